@@ -1,0 +1,325 @@
+"""Statistics -> safe ranges, in closed form; and the certificate on final pixels. The promise lives here.
+
+The promise, for every image that is not blank and every policy with guards on, with v the view, c its safe
+crop (same geometry, no filters, identity tone but for the smallest lift that (c) needs), f the full frame at
+the view's size, luma in [0, 1], tolerance 1/255:
+
+(a) std(v), before noise and erase, >= min(std, std_share * std(f))
+(b) share of pixels with a channel at 0 or 255 in v but not in c <= clip
+(c) min(dark, mean f) <= mean(v) <= max(bright, mean f)
+(d) |correlation of luma of v and c|, before erase, >= correlation
+(e) erased area <= erased
+
+Guards make a bad draw rare, the certificate makes it impossible. Nothing here sees pixels or is random.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from adaptaug.arrays import (
+    Array, arange, clamp, double, first_true, gather, integer, larger, namespace, pick, smaller, sort,
+)  # fmt: skip
+from adaptaug.measure import CropStats, ImageStats
+from adaptaug.policy import Promise
+
+BOX_STEPS = 7  # nested boxes from the drawn one to the full frame
+SHRINK_STEPS = (1.0, 0.5, 0.0)  # of a distortion that would lose the content
+STRENGTHS = (1.0, 0.75, 0.5, 0.25, 0.0)  # of the view against its safe crop, tried by the certificate
+DARK_SOURCE, BRIGHT_SOURCE = 0.25, 0.75  # beyond these a view never goes further out than its own crop
+TOP, BOTTOM = 254.5 / 255.0, 0.5 / 255.0  # where rounding reaches 255 and 0
+LEVEL = 1.0 / 255.0
+
+REASONS = (
+    "not drawn this time",
+    "the policy's whole range is safe here",
+    "guards are off: the policy's range, whatever the image",
+    "the drawn box was enlarged: it held {drawn_content:.0%} of the image's detail (floor {content_floor:.0%}) "
+    "at contrast {drawn_std:.3f} (floor {std_floor:.3f})",
+    "reduced to {shrink:.0%}: the full distortion would leave {warped_content:.0%} of the detail in view "
+    "(floor {content_floor:.0%})",
+    "dark source (mean {image_mean:.2f}): no darker than its own crop ({crop_mean:.2f})",
+    "bright source (mean {image_mean:.2f}): no brighter than its own crop ({crop_mean:.2f})",
+    "limited so that at most {clip:.0%} of the pixels newly clip (crop: mean {crop_mean:.2f}, std {crop_std:.2f})",
+    "exposure sets this view's tone",
+    "views of 32 px and less are not blurred",
+    "bounded by the crop's own detail (correlation length {reach:.1f} px)",
+    "luma carries only {luma_share:.0%} of the colour variance: dropping colour would erase the content",
+    "the crop was flat (contrast {crop_std:.3f}): the full frame took its place",
+    "keeps contrast above the promised floor ({std_floor:.3f})",
+)
+(
+    NOT_DRAWN, WHOLE_RANGE, UNGUARDED, BOX_ENLARGED, DISTORTION_REDUCED, DARK, BRIGHT, CLIPPING, EXCLUSIVE,
+    TOO_SMALL, SHARPNESS, ISOLUMINANT, FLAT_CROP, KEEPS_CONTRAST,
+) = range(len(REASONS))  # fmt: skip
+
+TESTS = (
+    "passed",
+    "(a) too little contrast left",
+    "(b) too many pixels clipped",
+    "(c) too dark or too bright",
+    "(d) no longer resembles its crop",
+    "further out than its own crop, from a dark or bright source",
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The promise for each image: (B,) floor of the std, range of the mean, and which sources are dark or bright."""
+
+    std: Array
+    low: Array
+    high: Array
+    dark: Array
+    bright: Array
+    own: Array  # the safe crop's mean, behind which views of dark and bright sources do not fall
+    promise: Promise
+
+
+def limits(promise: Promise, frame_mean: Array, frame_std: Array, image_mean: Array) -> Limits:
+    """The promise's numbers from the full frame's mean and std at the view's size."""
+    return Limits(
+        std=smaller(frame_std * promise.std_share, promise.std),
+        low=smaller(frame_mean, promise.dark),
+        high=larger(frame_mean, promise.bright),
+        dark=image_mean < DARK_SOURCE,
+        bright=image_mean > BRIGHT_SOURCE,
+        own=image_mean,
+        promise=promise,
+    )
+
+
+# --- where: crops and distortions -------------------------------------------------------------------------
+def nested_boxes(box: Array) -> Array:
+    """(B, 4) boxes x0, y0, w, h in [0, 1] -> (B, 7, 4): the drawn one, five between, the full frame."""
+    steps = (arange(BOX_STEPS, box) / (BOX_STEPS - 1))[None, :, None]
+    full = arange(4, box)[None, None, :] >= 2
+    return box[:, None, :] * (1.0 - steps) + double(full) * steps
+
+
+def judge_boxes(stats: ImageStats, boxes: Array) -> tuple[Array, Array]:
+    """Luma std in [0, 1] and share of the image's detail of (B, K, 4) boxes: two (B, K), from integral images."""
+    xp = namespace(boxes)
+    rows, columns = stats.thumb.shape[1:]
+    x0 = clamp(xp.floor(boxes[..., 0] * columns + 0.5), 0.0, columns - 1.0)
+    y0 = clamp(xp.floor(boxes[..., 1] * rows + 0.5), 0.0, rows - 1.0)
+    x1 = clamp(xp.floor((boxes[..., 0] + boxes[..., 2]) * columns + 0.5), x0 + 1.0, float(columns))
+    y1 = clamp(xp.floor((boxes[..., 1] + boxes[..., 3]) * rows + 0.5), y0 + 1.0, float(rows))
+    stride = columns + 1
+    corners = [integer(y * stride + x) for y in (y0, y1) for x in (x0, x1)]
+
+    def total(plane: int) -> Array:
+        running = stats.integrals[:, plane]
+        a, b, c, d = (gather(running, corner) for corner in corners)
+        return d - c - b + a
+
+    count = (x1 - x0) * (y1 - y0)
+    mean = total(0) / count
+    std = xp.sqrt(larger(total(1) / count - mean * mean, 0.0)) / 255.0
+    return std, total(2) / larger(stats.integrals[:, 2, -1], 1e-9)[:, None]
+
+
+def choose_box(stats: ImageStats, box: Array, std_floor: Array, content_floor: float) -> tuple[Array, Array, Array, Array]:
+    """The first of the nested boxes that holds enough contrast and detail.
+
+    Returns: box (B, 4), steps taken (B,) (0: as drawn), and the drawn box's std and detail share.
+    """
+    boxes = nested_boxes(box)
+    std, content = judge_boxes(stats, boxes)
+    step = first_true((std >= std_floor[:, None]) & (content >= content_floor))
+    chosen = namespace(box).stack([pick(boxes[..., i], step) for i in range(4)], -1)
+    return chosen, step, std[:, 0], content[:, 0]
+
+
+def content_in_view(stats: ImageStats, matrix: Array) -> Array:
+    """(B,) share of the image's detail that a view's (B, 3, 3) matrix keeps: cells of the detail map whose
+    centre, taken back to the view, lies inside it."""
+    xp = namespace(matrix)
+    cells = stats.detail_map.shape[-1]
+    centre = (arange(cells, matrix) + 0.5) / cells
+    x, y = centre[None, None, :], centre[None, :, None]
+    m = [[matrix[:, i, j][:, None, None] for j in range(3)] for i in range(3)]
+
+    def cofactor(i: int, j: int) -> Array:
+        a, b = [r for r in range(3) if r != i]
+        c, d = [r for r in range(3) if r != j]
+        return (m[a][c] * m[b][d] - m[a][d] * m[b][c]) * (-1.0) ** (i + j)
+
+    # The adjugate is the inverse up to a factor, which homogeneous coordinates do not see.
+    u, v, w = (cofactor(0, i) * x + cofactor(1, i) * y + cofactor(2, i) for i in range(3))
+    w = xp.where(xp.abs(w) < 1e-12, 1e-12, w)
+    inside = (xp.abs(u / w) <= 1.0) & (xp.abs(v / w) <= 1.0)
+    return (stats.detail_map * double(inside)).sum((1, 2))
+
+
+# --- the safe crop ----------------------------------------------------------------------------------------
+def lift(mean: Array, limit: Limits) -> tuple[Array, Array]:
+    """The least affine shift of tone that brings a crop's mean into the promised range: (scale, offset).
+
+    Towards white (1 - t) x + t, or towards black (1 - t) x, so that no pixel newly clips and the mean moves
+    exactly. (1, 0) where the crop is inside already.
+    """
+    margin = 0.3 * LEVEL  # rounding to levels may not undo it
+    up = clamp((limit.low + margin - mean) / larger(1.0 - mean, 1e-6), 0.0, 1.0)
+    down = clamp(1.0 - (limit.high - margin) / larger(mean, 1e-6), 0.0, 1.0)
+    xp = namespace(mean)
+    up = xp.where(mean < limit.low, up, 0.0)
+    down = xp.where(mean > limit.high, down, 0.0)
+    return (1.0 - up) * (1.0 - down), up
+
+
+# --- how it looks -----------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class ToneRoom:
+    """What gain and offset may do to a crop. Means are of luma in [0, 1]; all (B,)."""
+
+    mean: Array
+    std: Array
+    low: Array
+    high: Array
+    least_gain: Array
+    high_tail: Array
+    low_tail: Array
+    reason_low: Array
+    reason_high: Array
+
+    def greatest_gain(self, target: Array) -> Array:
+        """Greatest gain at which no more pixels clip than allowed, if the mean goes to `target`."""
+        xp = namespace(target)
+        above, below = self.high_tail - self.mean, self.mean - self.low_tail
+        top = xp.where(above > 1e-6, (TOP - target) / larger(above, 1e-6), 1e6)
+        bottom = xp.where(below > 1e-6, (target - BOTTOM) / larger(below, 1e-6), 1e6)
+        return larger(smaller(top, bottom), self.least_gain)
+
+
+def tone_room(crop: CropStats, colours: list[Array], limit: Limits) -> ToneRoom:
+    """Feasible means and gains of a crop whose sampled channels, after its colour matrix, are `colours`.
+
+    A pixel clips when its greatest channel passes TOP or its least passes BOTTOM; pixels already at 0 or 255
+    in the crop do not count. With H and L the channel values that the allowed share of pixels exceeds, the
+    gain g and mean' must satisfy mean' + g (H - mean) <= TOP and mean' - g (mean - L) >= BOTTOM.
+    """
+    xp = namespace(crop.mean)
+    red, green, blue = colours
+    clipped = (xp.amax(crop.samples, -1) > TOP) | (xp.amin(crop.samples, -1) < BOTTOM)
+    greatest = sort(xp.where(clipped, -9.0, larger(larger(red, green), blue)))
+    least = sort(xp.where(clipped, 9.0, smaller(smaller(red, green), blue)))
+    count = greatest.shape[-1]
+    allowed = int(0.8 * limit.promise.clip * count)  # 0.8: the samples are a part of the pixels
+    high_tail, low_tail = greatest[:, count - 1 - allowed], least[:, allowed]
+    least_gain = clamp(1.1 * limit.std / larger(crop.std, 1e-6), 0.0, 6.0)
+    margin = LEVEL
+    low = larger(BOTTOM + least_gain * larger(crop.mean - low_tail, 0.0), limit.low + margin)
+    high = smaller(TOP - least_gain * larger(high_tail - crop.mean, 0.0), limit.high - margin)
+    reason_low = integer(xp.where(limit.dark & (limit.own > low), float(DARK), float(CLIPPING)))
+    reason_high = integer(xp.where(limit.bright & (limit.own < high), float(BRIGHT), float(CLIPPING)))
+    low = xp.where(limit.dark, larger(low, limit.own), low)
+    high = xp.where(limit.bright, smaller(high, limit.own), high)
+    stay = clamp(crop.mean, limit.low, limit.high)
+    impossible = low > high
+    return ToneRoom(
+        crop.mean, crop.std, xp.where(impossible, stay, low), xp.where(impossible, stay, high), least_gain,
+        high_tail, low_tail, reason_low, reason_high,
+    )  # fmt: skip
+
+
+def luma_share(crop: CropStats) -> Array:
+    """(B,) luma's variance over the mean variance of the channels: 1 for grey, 0 for isoluminant content."""
+    centred = crop.samples - crop.samples.mean(1)[:, None, :]
+    luma = centred[..., 0] * 0.299 + centred[..., 1] * 0.587 + centred[..., 2] * 0.114
+    return (luma**2).mean(-1) / larger((centred**2).mean((1, 2)), 1e-9)
+
+
+def tone_strength(crop: CropStats, target: list[Array], limit: Limits) -> Array:
+    """The greatest of 1, 1/2, 0 at which the drawn tone keeps the promise on the sampled pixels.
+
+    `target` is each sampled channel after the drawn tone, unclipped: three (B, N).
+    """
+    xp = namespace(crop.mean)
+    source = [crop.samples[..., i] for i in range(3)]
+    already = (xp.amax(crop.samples, -1) > TOP) | (xp.amin(crop.samples, -1) < BOTTOM)
+    own = crop.samples[..., 0] * 0.299 + crop.samples[..., 1] * 0.587 + crop.samples[..., 2] * 0.114
+    own_mean = own.mean(-1)
+    passed = []
+    for strength in (1.0, 0.5):
+        channels = [s + strength * (t - s) for s, t in zip(source, target, strict=True)]
+        over = larger(larger(channels[0], channels[1]), channels[2]) > TOP
+        under = smaller(smaller(channels[0], channels[1]), channels[2]) < BOTTOM
+        share = double((over | under) & ~already).mean(-1)
+        red, green, blue = (clamp(c, 0.0, 1.0) for c in channels)
+        luma = red * 0.299 + green * 0.587 + blue * 0.114
+        mean = crop.mean + luma.mean(-1) - own_mean
+        variance = ((luma - luma.mean(-1)[:, None]) ** 2).mean(-1)
+        # The samples give the change of mean and std; where it starts is known from all of the pixels.
+        own_variance = ((own - own_mean[:, None]) ** 2).mean(-1)
+        std = crop.std * xp.sqrt(variance / larger(own_variance, 1e-9))
+        ok = (share <= 0.87 * limit.promise.clip) & (std >= 1.05 * limit.std + 0.5 * LEVEL * (limit.std > 0))
+        ok = ok & (mean >= limit.low + 0.5 * LEVEL) & (mean <= limit.high - 0.5 * LEVEL)
+        ok = ok & ~(limit.dark & (mean < limit.own - 0.2 * LEVEL))
+        ok = ok & ~(limit.bright & (mean > limit.own + 0.2 * LEVEL))
+        passed.append(ok)
+    return xp.where(passed[0], 1.0, xp.where(passed[1], 0.5, 0.0))
+
+
+def blur_limit(crop: CropStats, size: int) -> Array:
+    """Greatest sigma (pixels of the view) that leaves a crop most of its contrast: .6 correlation lengths."""
+    return clamp(0.6 * crop.reach, 0.0, 5.0) if size > 32 else crop.mean * 0.0
+
+
+# --- the certificate --------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Evidence:
+    """What the certificate knows of a view and its safe crop: (B,) numbers of luma in [0, 1]."""
+
+    crop_mean: Array
+    crop_std: Array
+    mean: Array  # of the final view
+    std: Array  # before noise and erase
+    whole_std: Array  # before erase
+    covariance: Array  # with the crop, before erase
+    plain_covariance: Array  # with the crop, before noise and erase
+    clipped: Array  # share of pixels newly at 0 or 255
+
+
+def needs_repair(crop: CropStats, limit: Limits) -> Array:
+    """(B,) whether a filtered crop already breaks the promise, so that its tone must move even if none was drawn."""
+    outside = (crop.mean < limit.low) | (crop.mean > limit.high) | (crop.std < limit.std)
+    behind = (limit.dark & (crop.mean < limit.own - 0.5 * LEVEL)) | (limit.bright & (crop.mean > limit.own + 0.5 * LEVEL))
+    return outside | behind
+
+
+def certify(seen: Evidence, limit: Limits) -> tuple[Array, Array]:
+    """How much of a view may stand: (strength, failed test), (B,) each.
+
+    A view that fails is drawn back to crop + trunc(s (view - crop)), s = .75, .5, .25, 0: the first that
+    passes. Mean, variance and correlation of these follow from the moments in closed form (truncation is
+    towards the crop, which is valid itself, and moves no value by a level), and a truncated step never
+    reaches 0 or 255 unless the crop is there already, so (b) holds for every s < 1. s = 0 is the safe crop.
+    """
+    xp = namespace(seen.mean)
+    variance, plain = seen.whole_std**2, seen.std**2
+    own = seen.crop_std**2
+    strength, done = seen.mean * 0.0, seen.mean > 9.0
+    failed = None
+    for s in STRENGTHS:
+        slack = 0.0 if s == 1.0 else 0.5 * LEVEL
+        mean = seen.crop_mean + s * (seen.mean - seen.crop_mean)
+        std2 = (1 - s) ** 2 * own + 2 * s * (1 - s) * seen.plain_covariance + s * s * plain
+        all2 = (1 - s) ** 2 * own + 2 * s * (1 - s) * seen.covariance + s * s * variance
+        common = (1 - s) * own + s * seen.covariance
+        std_ok = xp.sqrt(larger(std2, 0.0)) >= limit.std + slack * (1.0 if s else 0.0)
+        clip_ok = (seen.clipped <= limit.promise.clip) | (s < 1.0)
+        mean_ok = (mean >= limit.low) & (mean <= limit.high)
+        floor = limit.promise.correlation + (0.0 if s == 1.0 else 0.02)
+        like_ok = common * common >= floor**2 * own * larger(all2, 0.0)
+        further = limit.dark & (mean < seen.crop_mean - 0.5 * LEVEL)
+        further = further | (limit.bright & (mean > seen.crop_mean + 0.5 * LEVEL))
+        ok = std_ok & clip_ok & mean_ok & like_ok & ~further
+        strength = xp.where(done | ~ok, strength, s)
+        done = done | ok
+        if failed is None:
+            code = xp.where(further, 5.0, 0.0)
+            for number, test in ((4.0, like_ok), (3.0, mean_ok), (2.0, clip_ok), (1.0, std_ok)):
+                code = xp.where(test, code, number)
+            failed = integer(code)
+    return strength, failed

@@ -1,0 +1,224 @@
+"""ViewParams: everything that was decided for a view, as plain data.
+
+Returned by `plan`, read by `render`, printed by `explain`; save it, diff it, apply it to another size.
+Arrays have one row an image: NumPy for a single image, torch for a batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from adaptaug.arrays import Array, constant, namespace
+from adaptaug.errors import AdaptAugError
+from adaptaug.guard import REASONS, TESTS
+from adaptaug.ops import OPS
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One number drawn for each view: what came out, the safe range it came from, and why that range."""
+
+    value: Array
+    low: Array
+    high: Array
+    reason: Array  # index into guard.REASONS
+    applied: Array
+    policy: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ViewParams:
+    """The resolved parameters of one view of each image.
+
+    `entries` maps "crop.area", "blur", ... to what was drawn. What rendering needs: `matrix` (B, 3, 3) from
+    the view's [-1, 1] square to the source's [0, 1] frame; `reduce` (B,) the whole factor by which the crop
+    is averaged first; `lift` (B, 2) scale and offset of the safe crop; `colour` (B, 3, 4) the affine map of
+    RGB in [0, 1]; the filters', tables' and late operations' numbers are in `entries`; `strength` (B,) what
+    the certificate left of the view; `failed` (B,) which test it failed (guard.TESTS); `frame` and `blank`
+    (B,) flags. `evidence` holds the statistics that the reasons quote. The noise's seed is `noise_seed`.
+    """
+
+    size: int
+    view: int
+    keys: Array
+    entries: dict[str, Entry]
+    matrix: Array
+    reduce: Array
+    lift: Array
+    colour: Array
+    noise_seed: Array
+    strength: Array
+    failed: Array
+    frame: Array
+    blank: Array
+    evidence: dict[str, Array] = field(default_factory=dict)
+    guards: bool = True
+
+    def __len__(self) -> int:
+        return int(self.matrix.shape[0])
+
+    def value(self, name: str) -> Array:
+        """The drawn value of an entry, its identity where it was not applied."""
+        return self.entries[name].value
+
+    def safe_crop(self) -> ViewParams:
+        """The same geometry with no filters and identity tone (but for the lift): the promise's reference."""
+        return self.without(*[name for name, op in OPS.items() if op.kind != "geometry"])
+
+    def without(self, *operations: str) -> ViewParams:
+        """The same parameters with some operations at their identity.
+
+        Tone and colour are one fused map: naming any of its operations removes all of them.
+        """
+        entries = dict(self.entries)
+        fused = False
+        for name, entry in self.entries.items():
+            op = OPS[name.split(".")[0]]
+            if op.name not in operations:
+                continue
+            if op.kind == "geometry":
+                raise AdaptAugError(f"without({op.name!r}): expected an operation after the warp; plan the crop anew.")
+            fused |= op.kind in ("tone", "colour")
+            identity = op.parameters[name.partition(".")[2] or "range"].identity
+            entries[name] = replace(
+                entry, value=constant(identity, entry.value), applied=entry.applied & ~entry.applied
+            )
+        colour = self.colour
+        if fused:
+            colour = self.colour * 0.0
+            for i in range(3):
+                colour[:, i, i] = 1.0
+        return replace(self, entries=entries, colour=colour)
+
+    def row(self, index: int) -> ViewParams:
+        """The parameters of one image, as NumPy (what `render` takes for a single image)."""
+
+        def one(value: Any) -> Any:
+            if isinstance(value, Entry):
+                return replace(value, **{k: one(getattr(value, k)) for k in _ENTRY_ARRAYS})
+            if isinstance(value, dict):
+                return {k: one(v) for k, v in value.items()}
+            if isinstance(value, (np.ndarray, torch.Tensor)):
+                return np.asarray(value[index : index + 1].cpu() if isinstance(value, torch.Tensor) else value[index : index + 1])
+            return value
+
+        return replace(self, **{f.name: one(getattr(self, f.name)) for f in fields(self)})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, lists and strings (JSON); `from_dict` restores it to the bit."""
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, Entry):
+                return {"policy": list(value.policy)} | {k: plain(getattr(value, k)) for k in _ENTRY_ARRAYS}
+            if isinstance(value, dict):
+                return {k: plain(v) for k, v in value.items()}
+            return value.tolist() if isinstance(value, (np.ndarray, torch.Tensor)) else value
+
+        return {"format": FORMAT} | {f.name: plain(getattr(self, f.name)) for f in fields(self)}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> ViewParams:
+        """Restore what `to_dict` wrote, as NumPy arrays."""
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            raise AdaptAugError(f"ViewParams: expected a mapping with 'format: {FORMAT}', got {data!r:.60}.")
+        data = {k: v for k, v in data.items() if k != "format"}
+        entries = {
+            name: Entry(policy=tuple(e["policy"]), **{k: np.asarray(e[k]) for k in _ENTRY_ARRAYS})
+            for name, e in data.pop("entries").items()
+        }
+        evidence = {k: np.asarray(v) for k, v in data.pop("evidence").items()}
+        plain = {k: data.pop(k) for k in ("size", "view", "guards")}
+        return cls(entries=entries, evidence=evidence, **plain, **{k: np.asarray(v) for k, v in data.items()})
+
+    def explain(self, index: int = 0) -> Explanation:
+        """Why one image's view looks as it does."""
+        return Explanation(self.row(index))
+
+    def to(self, device: Any) -> ViewParams:
+        """The same parameters as torch tensors on a device."""
+
+        def move(value: Any) -> Any:
+            if isinstance(value, Entry):
+                return replace(value, **{k: move(getattr(value, k)) for k in _ENTRY_ARRAYS})
+            if isinstance(value, dict):
+                return {k: move(v) for k, v in value.items()}
+            return torch.as_tensor(value, device=device) if isinstance(value, (np.ndarray, torch.Tensor)) else value
+
+        return replace(self, **{f.name: move(getattr(self, f.name)) for f in fields(self)})
+
+
+_ENTRY_ARRAYS = ("value", "low", "high", "reason", "applied")
+
+
+class Explanation:
+    """One view's parameters with the policy's range, the safe range, the value and the reason of each.
+
+    `rows` is a list of dicts for tables and JSON; printing it gives text.
+    """
+
+    def __init__(self, params: ViewParams):
+        self.params = params
+        numbers = {k: float(v[0]) for k, v in params.evidence.items()}
+        self.rows: list[dict[str, Any]] = []
+        for name, entry in params.entries.items():
+            op_name, _, part = name.partition(".")
+            op = OPS[op_name]
+            reason = REASONS[int(entry.reason[0])]
+            self.rows.append(
+                {
+                    "parameter": name,
+                    "operation": op_name,
+                    "applied": bool(entry.applied[0]),
+                    "value": float(entry.value[0]),
+                    "policy": [float(entry.policy[0]), float(entry.policy[1])],
+                    "safe": [float(entry.low[0]), float(entry.high[0])],
+                    "unit": op.parameters[part or "range"].unit,
+                    "reason": reason.format_map(_Quoted(numbers)),
+                }
+            )
+
+    @property
+    def certificate(self) -> str:
+        """What the certificate did, in words."""
+        params = self.params
+        if not params.guards:
+            return "no certificate: this policy has its guards off"
+        if bool(params.blank[0]):
+            return "blank image: returned as it is"
+        if bool(params.frame[0]):
+            return "the crop was flat: the full frame took its place"
+        if float(params.strength[0]) < 1.0:
+            test = TESTS[int(params.failed[0])]
+            return f"pulled back to {float(params.strength[0]):.0%} of the change: {test}"
+        return "passed"
+
+    def to_dict(self) -> dict[str, Any]:
+        evidence = {k: round(float(v[0]), 4) for k, v in self.params.evidence.items()}
+        return {"parameters": self.rows, "certificate": self.certificate, "statistics": evidence}
+
+    def __str__(self) -> str:
+        lines = []
+        for row in self.rows:
+            value = f"{row['value']:.3g}" if row["applied"] else "-"
+            policy = "{:.3g} .. {:.3g}".format(*row["policy"])
+            safe = "{:.3g} .. {:.3g}".format(*row["safe"])
+            lines.append(f"{row['parameter']:<15}{value:>9}  policy {policy:<17} safe {safe:<17} {row['reason']}")
+        lines.append(f"certificate: {self.certificate}")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+class _Quoted(dict[str, float]):
+    """Numbers for a reason's template; a statistic that was not measured reads as nan."""
+
+    def __missing__(self, key: str) -> float:
+        return float("nan")
+
+

@@ -1,0 +1,167 @@
+"""The batched renderer: (B, 3, H, W) float32 levels 0..255, per-image parameters, CPU or GPU.
+
+No host synchronisation and no branch on data. Every stage rounds to whole levels, as uint8 does.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from adaptaug.arrays import Array
+from adaptaug.measure import CropStats, box_reduce, is_blank, luma_levels, luma_moments, measure_crop
+from adaptaug.ops import OPS, erase_mask, noise_levels
+from adaptaug.params import Entry
+
+Pixels = torch.Tensor
+
+
+def warp(images: Pixels, matrix: Array, reduce: Array, size: int, nearest: bool = False) -> Pixels:
+    """One warp: the box average by each image's whole factor, then bilinear; outside is reflected.
+
+    Args:
+        images: (B, C, H, W) levels; matrix: (B, 3, 3), view [-1, 1] -> source [0, 1]; reduce: (B,) factors.
+    Returns: (B, C, size, size) levels. All factors the batch could need are laid one below the other and
+    read in a single `grid_sample`, so that factors may differ within a batch.
+    """
+    height, width = images.shape[-2:]
+    greatest = max(1, min(height, width) // size)
+    levels = [box_reduce(images, factor) for factor in range(1, greatest + 1)]
+    atlas = torch.cat([F.pad(level, (0, width - level.shape[-1])) for level in levels], -2) if greatest > 1 else images
+    tops, heights, widths = [], [], []
+    top = 0
+    for level in levels:
+        tops.append(top)
+        heights.append(level.shape[-2])
+        widths.append(level.shape[-1])
+        top += level.shape[-2]
+    reduce = reduce.clamp(1, greatest)
+    which = (reduce - 1).to(torch.int64)
+
+    def looked_up(values: list[int]) -> torch.Tensor:
+        table = torch.zeros(len(values), dtype=torch.float64, device=images.device)
+        for i, value in enumerate(values):
+            table[i] = value
+        return table[which][:, None, None]
+
+    view = (torch.arange(size, device=images.device, dtype=torch.float64) * 2 + 1) / size - 1
+    u, v = view[None, None, :], view[None, :, None]
+    m = [[matrix[:, i, j].to(torch.float64)[:, None, None] for j in range(3)] for i in range(3)]
+    w = m[2][0] * u + m[2][1] * v + m[2][2]
+    x = (m[0][0] * u + m[0][1] * v + m[0][2]) / w
+    y = (m[1][0] * u + m[1][1] * v + m[1][2]) / w
+    factor = reduce.to(torch.float64)[:, None, None]
+    level_width, level_height, level_top = looked_up(widths), looked_up(heights), looked_up(tops)
+    # Pixel coordinates on the level; reflected at the frame, clamped to the level's own pixels.
+    column = (_reflect(x) * width / factor - 0.5).clamp(min=0).minimum(level_width - 1)
+    row = (_reflect(y) * height / factor - 0.5).clamp(min=0).minimum(level_height - 1) + level_top
+    if nearest:
+        column, row = torch.floor(column + 0.5), torch.floor(row + 0.5)
+    grid = torch.stack([(2 * column + 1) / atlas.shape[-1] - 1, (2 * row + 1) / atlas.shape[-2] - 1], -1)
+    out = F.grid_sample(
+        atlas, grid.to(atlas.dtype), mode="nearest" if nearest else "bilinear", padding_mode="border", align_corners=False
+    )
+    return torch.round(out)
+
+
+def _reflect(position: torch.Tensor) -> torch.Tensor:
+    """Fold the line onto [0, 1] as mirrors at 0 and 1 do."""
+    folded = position - 2 * torch.floor(position / 2)
+    return 1 - (1 - folded).abs()
+
+
+def affine(pixels: Pixels, colour: Array) -> Pixels:
+    """(B, 3, 4) affine map of RGB in [0, 1], clipped and rounded to levels; the identity is exact."""
+    matrix = colour.to(pixels.dtype)
+    red, green, blue = pixels.unbind(1)
+    channels = [
+        matrix[:, i, 0, None, None] * red
+        + matrix[:, i, 1, None, None] * green
+        + matrix[:, i, 2, None, None] * blue
+        + matrix[:, i, 3, None, None] * 255.0
+        for i in range(3)
+    ]
+    return torch.round(torch.stack(channels, 1).clamp(0, 255))
+
+
+def lift(pixels: Pixels, scale_offset: Array) -> Pixels:
+    scale, offset = scale_offset.to(pixels.dtype).unbind(-1)
+    return torch.round(pixels * scale[:, None, None, None] + 255.0 * offset[:, None, None, None])
+
+
+def filters(pixels: Pixels, entries: dict[str, Entry]) -> Pixels:
+    """The filters and lookup tables that were drawn, in the table's order."""
+    for op in OPS.values():
+        if op.kind not in ("filter", "table") or op.name not in entries:
+            continue
+        entry = entries[op.name]
+        if op.kind == "filter":
+            assert op.torch is not None
+            changed = torch.round(op.torch(pixels, entry.value)).clamp(0, 255)
+        else:
+            assert op.table is not None
+            table = torch.round(op.table(entry.value) * 255.0).clamp(0, 255).to(pixels.dtype)
+            changed = table.gather(1, pixels.flatten(1).to(torch.int64)).reshape(pixels.shape)
+        pixels = torch.where(entry.applied[:, None, None, None], changed, pixels)
+    return pixels
+
+
+def noise(pixels: Pixels, entries: dict[str, Entry], seed: Array) -> Pixels:
+    if "noise" not in entries:
+        return pixels
+    grain = noise_levels(seed, pixels.shape[-1], entries["noise"].value).to(pixels.dtype)
+    return torch.round(pixels + grain[:, None]).clamp(0, 255)
+
+
+def erase(pixels: Pixels, entries: dict[str, Entry]) -> Pixels:
+    if "erase.area" not in entries:
+        return pixels
+    corner = [entries[f"erase.{part}"].value for part in ("area", "ratio", "x", "y")]
+    mask = erase_mask(*corner, size=pixels.shape[-1])[:, None]
+    fill = torch.round(pixels.mean((2, 3), keepdim=True))
+    return torch.where(mask, fill, pixels)
+
+
+def blend(crop: Pixels, view: Pixels, strength: Array) -> Pixels:
+    """crop + trunc(strength (view - crop)); strength 1 is the view itself."""
+    return crop + torch.trunc(strength.to(crop.dtype)[:, None, None, None] * (view - crop))
+
+
+def select(flags: Array, one: Pixels, other: Pixels) -> Pixels:
+    return torch.where(flags.reshape(-1, *[1] * (one.ndim - 1)), one, other)
+
+
+def covariance(luma_a: Pixels, luma_b: Pixels) -> Array:
+    """(B,) covariance of two (B, S, S) luma planes, in [0, 1] units."""
+    a, b = luma_a.flatten(1), luma_b.flatten(1)
+    count = a.shape[1]
+    product = (a * b).sum(1, dtype=torch.float64) / count
+    return (product - a.sum(1, dtype=torch.float64) / count * (b.sum(1, dtype=torch.float64) / count)) / 255.0**2
+
+
+def newly_clipped(view: Pixels, crop: Pixels) -> Array:
+    """(B,) share of pixels with a channel at 0 or 255 in the view but no channel there in the crop."""
+    there = ((view <= 0) | (view >= 255)).any(1)
+    before = ((crop <= 0) | (crop >= 255)).any(1)
+    return (there & ~before).flatten(1).sum(1, dtype=torch.float64) / there[0].numel()
+
+
+def moments(luma: Pixels) -> tuple[Array, Array]:
+    return luma_moments(luma)
+
+
+def luma(pixels: Pixels) -> Pixels:
+    return luma_levels(pixels)
+
+
+def crop_stats(pixels: Pixels, plane: Pixels) -> CropStats:
+    return measure_crop(pixels, plane)
+
+
+def blank(pixels: Pixels) -> Array:
+    return is_blank(pixels)
+
+
+def any_true(flags: Array) -> bool:
+    """Always True: asking a device would wait for it, so a batch computes both sides."""
+    return True

@@ -1,0 +1,159 @@
+"""The faces users import: AdaptiveAugment (one view) and Views (n views), and the verbs around them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from adaptaug import generate, keys
+from adaptaug.errors import AdaptAugError
+from adaptaug.measure import ImageStats, measure_pixels
+from adaptaug.params import Explanation, ViewParams
+from adaptaug.pixels import FINISHES, Source, read, write
+from adaptaug.policy import Policy
+from adaptaug.render import torch as torch_engine
+
+MAX_SIZE = 4096
+
+
+def as_policy(policy: Policy | str | dict[str, Any]) -> Policy:
+    """A Policy, a preset's name, a path, or a mapping -> Policy."""
+    if isinstance(policy, Policy):
+        return policy
+    return Policy.parse(policy) if isinstance(policy, dict) else Policy.load(policy)
+
+
+def _check(size: int, finish: str) -> None:
+    if isinstance(size, bool) or not isinstance(size, int) or not 8 <= size <= MAX_SIZE:
+        raise AdaptAugError(f"size: expected a whole number of pixels from 8 to {MAX_SIZE}, got {size!r}.")
+    if finish not in FINISHES:
+        raise AdaptAugError(f"finish: expected one of {', '.join(FINISHES)}, got {finish!r}.")
+
+
+class AdaptiveAugment(nn.Module):
+    """One augmented view per image.
+
+    Args:
+        policy: a Policy, a preset's name, or a policy file's path.
+        size: the view's side in pixels.
+        finish: `none` gives back the kind that came (PIL, array, tensor of the same dtype); `unit` float32
+            CHW in [0, 1]; `imagenet` that, normalised; `uint8` CHW levels.
+
+    One PIL image or (H, W, 3) uint8 array goes through OpenCV, a (3, H, W) or (B, 3, H, W) tensor through
+    torch on its device. In a batch every image has its own draw. Nothing drawn is kept on the module.
+    """
+
+    def __init__(self, policy: Policy | str | dict[str, Any] = "natural", size: int = 224, finish: str = "none"):
+        super().__init__()
+        _check(size, finish)
+        self.policy, self.size, self.finish = as_policy(policy), size, finish
+
+    def forward(self, images: Any, key: Any = None, view: int = 0) -> Any:
+        """A view of each image; `key` as in `keys.as_rows`."""
+        (pixels,), _, source = _views(images, self.policy, self.size, key, range(view, view + 1))
+        return write(pixels, source, self.finish)
+
+    def plan(self, images: Any, key: Any = None, view: int = 0) -> ViewParams:
+        """What `forward` would do with the same key, as data; `render(images, params)` does it."""
+        _, (params,), _ = _views(images, self.policy, self.size, key, range(view, view + 1))
+        return params
+
+    def explain(self, image: Any, key: Any = None, view: int = 0) -> Explanation:
+        """Per parameter of one image's view: value, policy range, safe range, reason."""
+        return self.plan(image, key, view).explain()
+
+    def extra_repr(self) -> str:
+        return f"policy={self.policy.name!r}, size={self.size}, finish={self.finish!r}"
+
+
+class Views:
+    """n views of an image or batch, as contrastive learning takes them: a list of n tensors.
+
+    Args:
+        policy, size: as AdaptiveAugment; n: how many views.
+        finish: default `imagenet`: float32 CHW, normalised.
+        return_params: True returns (views, list of ViewParams, one per view).
+    """
+
+    def __init__(
+        self,
+        policy: Policy | str | dict[str, Any] = "natural",
+        n: int = 2,
+        size: int = 224,
+        finish: str = "imagenet",
+        return_params: bool = False,
+    ):
+        _check(size, finish)
+        if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= 64:
+            raise AdaptAugError(f"n: expected a number of views from 1 to 64, got {n!r}.")
+        self.policy, self.n, self.size = as_policy(policy), n, size
+        self.finish, self.return_params = finish, return_params
+
+    def __call__(self, images: Any, key: Any = None) -> Any:
+        pixels, params, source = _views(images, self.policy, self.size, key, range(self.n))
+        views = [write(view, source, self.finish) for view in pixels]
+        return (views, params) if self.return_params else views
+
+    def __repr__(self) -> str:
+        return f"Views(policy={self.policy.name!r}, n={self.n}, size={self.size}, finish={self.finish!r})"
+
+
+def _views(
+    images: Any, policy: Policy, size: int, key: Any, numbers: range
+) -> tuple[list[Any], list[ViewParams], Source]:
+    source = read(images)
+    rows = _rows(key, source)
+    seen = generate.look(source.engine, source.pixels, policy, size)
+    made = [
+        generate.make_view(source.engine, source.pixels, rows, view, policy, size, seen) for view in numbers
+    ]
+    return [pixels for pixels, _ in made], [params for _, params in made], source
+
+
+def _rows(key: Any, source: Source) -> Any:
+    count = len(source)
+    if source.engine is not torch_engine:
+        return keys.as_rows(key, count)
+    if isinstance(key, torch.Tensor):  # keys already on the device: nothing to wait for
+        if key.shape != (count, 3):
+            raise AdaptAugError(f"key: expected a ({count}, 3) int64 tensor, got shape {tuple(key.shape)}.")
+        return key.to(device=source.device, dtype=torch.int64)
+    return torch.from_numpy(keys.as_rows(key, count)).to(source.device)
+
+
+def measure(images: Any) -> ImageStats:
+    """The statistics of an image or batch (see ImageStats); the same for an array and a tensor."""
+    return measure_pixels(read(images).pixels)
+
+
+def render(
+    images: Any, params: ViewParams, interpolation: str = "bilinear", tone: bool = True, finish: str = "none"
+) -> Any:
+    """Apply parameters to images: the same kind of container as went in.
+
+    Args:
+        images: as many as `params` has rows, of the size they were planned for or another.
+        interpolation: `nearest` for masks; tone: False follows the geometry alone (masks, depth).
+    """
+    if interpolation not in ("bilinear", "nearest"):
+        raise AdaptAugError(f"interpolation: expected 'bilinear' or 'nearest', got {interpolation!r}.")
+    source = read(images)
+    if len(params) != len(source):
+        raise AdaptAugError(f"params: expected one row for each of {len(source)} images, got {len(params)}.")
+    params = params.to(source.device) if source.engine is torch_engine else params.row(0)
+    pixels = generate.replay(source.engine, source.pixels, params, interpolation == "nearest", tone)
+    return write(pixels, source, finish)
+
+
+def plan(images: Any, policy: Policy | str = "natural", key: Any = None, size: int = 224, view: int = 0) -> ViewParams:
+    """ViewParams of one view of each image; `AdaptiveAugment(policy, size).plan` in one call."""
+    return AdaptiveAugment(policy, size).plan(images, key, view)
+
+
+def explain(image: Any, policy: Policy | str = "natural", key: Any = None, size: int = 224, view: int = 0) -> Explanation:
+    """Why a view of an image looks as it does."""
+    return AdaptiveAugment(policy, size).explain(image, key, view)
+
+
