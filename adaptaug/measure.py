@@ -9,8 +9,8 @@ view's size (round two: how it looks). Both are batched: one row an image; a sin
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
 from typing import Any
 
 import cv2
@@ -27,6 +27,22 @@ SAMPLE_GRID = 16  # a crop's colours are sampled on a grid of this many points a
 DARK_LEVEL, BRIGHT_LEVEL = 0.05, 0.95
 BLANK_STD = 2.0 / 255.0
 _LUMA_R, _LUMA_G, _LUMA_B, _LUMA_HALF, _LUMA_SHIFT = 9798, 19235, 3735, 1 << 14, 15
+
+
+class cached_property:  # noqa: N801 - it reads as functools' own
+    """functools.cached_property without its lock, which torch.compile cannot enter (Python below 3.12)."""
+
+    def __init__(self, function: Callable[[Any], Any]):
+        self.function, self.__doc__ = function, function.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        value = instance.__dict__[self.name] = self.function(instance)
+        return value
 
 
 def luma_levels(pixels: Array) -> Array:
@@ -211,7 +227,7 @@ class ImageStats:
     def foreground_fraction(self) -> Array:
         """Share of the thumbnail's pixels more than .15 away from the border's median luma."""
         xp = namespace(self.thumb)
-        thumb = double(self.thumb).reshape(len(self), -1)
+        thumb = double(self.thumb).reshape(len(self), self.thumb.shape[1] * self.thumb.shape[2])
         ring = double(self.thumb)[:, 0, :]
         median = sort(ring)[:, ring.shape[1] // 2]
         return double((xp.abs(thumb - median[:, None]) > 0.15 * 255).sum(-1)) / thumb.shape[1]
@@ -227,7 +243,7 @@ class ImageStats:
             planes = np.pad(planes, ((0, 0), (0, 0), (1, 0), (1, 0)))
         else:
             planes = F.pad(planes, (1, 0, 1, 0))
-        return planes.reshape(len(self), 3, -1)
+        return planes.reshape(len(self), 3, planes.shape[2] * planes.shape[3])
 
     def summary(self, row: int = 0) -> dict[str, Any]:
         """One image's statistics as plain numbers, for people and JSON."""
@@ -262,7 +278,7 @@ def measure_pixels(pixels: Array) -> ImageStats:
     longest = max(small.shape[-2:] if torch_like else small.shape[:2])
     factor = -(-longest // THUMB_SIZE)
     if torch_like:
-        flat = luma.reshape(len(luma), -1).to(torch.int64)
+        flat = luma.flatten(1).to(torch.int64)
         histogram = torch.zeros(len(luma), 256, dtype=torch.int64, device=luma.device)
         histogram = histogram.scatter_add(1, flat, torch.ones_like(flat))
         thumb = box_reduce(luma[:, None], factor)[:, 0]
@@ -300,20 +316,16 @@ class CropStats:
 
 
 def luma_moments(luma: Array) -> tuple[Array, Array]:
-    """Mean and standard deviation in [0, 1] of (B, S, S) luma levels, from exact integer sums."""
-    xp = namespace(luma)
-    if xp is torch:
+    """Mean and standard deviation in [0, 1] of (B, S, S) float or one (S, S) uint8 luma plane; exact sums."""
+    if isinstance(luma, torch.Tensor):
         flat = luma.flatten(1)
+        total, square = flat.sum(1, dtype=torch.float64), (flat * flat).sum(1, dtype=torch.float64)
         count = flat.shape[1]
-        total = flat.sum(1, dtype=torch.float64)
-        square = (flat * flat).sum(1, dtype=torch.float64)
     else:
-        flat = luma.reshape(luma.shape[0], -1).astype(np.float32)
-        count = flat.shape[1]
-        total = flat.sum(1, dtype=np.float64)
-        square = np.array([np.dot(row.astype(np.float64), row) for row in flat])
+        total, square = np.array([cv2.sumElems(luma)[0]]), np.array([cv2.norm(luma, cv2.NORM_L2SQR)])
+        count = luma.size
     mean = total / count
-    return mean / 255.0, xp.sqrt(larger(square / count - mean * mean, 0.0)) / 255.0
+    return mean / 255.0, namespace(mean).sqrt(larger(square / count - mean * mean, 0.0)) / 255.0
 
 
 def measure_crop(pixels: Array, luma: Array) -> CropStats:
@@ -326,10 +338,9 @@ def measure_crop(pixels: Array, luma: Array) -> CropStats:
         total = (right * right).sum((1, 2), dtype=torch.float64) + (below * below).sum((1, 2), dtype=torch.float64)
         samples = pixels[:, :, ::stride, ::stride].flatten(2).transpose(1, 2).to(torch.float64) / 255.0
     else:
-        mean, std = luma_moments(luma[None])
-        wide = luma.astype(np.float32)
-        right, below = wide[:, 1:] - wide[:, :-1], wide[1:] - wide[:-1]
-        total = np.array([np.vdot(right, right).astype(np.float64) + np.vdot(below, below)])
+        mean, std = luma_moments(luma)
+        right = cv2.norm(luma[:, 1:], luma[:, :-1], cv2.NORM_L2SQR)
+        total = np.array([right + cv2.norm(luma[1:], luma[:-1], cv2.NORM_L2SQR)])
         samples = pixels[::stride, ::stride].reshape(1, -1, 3) / 255.0
     return CropStats(mean, std, total / (2 * size * (size - 1) * 255.0**2), samples)
 

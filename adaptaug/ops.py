@@ -167,6 +167,8 @@ def blur_kernel_size(size: int) -> int:
 def _blur_torch(images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
     """Gaussian blur of (B, 3, S, S) levels, reflected at the border, one sigma an image."""
     batch, channels, height, width = images.shape
+    if batch == 0:  # a convolution has no zero groups
+        return images
     taps = blur_kernel_size(width)
     reach = taps // 2
     offsets = torch.arange(taps, device=images.device, dtype=torch.float64) - reach
@@ -180,6 +182,7 @@ def _blur_torch(images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
 
 
 def _blur_opencv(image: np.ndarray, sigma: float) -> np.ndarray:
+    sigma = max(sigma, 1e-3)  # as in torch; cv2 takes 0 to mean "from the kernel's size"
     taps = blur_kernel_size(image.shape[1])
     return cv2.GaussianBlur(image, (taps, taps), sigma, borderType=cv2.BORDER_REFLECT_101)
 

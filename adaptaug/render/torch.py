@@ -143,7 +143,7 @@ def newly_clipped(view: Pixels, crop: Pixels) -> Array:
     """(B,) share of pixels with a channel at 0 or 255 in the view but no channel there in the crop."""
     there = ((view <= 0) | (view >= 255)).any(1)
     before = ((crop <= 0) | (crop >= 255)).any(1)
-    return (there & ~before).flatten(1).sum(1, dtype=torch.float64) / there[0].numel()
+    return (there & ~before).flatten(1).sum(1, dtype=torch.float64) / (there.shape[-2] * there.shape[-1])
 
 
 def moments(luma: Pixels) -> tuple[Array, Array]:

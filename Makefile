@@ -1,0 +1,47 @@
+# Each target sets up all it needs in .venv; done once, set-up takes no time until pyproject.toml changes.
+PYTHON ?= python3
+BIN := .venv/bin
+CODE := adaptaug ui policies benchmarks tests
+ARGS ?=
+
+export PYTHON
+export NO_ALBUMENTATIONS_UPDATE = 1
+export GRADIO_ANALYTICS_ENABLED = False
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-slow check bench clean setup setup-ui
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+run: setup-ui  ## set up, then start the app on sample photographs (PORT=7861 chooses the port)
+	@echo "run: starting the app; Ctrl-C stops it"
+	@exec $(BIN)/adaptaug ui $(if $(PORT),--port $(PORT)) $(ARGS)
+
+test: setup  ## set up, then run the tests (ARGS="-k crop -x" goes to pytest)
+	@$(BIN)/python -m pytest -m "not slow" tests $(ARGS)
+
+# pytest exits 5 where it finds none, which is no failure here.
+test-slow: setup  ## set up, then run the tests that take longer than a minute
+	@if grep -rqs --include='*.py' 'mark\.slow' tests; then \
+		$(BIN)/python -m pytest -m slow tests $(ARGS) || [ $$? -eq 5 ]; \
+	else echo "test-slow: there are no slow tests"; fi
+
+check: setup  ## formatting, lint, types, tests
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy
+	@$(MAKE) --no-print-directory test
+
+bench: setup  ## the promise, counted on a few thousand views
+	@$(BIN)/python -m benchmarks.promise --quick $(ARGS)
+
+clean:  ## remove caches and build leftovers (the environment stays: rm -rf .venv removes it)
+	@rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .gradio
+	@find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup:
+	@sh .ci/setup dev
+
+setup-ui:
+	@sh .ci/setup ui

@@ -1,0 +1,337 @@
+"""The contact sheet: sources, pairs of views, and under each view what was done and why.
+
+It is what a person looks at to judge a policy; the report beside it holds every number and the exact keys.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Iterable
+from functools import cache
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from adaptaug.errors import AdaptAugError
+from adaptaug.notes import Note, describe_image, describe_view
+from adaptaug.params import ViewParams
+from adaptaug.pixels import read
+from adaptaug.policy import Policy
+from adaptaug.views import Views, as_policy, measure
+
+MAX_PAIRS = 64
+MAX_HEIGHT = 60_000  # pixels of a sheet; viewers and PNG decoders give up not far beyond
+
+_WIDTH = 1400  # a sheet grows no wider for the sake of more pairs in a row
+_MARGIN, _GAP, _PAD, _BETWEEN = 28, 16, 14, 12
+_SOURCE = 208  # the source's column
+_LEAST_CELL = 144  # text needs this much; smaller views are shown enlarged by a whole factor
+_MAP = 54  # the longer side of a pair's map of crops
+_PAPER, _CARD, _RULE = "#f4f4f1", "#ffffff", "#d8d8d2"
+_INK, _SOFT, _ALERT = "#1d1f23", "#666b73", "#a8480b"
+_VIEW_INK = ("#1f5fb4", "#c05a12")  # A and B: apart for colour-blind eyes as well
+_LETTERS = ("A", "B")
+
+
+def show(image: Any, policy: Policy | str = "natural", pairs: int = 4, seed: int = 0, size: int = 160) -> Image.Image:
+    """A contact sheet of one image as a PIL image (a notebook displays it).
+
+    Args:
+        image: one image, as `Views` takes it (a tensor is shown as the PIL image of its levels).
+        policy: a Policy, a preset's name, or a policy file's path.
+        pairs: 1 to 64; pair k has the key (seed, 0, k).
+        size: side of a view in pixels.
+    Raises: AdaptAugError: what `Views` refuses, and a number of pairs out of range.
+    """
+    return contact_sheet([("", _as_pil(image))], policy, pairs, seed, size)[0]
+
+
+def contact_sheet(
+    images: Iterable[tuple[str, Image.Image]],
+    policy: Policy | str = "natural",
+    pairs: int = 4,
+    seed: int = 0,
+    size: int = 160,
+) -> tuple[Image.Image, dict[str, Any]]:
+    """A sheet of several images, and the report that reproduces it.
+
+    Args:
+        images: (name, PIL image); may be a generator, of which one image is held at a time.
+        policy, size: as in `show`; pairs: for each image; pair k of image i has the key
+            (seed, 0, i * pairs + k), counting images from 0.
+    Returns: the sheet (RGB), and a dict fit for JSON: the policy's text and, for each image, its statistics
+        and its pairs with their `key` and, for each view, the lines on the sheet, all parameters with their
+        ranges and reasons, and the SHA-256 of the view's RGB bytes. Any view comes back to the bit from
+        ``adaptaug.Views(policy, size=size, finish="none")(image, key=tuple(key))``.
+    Raises: AdaptAugError: no image, an image that `Views` refuses, or numbers out of range.
+    """
+    if isinstance(pairs, bool) or not isinstance(pairs, int) or not 1 <= pairs <= MAX_PAIRS:
+        raise AdaptAugError(f"pairs: expected a whole number from 1 to {MAX_PAIRS}, got {pairs!r}.")
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise AdaptAugError(f"seed: expected a whole number, got {seed!r}.")
+    policy = as_policy(policy)
+    make = Views(policy, n=2, size=size, finish="none", return_params=True)
+    bands, reports = [], []
+    for i, (name, image) in enumerate(images):
+        keys = [(seed, 0, i * pairs + k) for k in range(pairs)]
+        made = [_Pair(make, image, key) for key in keys]
+        lines = describe_image(measure(image))
+        bands.append(_band(name, image, lines, made, size))
+        reports.append(_image_report(name, image, made))
+        if sum(band.height for band in bands) > MAX_HEIGHT:
+            raise AdaptAugError(
+                f"images: expected what fits a sheet of {MAX_HEIGHT} px in height, got more after {i + 1} images; "
+                "take fewer images, fewer pairs or smaller views."
+            )
+    if not bands:
+        raise AdaptAugError("images: expected at least one image, got none.")
+    report = {
+        "policy": {"name": policy.name, "guards": policy.guards, "yaml": policy.dumps()},
+        "seed": seed, "pairs": pairs, "size": size, "images": reports,
+    }  # fmt: skip
+    return _stack(policy, pairs, seed, size, bands), report
+
+
+def _as_pil(image: Any) -> Image.Image:
+    if isinstance(image, Image.Image):
+        return image
+    source = read(image)
+    if len(source) != 1:
+        raise AdaptAugError(f"image: expected one image, got a batch of {len(source)}; show them one by one.")
+    if source.kind == "array":
+        return Image.fromarray(source.pixels)
+    return Image.fromarray(source.pixels[0].permute(1, 2, 0).to("cpu").numpy().astype(np.uint8))
+
+
+class _Pair:
+    """Two views of an image, with what is said about them."""
+
+    def __init__(self, make: Views, image: Image.Image, key: tuple[int, int, int]):
+        self.key = key
+        views, params = make(image, key=key)
+        self.views: list[Image.Image] = [view.convert("RGB") for view in views]
+        self.params: list[ViewParams] = params
+        self.explained = [p.explain() for p in params]
+        stats = [measure(view) for view in self.views]
+        self.notes = [
+            describe_view(explained, float(s.mean[0]), float(s.contrast[0]))
+            for explained, s in zip(self.explained, stats, strict=True)
+        ]
+
+    def report(self) -> dict[str, Any]:
+        views = [
+            {
+                "view": number,
+                "lines": [f"{note.what}: {note.why}" if note.why else note.what for note in self.notes[number]],
+                **self.explained[number].to_dict(),
+                "sha256": hashlib.sha256(view.tobytes()).hexdigest(),
+            }
+            for number, view in enumerate(self.views)
+        ]
+        return {"key": list(self.key), "views": views}
+
+
+def _image_report(name: str, image: Image.Image, made: list[_Pair]) -> dict[str, Any]:
+    return {"name": name, "statistics": measure(image).summary(), "pairs": [pair.report() for pair in made]}
+
+
+# --- drawing ----------------------------------------------------------------------------------------------
+@cache
+def _font(size: int) -> Any:
+    """Pillow's own scalable face: the same letters on every machine."""
+    return ImageFont.load_default(size=size)
+
+
+_TITLE, _NAME, _BODY, _SMALL = 24, 15, 13, 12
+
+
+def _drawable(text: str) -> str:
+    """Text in the letters that the face has: accents dropped, what is left over shown as '?'."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return "".join(c if " " <= c <= "~" or c in "·±…°" else "?" for c in plain)
+
+
+def _wrap(text: str, size: int, width: int) -> list[str]:
+    """Lines of at most `width` pixels, broken at spaces, or within a word that is wider than a line."""
+    font, lines = _font(size), [""]
+    for word in _drawable(text).split():
+        joined = f"{lines[-1]} {word}".strip()
+        if font.getlength(joined) <= width:
+            lines[-1] = joined
+            continue
+        if lines[-1]:
+            lines.append("")
+        for letter in word:
+            if lines[-1] and font.getlength(lines[-1] + letter) > width:
+                lines.append("")
+            lines[-1] += letter
+    return lines
+
+
+def _shortened(text: str, size: int, width: int) -> str:
+    """A name on one line: the middle gives way, for names mostly differ at their ends."""
+    font, text = _font(size), _drawable(text)
+    keep = len(text)
+    cut = text
+    while keep > 2 and font.getlength(cut) > width:
+        keep -= 1
+        cut = f"{text[: (keep + 1) // 2]}…{text[len(text) - keep // 2 :]}"
+    return cut
+
+
+class _Text:
+    """Lines measured first and drawn later: a block knows its height before the cell has its size."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, int, str, int]] = []  # text, size, colour, space above
+
+    def add(self, text: str, size: int, colour: str, width: int, above: int = 0) -> _Text:
+        for number, line in enumerate(_wrap(text, size, width)):
+            self.lines.append((line, size, colour, 0 if number else above))
+        return self
+
+    @property
+    def height(self) -> int:
+        return sum(_line_height(size) + above for _, size, _, above in self.lines)
+
+    def draw(self, draw: ImageDraw.ImageDraw, x: int, y: int) -> None:
+        for line, size, colour, above in self.lines:
+            y += above
+            draw.text((x, y), line, colour, _font(size))
+            y += _line_height(size)
+
+
+def _line_height(size: int) -> int:
+    return round(1.36 * size)
+
+
+def _notes_text(notes: list[Note], width: int) -> _Text:
+    text = _Text()
+    for note in notes:
+        colour = _ALERT if note.alert else _INK
+        text.add(note.what, _BODY, colour, width, above=4 if text.lines else 0)
+        if note.why:
+            text.add(note.why, _SMALL, _ALERT if note.alert else _SOFT, width)
+    return text
+
+
+def _enlarged(image: Image.Image, least: int) -> Image.Image:
+    """Small views by a whole factor, pixels kept as squares: 32 px are shown as 32 x 32 squares."""
+    factor = -(-least // image.width)
+    return image if factor <= 1 else image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+
+
+def _fitted(image: Image.Image, width: int, height: int) -> Image.Image:
+    """Inside a box with the aspect kept; small images by a whole factor, large ones averaged."""
+    scale = min(width / image.width, height / image.height)
+    if scale >= 1:
+        return image.resize((image.width * int(scale), image.height * int(scale)), Image.Resampling.NEAREST)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+
+
+def _columns(pairs: int, card: int) -> int:
+    """As many pairs in a row as fit, in rows as even as can be."""
+    room = max(1, (_WIDTH - 2 * _MARGIN - _SOURCE - 2 * _PAD) // (card + _GAP))
+    rows = -(-pairs // room)
+    return -(-pairs // rows)
+
+
+def _band(name: str, image: Image.Image, lines: list[str], made: list[_Pair], size: int) -> Image.Image:
+    """One image's part of the sheet: the source at the left, its pairs beside it."""
+    cell = _cell(size)
+    card_width = 2 * _PAD + 2 * cell + _BETWEEN
+    columns = _columns(len(made), card_width)
+    small = _fitted(image.convert("RGB"), _SOURCE, int(1.4 * _SOURCE))
+    cards = [_card(pair, small, cell) for pair in made]
+    rows = [cards[i : i + columns] for i in range(0, len(cards), columns)]
+    heights = [max(card.height for card in row) for row in rows]
+    words = _Text()
+    if name:
+        words.add(_shortened(PurePath(name).name or name, _NAME, _SOURCE), _NAME, _INK, _SOURCE)
+    words.add(f"{image.width} x {image.height} px", _SMALL, _SOFT, _SOURCE, above=2)
+    for number, line in enumerate(lines):
+        words.add(line, _BODY, _INK, _SOURCE, above=2 if number else 8)
+    right = sum(heights) + _GAP * (len(rows) - 1)
+    width = _SOURCE + 2 * _GAP + columns * card_width + (columns - 1) * _GAP
+    band = Image.new("RGB", (width, max(right, small.height + 10 + words.height)), _PAPER)
+    draw = ImageDraw.Draw(band)
+    band.paste(small, (0, 0))
+    words.draw(draw, 0, small.height + 10)
+    y = 0
+    for row, height in zip(rows, heights, strict=True):
+        for i, card in enumerate(row):
+            x = _SOURCE + 2 * _GAP + i * (card_width + _GAP)
+            draw.rectangle((x, y, x + card_width - 1, y + height - 1), _CARD, _RULE)
+            band.paste(card.crop((1, 1, card.width - 1, card.height - 1)), (x + 1, y + 1))
+        y += height + _GAP
+    return band
+
+
+def _cell(size: int) -> int:
+    return size * -(-_LEAST_CELL // size)
+
+
+def _card(pair: _Pair, source: Image.Image, cell: int) -> Image.Image:
+    """A pair: a map of where its two crops lie, its key, the views, and the notes under each."""
+    texts = [_notes_text(notes, cell) for notes in pair.notes]
+    views = [_enlarged(view, _LEAST_CELL) for view in pair.views]
+    mapped = _crop_map(source, pair.params)
+    top = _PAD + _MAP + 10
+    height = top + 2 + cell + 8 + max(text.height for text in texts) + _PAD
+    card = Image.new("RGB", (2 * _PAD + 2 * cell + _BETWEEN, height), _CARD)
+    draw = ImageDraw.Draw(card)
+    card.paste(mapped, (_PAD, _PAD + (_MAP - mapped.height) // 2))
+    x = _PAD + _MAP + 10
+    draw.text((x, _PAD + _MAP // 2), f"Pair {pair.key[2] + 1}", _INK, _font(_NAME), anchor="ls")
+    seed, epoch, index = pair.key
+    draw.text((x, _PAD + _MAP // 2 + 5), f"key ({seed}, {epoch}, {index})", _SOFT, _font(_SMALL), anchor="la")
+    for i, (view, text, ink) in enumerate(zip(views, texts, _VIEW_INK, strict=True)):
+        x = _PAD + i * (cell + _BETWEEN)
+        draw.rectangle((x - 1, top - 1, x + cell, top + cell), None, ink)
+        card.paste(view, (x, top))
+        draw.text((x + cell, top - 6), _LETTERS[i], ink, _font(_NAME), anchor="rs")
+        text.draw(draw, x, top + cell + 8)
+    return card
+
+
+def _crop_map(source: Image.Image, params: list[ViewParams]) -> Image.Image:
+    """The source, small and pale, with the outlines of the two crops in the views' colours."""
+    scale = 3  # drawn large and averaged: slanted outlines come out smooth
+    ratio = _MAP / max(source.size)
+    size = (max(2, round(source.width * ratio)), max(2, round(source.height * ratio)))
+    large = (size[0] * scale, size[1] * scale)
+    pale = Image.blend(source.resize(large, Image.Resampling.BILINEAR), Image.new("RGB", large, "white"), 0.55)
+    draw = ImageDraw.Draw(pale)
+    square = np.array([[-1, -1, 1], [1, -1, 1], [1, 1, 1], [-1, 1, 1], [-1, -1, 1]], dtype=float)
+    edge = np.array(large, dtype=float) - scale
+    for view, ink in zip(params, _VIEW_INK, strict=True):
+        corners = square @ np.asarray(view.matrix[0]).T
+        points = np.clip(corners[:, :2] / corners[:, 2:], 0.0, 1.0) * edge + scale / 2
+        draw.line([(float(x), float(y)) for x, y in points], ink, width=int(1.5 * scale), joint="curve")
+    return pale.resize(size, Image.Resampling.BOX)
+
+
+def _stack(policy: Policy, pairs: int, seed: int, size: int, bands: list[Image.Image]) -> Image.Image:
+    width = max(band.width for band in bands)
+    head = _Text().add(f"Policy {policy.name}", _TITLE, _INK, width)
+    if policy.description:
+        head.add(policy.description, _BODY, _SOFT, width, above=4)
+    guards = "guards on" if policy.guards else "guards off: a manual policy, outside the promise"
+    count = f"{pairs} {'pair' if pairs == 1 else 'pairs'} of each image, views of {size} px, seed {seed}, {guards}"
+    head.add(count, _BODY, _SOFT if policy.guards else _ALERT, width, above=4)
+    step = 2 * _GAP + 1  # a rule between images, with air on both sides
+    height = 2 * _MARGIN + head.height + sum(band.height + step for band in bands)
+    sheet = Image.new("RGB", (width + 2 * _MARGIN, height), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    head.draw(draw, _MARGIN, _MARGIN - 4)
+    y = _MARGIN + head.height
+    for band in bands:
+        draw.line((_MARGIN, y + _GAP, _MARGIN + width - 1, y + _GAP), _RULE)
+        y += step
+        sheet.paste(band, (_MARGIN, y))
+        y += band.height
+    return sheet

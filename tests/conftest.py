@@ -1,0 +1,64 @@
+"""Images and small helpers that several tests share. Photographs come from scikit-image's own wheel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import skimage
+import torch
+from PIL import Image
+
+import adaptaug
+
+PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
+
+
+@pytest.fixture(scope="session")
+def photographs() -> dict[str, np.ndarray]:
+    """Name -> (H, W, 3) uint8, read-only: shared by all tests."""
+    folder = Path(skimage.__file__).parent / "data"
+    images = {}
+    for name in PHOTOGRAPHS:
+        images[Path(name).stem] = np.array(Image.open(folder / name).convert("RGB"))
+        images[Path(name).stem].setflags(write=False)
+    return images
+
+
+@pytest.fixture(scope="session")
+def photo(photographs: dict[str, np.ndarray]) -> Callable[..., np.ndarray]:
+    """photo(name, width, height) -> that photograph cut to the shape's aspect and resized, a fresh array."""
+
+    def make(name: str = "coffee", width: int = 64, height: int = 64) -> np.ndarray:
+        image = photographs[name]
+        scale = min(image.shape[1] / width, image.shape[0] / height)
+        across, down = int(width * scale), int(height * scale)
+        left, top = (image.shape[1] - across) // 2, (image.shape[0] - down) // 2
+        part = image[top : top + down, left : left + across]
+        return cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA if scale >= 1 else cv2.INTER_LINEAR)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def to_tensor() -> Callable[[np.ndarray], torch.Tensor]:
+    """(H, W, 3) array -> (3, H, W) tensor."""
+    return lambda image: torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
+@pytest.fixture(scope="session")
+def view_of(to_tensor: Callable[[np.ndarray], torch.Tensor]) -> Callable[..., np.ndarray]:
+    """view_of(engine, policy, image, size, key) -> the view as (S, S, 3) uint8, by either renderer."""
+
+    def make(
+        engine: str, policy: adaptaug.Policy, image: np.ndarray, size: int, key: tuple[int, int, int] = (1, 0, 0)
+    ) -> np.ndarray:
+        augment = adaptaug.AdaptiveAugment(policy, size)
+        if engine == "opencv":
+            return augment(image, key=key)
+        return augment(to_tensor(image), key=key).permute(1, 2, 0).numpy()
+
+    return make

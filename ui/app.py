@@ -1,0 +1,130 @@
+"""The app: `build_app` makes it, `main` serves it on this machine.
+
+>>> from adaptaug.ui.app import main
+>>> main()  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from adaptaug import AdaptAugError, Policy
+from adaptaug.policy import preset_names
+
+
+def _prepare_environment() -> None:
+    """What Gradio reads when it is imported: no telemetry, no hub, and a folder of our own for its files
+    (its default in /tmp is shared, and whoever knows a file's hash could ask for it)."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    if "GRADIO_TEMP_DIR" not in os.environ:
+        folder = tempfile.mkdtemp(prefix="adaptaug-ui-")
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+
+_prepare_environment()
+
+import gradio as gr  # noqa: E402
+from starlette.middleware import Middleware  # noqa: E402
+from starlette.middleware.trustedhost import TrustedHostMiddleware  # noqa: E402
+
+from adaptaug.ui import logic, templates, tune  # noqa: E402
+from adaptaug.ui.style import CSS  # noqa: E402
+
+LOOPBACK = ("127.0.0.1", "localhost")
+PORTS_TO_TRY = 50
+
+
+def build_app(policy: str | None = None, images: str | None = None) -> gr.Blocks:
+    """The page as a `gr.Blocks`, not launched.
+
+    Args:
+        policy: preset or policy file shown second (default `natural`), next to `simclr`.
+        images: a file or folder whose images stand in the samples' place.
+    Raises: AdaptAugError: a policy or image that cannot be read.
+    """
+    policies = {name: Policy.load(name) for name in preset_names()}
+    second = policy or "natural"
+    if second not in policies:
+        loaded = Policy.load(second)
+        second = loaded.name if loaded.name not in policies else f"{loaded.name} ({Path(second).name})"
+        policies[second] = loaded.edit(name=second[:100]) if second != loaded.name else loaded
+    samples = logic.samples_from(images) if images else logic.sample_images()
+    with gr.Blocks(title="adaptaug", analytics_enabled=False, delete_cache=(600, 3600)) as app:
+        gr.HTML(templates.HEADER, elem_id="top", **tune.NO_SKIN)
+        tune.build(policies, ("simclr", second), samples)
+    return app.queue(default_concurrency_limit=2, max_size=32)
+
+
+def theme() -> gr.themes.Base:
+    """System fonts (nothing to fetch), and help text that can be read: the default's fails contrast."""
+    fonts = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
+    return gr.themes.Default(primary_hue="indigo", neutral_hue="slate", **fonts).set(
+        block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_400"
+    )
+
+
+def launch_settings() -> dict[str, Any]:
+    """How the app may be served: to this machine, sharing and keeping nothing.
+
+    Gradio answers any `Host:` header, so that a hostile page could reach it by DNS rebinding: the middleware
+    does not.
+    """
+    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK))
+    closed = {"docs_url": None, "redoc_url": None, "openapi_url": None}
+    return {
+        "share": False, "inbrowser": False, "quiet": True, "show_error": False, "max_file_size": "10mb",
+        "allowed_paths": [], "run_history": False, "footer_links": [], "enable_monitoring": False, "mcp_server": False,
+        "ssr_mode": False, "pwa": False, "strict_cors": True, "state_session_capacity": 100,
+        "app_kwargs": {"middleware": [hosts], **closed}, "theme": theme(), "css": CSS,
+    }  # fmt: skip
+
+
+def free_port(wanted: int, host: str = "127.0.0.1") -> int:
+    """The first free port from `wanted` on. Raises: AdaptAugError: none of the next 50 is."""
+    if not 1 <= wanted <= 65535:
+        raise AdaptAugError(f"port: expected a number from 1 to 65535, got {wanted}.")
+    for port in range(wanted, min(wanted + PORTS_TO_TRY, 65536)):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return port
+    raise AdaptAugError(f"port: none of {PORTS_TO_TRY} ports from {wanted} on is free; name another.")
+
+
+def main(policy: str | None = None, images: str | None = None, port: int = 7860, host: str = "127.0.0.1") -> None:
+    """Serve the app until interrupted.
+
+    Args:
+        policy, images: as `build_app`; port: where to listen, or the next free one; host: this machine's
+        loopback only.
+    Raises: AdaptAugError: another host, or a policy or image that cannot be read.
+    """
+    if host not in LOOPBACK:
+        raise AdaptAugError(
+            f"host: the app has no log-in yet and is served to this machine only; expected 127.0.0.1, got {host!r}."
+        )
+    found = free_port(port)
+    if found != port:
+        print(f"Port {port} is busy: using {found} instead.")
+    app = build_app(policy, images)
+    app.launch(server_name="127.0.0.1", server_port=found, prevent_thread_lock=True, **launch_settings())
+    print(f"adaptaug is at http://127.0.0.1:{found} (Ctrl+C stops it)", flush=True)
+    try:
+        app.block_thread()
+    finally:
+        app.close(verbose=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""HTML of the table that explains one pair: every number of both views, its ranges, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from adaptaug.ops import OPS
+from adaptaug.ui import logic
+from adaptaug.ui.logic import Comparison, View
+from adaptaug.ui.templates import escape, number, png, thumbnail, verdict
+
+COLOURS = {"A": "var(--aa-a)", "B": "var(--aa-b)"}
+
+
+def pair_detail(comparison: Comparison, chosen: tuple[int, int]) -> str:
+    """The chosen (policy, pair): where each view was cut, how it looks, and the table of reasons."""
+    side, index = chosen
+    column = comparison.columns[side]
+    pair = column.pairs[index]
+    explained = logic.explain_pair(pair)
+    views = "".join(
+        _picture(name, view, certificate, comparison.size)
+        for name, view, certificate in zip("AB", pair, explained["certificates"], strict=True)
+    )
+    rows = "".join(_rows(row) for row in explained["rows"])
+    return (
+        '<section class="aa aa-detail" aria-label="The chosen pair">'
+        f"<header><h2>Pair {index + 1} of {escape(column.policy.name)}</h2>"
+        '<a href="#pairs">Back to the pairs</a></header>'
+        f'<div class="aa-pictures">{_cuts(comparison, pair)}{views}</div>'
+        '<div class="aa-scroll" tabindex="0" role="region" aria-label="Parameters of both views">'
+        '<table><thead><tr><th scope="col">Parameter</th><th scope="col">Policy range</th><th scope="col">View</th>'
+        '<th scope="col">Value in its range</th><th scope="col">Safe range</th><th scope="col">Because</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+        '<p class="aa-note">In each bar the thin line is the policy\'s range, the thick part what is safe for this '
+        "image, the dot the value drawn. "
+        f"The key of this pair is (seed {comparison.seed}, epoch 0, index {index}): training code that uses it gets "
+        "the same pixels.</p></section>"
+    )
+
+
+def _cuts(comparison: Comparison, pair: tuple[View, View]) -> str:
+    """The source with the outline of both views."""
+    height, width = comparison.source.pixels.shape[:2]
+    shapes = ""
+    for name, view in zip("AB", pair, strict=True):
+        points = " ".join(f"{x * width:.1f},{y * height:.1f}" for x, y in logic.outline(view.params))
+        for stroke, thick in (("#000", 5), (COLOURS[name], 3)):
+            opacity = ' stroke-opacity=".55"' if stroke == "#000" else ""
+            shapes += (
+                f'<polygon points="{points}" fill="none" stroke="{stroke}"{opacity} stroke-width="{thick}" '
+                'vector-effect="non-scaling-stroke"/>'
+            )
+    name = escape(comparison.source.name)
+    return (
+        f'<figure class="wide"><span class="aa-source"><img src="{thumbnail(comparison.source.pixels, 600)}" alt="{name}">'
+        f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" aria-hidden="true">{shapes}</svg></span>'
+        '<figcaption>Where <span class="aa-key a">view A</span> and <span class="aa-key b">view B</span> were cut.'
+        "</figcaption></figure>"
+    )
+
+
+def _picture(name: str, view: View, certificate: str, size: int) -> str:
+    if view.failures:
+        outcome = f"fails {'; '.join(f'({f.test}) {f.label}: {f.sentence}' for f in view.failures)}"
+    else:
+        outcome = "keeps the promise"
+    tiny = " tiny" if size < 224 else ""
+    return (
+        f'<figure><span class="aa-big{tiny}"><img src="{png(view.pixels)}" alt="View {name}: {escape(verdict(view))}"></span>'
+        f'<figcaption><span class="aa-key {name.lower()}">View {name}</span> {escape(outcome)}. '
+        f'<span class="certificate">Certificate: {escape(certificate)}.</span></figcaption></figure>'
+    )
+
+
+def _rows(row: dict[str, Any]) -> str:
+    op = OPS[row["operation"]]
+    unit = "" if op.switch else escape(row["unit"])
+    head = f'<th scope="row" rowspan="{{span}}">{escape(row["parameter"])}<small>{unit or escape(op.about)}</small></th>'
+    policy = "on or off" if op.switch else _range(row["policy"])
+    if not any(view["applied"] for view in row["views"]):
+        reason = escape(row["views"][0]["reason"])
+        if row["views"][1]["reason"] != row["views"][0]["reason"]:
+            reason = f"A: {reason}; B: {escape(row['views'][1]['reason'])}"
+        return (
+            f'<tr class="first unused">{head.format(span=1)}<td class="num">{policy}</td><td>A, B</td>'
+            f'<td>\N{EN DASH}</td><td>\N{EN DASH}</td><td>{reason}</td></tr>'
+        )
+    lines = []
+    for i, (name, view) in enumerate(zip("AB", row["views"], strict=True)):
+        lead = f'{head.format(span=2)}<td class="num" rowspan="2">{policy}</td>' if i == 0 else ""
+        key = f'<td><span class="aa-key {name.lower()}">{name}</span></td>'
+        if not view["applied"]:
+            cells = "<td>\N{EN DASH}</td><td>\N{EN DASH}</td>"
+        elif op.switch:
+            cells = "<td>yes</td><td>\N{EN DASH}</td>"
+        else:
+            bar = _bar(row["policy"], view["safe"], view["value"], COLOURS[name])
+            cells = f'<td class="num">{number(view["value"])}{bar}</td><td class="num">{_range(view["safe"])}</td>'
+        lines.append(f'<tr class="{("first", "second")[i]}">{lead}{key}{cells}<td>{escape(view["reason"])}</td></tr>')
+    return "".join(lines)
+
+
+def _range(bounds: list[float]) -> str:
+    return f"{number(bounds[0])} to {number(bounds[1])}"
+
+
+def _bar(policy: list[float], safe: list[float], value: float, colour: str) -> str:
+    """The policy's range as a line, the safe range as its thick part, the value as a dot."""
+    low, high = min(policy[0], safe[0], value), max(policy[1], safe[1], value)
+    width = (high - low) or 1.0
+
+    def x(number: float) -> str:
+        return f"{5 + 100 * (number - low) / width:.1f}"
+
+    return (
+        '<svg class="aa-range" viewBox="0 0 110 14" aria-hidden="true">'
+        f'<line x1="{x(policy[0])}" x2="{x(policy[1])}" y1="7" y2="7" stroke="var(--aa-faint)" stroke-width="1"/>'
+        f'<line x1="{x(safe[0])}" x2="{x(safe[1])}" y1="7" y2="7" stroke="var(--aa-line)" stroke-width="6" '
+        'stroke-linecap="round"/>'
+        f'<circle cx="{x(value)}" cy="7" r="4.5" fill="{colour}"/></svg>'
+    )

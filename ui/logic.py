@@ -1,0 +1,251 @@
+"""What the page computes, in plain functions without gradio: decode, make pairs, describe, explain.
+
+Pixels are those that training code gets: the decoded original (never a thumbnail of it) goes through the
+same path as `adaptaug.Views(policy, n=2, size=size, finish="none")` with key (seed, 0, pair).
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+import adaptaug
+from adaptaug import AdaptAugError, ImageStats, Policy, ViewParams, generate, keys
+from adaptaug.render import opencv as engine
+from adaptaug.ui.judge import Failure, is_blank, judge_view, luma
+
+MAX_PIXELS = 40_000_000
+MAX_PAIRS, MIN_SIZE, MAX_SIZE = 12, 32, 224
+MAX_SEED = 2**31 - 1
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
+SAMPLES = {  # photographs in scikit-image's wheel: the fallback while adaptaug.files offers none
+    "cat": "chelsea.png", "coffee": "coffee.png", "astronaut": "astronaut.png", "rocket": "rocket.jpg",
+    "deep field": "hubble_deep_field.jpg", "moon": "moon.png", "coins": "coins.png", "page": "page.png",
+}  # fmt: skip
+# name in ImageStats.summary(), what people call it, the end of its bar, what it means
+STATISTICS = (
+    ("mean", "Brightness", 1.0, "mean luma: 0 black, 1 white"),
+    ("contrast", "Contrast", 0.5, "standard deviation of luma: 0 flat, .5 the most there is"),
+    ("dark_fraction", "Dark pixels", 1.0, "share of pixels with luma below .05"),
+    ("bright_fraction", "Bright pixels", 1.0, "share of pixels with luma above .95"),
+    ("entropy", "Entropy, bits", 5.0, "of luma in 32 bins: 0 one tone, 5 all tones alike"),
+    ("colourfulness", "Colourfulness", 150.0, "Hasler and Suesstrunk: 0 grey, above 80 very colourful"),
+    ("sharpness", "Fine detail", 2.0, "squared step between neighbours over variance: 0 smooth, 2 noise"),
+    ("spread", "Detail spread", 0.5, "distance of the detail from its centre, as a share of the frame"),
+    ("border_uniformity", "Plain border", 1.0, "share of the border close to its median: 1 a plain background"),
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A decoded image, and what was measured of it once."""
+
+    name: str
+    pixels: np.ndarray  # (H, W, 3) uint8
+    stats: ImageStats
+
+    @property
+    def blank(self) -> bool:
+        return is_blank(self.pixels)
+
+
+@dataclass(frozen=True)
+class View:
+    """One view, how it was made, and which tests of the promise it fails."""
+
+    pixels: np.ndarray
+    params: ViewParams
+    failures: list[Failure]
+
+    @property
+    def mean(self) -> float:
+        return float(luma(self.pixels).mean())
+
+    @property
+    def contrast(self) -> float:
+        return float(luma(self.pixels).std())
+
+
+@dataclass(frozen=True)
+class Column:
+    """All pairs of one policy: `pairs[i]` is (view A, view B) for key (seed, 0, i)."""
+
+    policy: Policy
+    pairs: list[tuple[View, View]]
+
+    @property
+    def broken(self) -> int:
+        return sum(bool(view.failures) for pair in self.pairs for view in pair)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two policies on one image with the same seed: what the page shows."""
+
+    source: Source
+    columns: tuple[Column, Column]
+    seed: int
+    size: int
+
+
+def decode(path: str | Path, name: str | None = None) -> Source:
+    """Read an image file: upright, RGB, transparency on white, first frame.
+
+    Raises: AdaptAugError: not an image that can be read, or more than 40 megapixels (told from its header,
+        before any pixel is decoded).
+    """
+    name = name or Path(path).name
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's own size warning: the check below is stricter
+            image = Image.open(path, formats=FORMATS)
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                megapixels = width * height / 1e6
+                raise AdaptAugError(f"{name}: {megapixels:.0f} megapixels are more than the 40 this page takes.")
+            pixels = as_rgb(ImageOps.exif_transpose(image))
+    except AdaptAugError:
+        raise
+    except Exception as error:  # Pillow's decoders raise nearly anything on a broken file
+        raise AdaptAugError(f"{name}: not an image that can be read; try a PNG, JPEG or WebP file.") from error
+    return as_source(name, pixels)
+
+
+def as_rgb(image: Image.Image) -> np.ndarray:
+    """Any PIL image -> (H, W, 3) uint8."""
+    if image.mode.startswith(("I", "F")):  # 16-bit files: convert() would cut off the high byte
+        levels = np.asarray(image).astype(np.float64)
+        top = max(float(levels.max()), 1.0)
+        scale = 255.0 / (1.0 if image.mode == "F" and top <= 1.0 else 65535.0 if top > 255 else 255.0)
+        image = Image.fromarray(np.clip(levels * scale + 0.5, 0, 255).astype(np.uint8))
+    if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
+        image = image.convert("RGBA")
+        paper = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(paper, image)
+    return np.array(image.convert("RGB"))
+
+
+def as_source(name: str, pixels: np.ndarray) -> Source:
+    """Pixels -> Source, measured. Raises: AdaptAugError: too small to crop."""
+    if min(pixels.shape[:2]) < 8:
+        raise AdaptAugError(f"{name}: {pixels.shape[1]} x {pixels.shape[0]} pixels are too few; 8 x 8 is the least.")
+    return Source(name, pixels, adaptaug.measure(pixels))
+
+
+def sample_images() -> list[tuple[str, Image.Image]]:
+    """Photographs that need no download, as (name, image)."""
+    try:
+        from adaptaug.files import sample_images as shipped
+    except ImportError:
+        import skimage.data
+
+        folder = Path(skimage.data.__file__).parent
+        return [(name, Image.open(folder / file)) for name, file in SAMPLES.items() if (folder / file).exists()]
+    return list(shipped())
+
+
+def samples_from(path: str | Path) -> list[tuple[str, Image.Image]]:
+    """The user's own images in the samples' place: a file, or up to 12 files of a folder."""
+    path = Path(path)
+    if not path.exists():
+        raise AdaptAugError(f"images: {str(path)!r} does not exist.")
+    files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+    found: list[tuple[str, Image.Image]] = []
+    problem = None
+    for file in files:
+        try:
+            found.append((file.name, Image.fromarray(decode(file).pixels)))
+        except AdaptAugError as error:
+            problem = error
+        if len(found) == 12:
+            break
+    if not found:
+        raise problem or AdaptAugError(f"images: {str(path)!r} holds no image.")
+    return found
+
+
+def make_pairs(source: Source, policy: Policy, seed: int, count: int, size: int) -> Column:
+    """`count` pairs of a policy. What does not depend on the key is measured once for all of them."""
+    seen = generate.look(engine, source.pixels, policy, size)
+    frame = seen.frame
+    if frame is None:  # a manual policy measures nothing, but the judge needs the full frame
+        frame = generate.look(engine, source.pixels, Policy(), size).frame
+    pairs = []
+    for index in range(count):
+        rows = keys.as_rows((seed, 0, index), 1)
+        made = [generate.make_view(engine, source.pixels, rows, v, policy, size, seen) for v in (0, 1)]
+        one, other = (View(p, params, judge(source, p, params, frame, policy)) for p, params in made)
+        pairs.append((one, other))
+    return Column(policy, pairs)
+
+
+def judge(source: Source, view: np.ndarray, params: ViewParams, frame: np.ndarray, policy: Policy) -> list[Failure]:
+    """The tests of the policy's promise that a view fails, from its pixels and replays of its parameters."""
+
+    def drawn(name: str) -> bool:
+        return name in params.entries and bool(params.entries[name].applied[0])
+
+    def replay(*without: str) -> np.ndarray:
+        return np.asarray(adaptaug.render(source.pixels, params.without(*without)))
+
+    crop = np.asarray(adaptaug.render(source.pixels, params.safe_crop()))
+    noise, erase = drawn("noise"), drawn("erase.area")
+    before_erase = replay("erase") if erase else view
+    before_late = replay("noise", "erase") if noise else before_erase
+    erased = float(params.value("erase.area")[0]) if erase else 0.0
+    return judge_view(view, crop, frame, policy.promise, before_late, before_erase, erased)
+
+
+def compare(source: Source, one: Policy, other: Policy, seed: int, count: int, size: int) -> Comparison:
+    """Both policies on one image with the same keys."""
+    columns = tuple(make_pairs(source, policy, seed, count, size) for policy in (one, other))
+    return Comparison(source, (columns[0], columns[1]), seed, size)
+
+
+def status(comparison: Comparison) -> str:
+    """The settings and the outcome in one line, for the status line (and for tests to wait on)."""
+    one, other = comparison.columns
+    count = len(one.pairs)
+    pairs = f"{count} pair" + "s" * (count != 1)
+    outcome = f"{one.policy.name} {one.broken} of {2 * count} views break the promise, {other.policy.name} {other.broken}"
+    blank = "; the image is blank: counted apart" if comparison.source.blank else ""
+    return (
+        f"{pairs}, {one.policy.name} vs {other.policy.name}, seed {comparison.seed}: {outcome}{blank} "
+        f"({comparison.source.name}, views of {comparison.size} px)"
+    )
+
+
+def statistics(stats: ImageStats) -> list[dict[str, Any]]:
+    """One dict a measured value: key, label, value, share (length of its bar, 0 to 1) and meaning."""
+    summary = stats.summary()
+    return [
+        {"key": key, "label": label, "value": summary[key], "share": min(1.0, summary[key] / top), "meaning": meaning}
+        for key, label, top, meaning in STATISTICS
+    ]
+
+
+def outline(params: ViewParams) -> list[tuple[float, float]]:
+    """The view's corners in the source's [0, 1] frame: where it was cut."""
+    corners = np.array([(-1.0, -1.0, 1.0), (1.0, -1.0, 1.0), (1.0, 1.0, 1.0), (-1.0, 1.0, 1.0)])
+    x, y, w = params.matrix[0] @ corners.T
+    return [(float(a), float(b)) for a, b in zip(x / w, y / w, strict=True)]
+
+
+def explain_pair(pair: tuple[View, View]) -> dict[str, Any]:
+    """Both views' parameters side by side.
+
+    Returns: `rows`, one a parameter: its name, unit, policy range and per view applied, value, safe range and
+    reason; `certificates`, one sentence a view.
+    """
+    explained = [view.params.explain() for view in pair]
+    by_name = [{row["parameter"]: row for row in explanation.rows} for explanation in explained]
+    rows = []
+    for name, row in by_name[0].items():
+        views = [{k: found[name][k] for k in ("applied", "value", "safe", "reason")} for found in by_name]
+        rows.append({k: row[k] for k in ("parameter", "operation", "unit", "policy")} | {"views": views})
+    return {"rows": rows, "certificates": [explanation.certificate for explanation in explained]}

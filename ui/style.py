@@ -1,0 +1,134 @@
+"""The page's CSS. Gradio's own variables carry light and dark; the few colours of ours are set for both."""
+
+CSS = """
+.gradio-container { max-width: 1360px !important; margin: 0 auto !important; padding: 0 20px 48px !important;
+  --aa-ok: #166534; --aa-bad: #b42318; --aa-bad-fill: #b42318; --aa-a: #4f46e5; --aa-b: #b45309;
+  --aa-faint: var(--neutral-600); --aa-line: var(--neutral-200); --aa-card: #ffffff; --aa-soft: var(--neutral-50);
+  --aa-bar: #6366f1; }
+.dark .gradio-container, .gradio-container.dark { --aa-ok: #86efac; --aa-bad: #fda29b; --aa-bad-fill: #b42318;
+  --aa-a: #a5b4fc; --aa-b: #fcd34d; --aa-faint: var(--neutral-400); --aa-line: var(--neutral-700);
+  --aa-card: var(--neutral-900); --aa-soft: var(--neutral-800); --aa-bar: #818cf8; }
+.gradio-container main { padding: 0 !important; }
+.gradio-container .html-container { padding: 0 !important; }
+.aa { font-size: 14px; line-height: 1.45; color: var(--body-text-color); }
+.aa h1, .aa h2, .aa h3, .aa p, .aa figure { margin: 0; padding: 0; }
+.aa h2 { font-size: 16px; font-weight: 650; letter-spacing: -.01em; color: var(--body-text-color); }
+.aa .faint { color: var(--aa-faint); }
+.aa .num { font-variant-numeric: tabular-nums; }
+
+.aa-top { display: flex; align-items: baseline; gap: 6px 14px; flex-wrap: wrap; padding: 18px 0 12px;
+  border-bottom: 1px solid var(--aa-line); }
+.aa-top h1 { font-size: 22px; font-weight: 700; letter-spacing: -.02em; color: var(--body-text-color); }
+.aa-top p { color: var(--aa-faint); font-size: 14px; }
+
+#layout { gap: 28px; align-items: flex-start; flex-wrap: nowrap; }
+#left { flex: 0 0 300px !important; min-width: 0 !important; gap: 20px; }
+#results { flex: 1 1 0 !important; min-width: 0 !important; gap: 14px; }
+#controls, #choices { gap: 12px; }
+#policies, #seed-row { gap: 10px; flex-wrap: nowrap; align-items: flex-end; }
+#policies > *, #seed-row > * { min-width: 0 !important; }
+#dice { height: 42px; flex: 0 0 auto !important; padding: 0 14px; min-width: 0 !important; white-space: nowrap; }
+#source-image { min-height: 0; }
+
+#status-line { padding: 10px 14px; border: 1px solid var(--aa-line); border-radius: 10px;
+  background: var(--aa-soft); font-size: 14px; color: var(--body-text-color); min-height: 42px; overflow-wrap: anywhere; }
+.aa-problem { padding: 10px 14px; border-radius: 10px; border: 1px solid var(--aa-bad); color: var(--aa-bad);
+  font-size: 14px; overflow-wrap: anywhere; }
+
+.aa-samples { display: grid; grid-template-columns: repeat(4, 1fr); gap: 8px; }
+.aa-samples button { padding: 0; border: 1px solid var(--aa-line); border-radius: 8px; overflow: hidden; cursor: pointer;
+  background: var(--aa-soft); text-align: center; }
+.aa-samples img { display: block; width: 100%; aspect-ratio: 1; object-fit: cover; margin: 0; }
+.aa-samples span { display: block; font-size: 11px; line-height: 20px; color: var(--body-text-color); padding: 0 4px;
+  white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+.aa-label { font-size: 13px; font-weight: 600; margin-bottom: 6px !important; color: var(--body-text-color); }
+.aa button:focus-visible, .aa [tabindex]:focus-visible, .aa a:focus-visible { outline: 3px solid var(--aa-a);
+  outline-offset: 2px; }
+
+.aa-grid { display: grid; grid-template-columns: 1fr 1fr; gap: 10px 16px; }
+.aa-policy { border-bottom: 2px solid var(--aa-line); padding-bottom: 8px; min-width: 0; overflow-wrap: anywhere; }
+.aa-policy p { font-size: 13px; color: var(--aa-faint); }
+.aa-policy .broken { color: var(--aa-bad); font-weight: 600; }
+.aa-policy .kept { color: var(--aa-ok); font-weight: 600; }
+.aa-pair { display: grid; grid-template-columns: auto auto minmax(0, 1fr); gap: 12px; align-items: center; width: 100%;
+  text-align: left; padding: 7px; border: 1px solid transparent; border-radius: 12px; background: transparent;
+  cursor: pointer; color: var(--body-text-color); font: inherit; }
+.aa-pair:hover { background: var(--aa-soft); border-color: var(--aa-line); }
+.aa-pair[aria-pressed=true] { background: var(--aa-soft); border-color: var(--aa-a); box-shadow: 0 0 0 1px var(--aa-a); }
+.aa-index { width: 1.1em; text-align: right; font-size: 13px; color: var(--aa-faint); font-variant-numeric: tabular-nums; }
+.aa-views { display: flex; gap: 4px; }
+.aa-view { position: relative; display: block; width: 108px; height: 108px; border-radius: 8px; overflow: hidden;
+  background: var(--aa-soft); }
+.aa-view img { display: block; width: 100%; height: 100%; margin: 0; }
+.aa-view.tiny img, .aa-big.tiny img { image-rendering: pixelated; }
+.aa-view.bad { box-shadow: inset 0 0 0 3px var(--aa-bad-fill); }
+.aa-view.bad img { padding: 3px; border-radius: 8px; }
+.aa-badge { position: absolute; left: 0; right: 0; bottom: 0; font-size: 11px; font-weight: 650; line-height: 18px;
+  text-align: center; color: #fff; background: var(--aa-bad-fill); }
+.aa-badge.mild { background: rgba(24, 24, 27, .82); }
+.aa-words { display: flex; flex-direction: column; gap: 8px; font-size: 12px; line-height: 1.35; min-width: 0; }
+.aa-words b { font-weight: 650; font-size: 13px; }
+.aa-words .ok b { color: var(--aa-ok); }
+.aa-words .no b { color: var(--aa-bad); }
+.aa-words .faint { display: block; }
+.aa-empty { border: 1.5px dashed var(--neutral-400); border-radius: 14px; padding: 56px 24px; text-align: center; }
+.aa-empty p { margin-top: 6px; color: var(--aa-faint); }
+
+.aa-stats { display: grid; gap: 9px; }
+.aa-stat { display: grid; grid-template-columns: 112px 1fr 48px; gap: 10px; align-items: center; font-size: 13px; }
+.aa-stat .value { text-align: right; font-variant-numeric: tabular-nums; }
+.aa-track { height: 7px; border-radius: 4px; background: var(--aa-line); overflow: hidden; }
+.aa-track i { display: block; height: 100%; background: var(--aa-bar); border-radius: 4px; }
+.aa-panel { display: grid; gap: 12px; }
+.aa-file { font-size: 13px; overflow-wrap: anywhere; }
+.aa-histogram { display: block; width: 100%; height: 72px; }
+.aa-axis { display: flex; justify-content: space-between; font-size: 11px; color: var(--aa-faint); margin-top: 2px; }
+.aa-source { position: relative; display: block; border-radius: 10px; overflow: hidden; }
+.aa-source img { display: block; width: 100%; margin: 0; }
+.aa-source svg { position: absolute; inset: 0; width: 100%; height: 100%; }
+.aa figcaption { font-size: 12px; color: var(--aa-faint); margin-top: 5px; }
+
+.aa-detail { border: 1px solid var(--aa-line); border-radius: 14px; padding: 18px; background: var(--aa-card);
+  margin-top: 10px; scroll-margin-top: 12px; }
+.aa-detail header { display: flex; justify-content: space-between; gap: 12px; align-items: baseline; flex-wrap: wrap; }
+.aa-detail header a { color: var(--aa-a); font-size: 13px; text-decoration: underline; }
+.aa-pictures { display: flex; gap: 20px; margin: 14px 0 18px; flex-wrap: wrap; align-items: flex-start; }
+.aa-pictures figure { width: 224px; }
+.aa-pictures figure.wide { flex: 0 1 300px; width: 300px; }
+.aa-big { width: 224px; height: 224px; border-radius: 10px; overflow: hidden; display: block; }
+.aa-big img { display: block; width: 100%; height: 100%; margin: 0; }
+.aa-key { font-weight: 700; }
+.aa-key.a { color: var(--aa-a); } .aa-key.b { color: var(--aa-b); }
+.aa-scroll { overflow-x: auto; }
+.aa table { border-collapse: collapse; width: 100%; min-width: 700px; font-size: 13px; margin: 0; }
+.aa th, .aa td { text-align: left; vertical-align: top; padding: 7px 14px 7px 0; border: 0; color: var(--body-text-color);
+  background: transparent; }
+.aa thead th { font-size: 12px; color: var(--aa-faint); font-weight: 600; border-bottom: 1px solid var(--aa-line); }
+.aa tbody tr.first > * { border-top: 1px solid var(--aa-line); }
+.aa tbody tr.second > td { padding-top: 0; }
+.aa tbody th { font-weight: 600; } .aa tbody th small { display: block; font-weight: 400; color: var(--aa-faint);
+  font-size: 12px; }
+.aa td.num { white-space: nowrap; font-variant-numeric: tabular-nums; }
+.aa tr.unused td, .aa tr.unused th { color: var(--aa-faint); font-weight: 400; }
+.aa-range { width: 110px; height: 14px; display: block; margin-top: 3px; }
+.aa-note { margin-top: 10px; font-size: 12px; color: var(--aa-faint); }
+
+@media (max-width: 1100px) { .aa-view { width: 84px; height: 84px; } }
+@media (max-width: 860px) {
+  .gradio-container { padding: 0 12px 40px !important; }
+  #layout { flex-direction: column; gap: 18px; }
+  #left { display: contents !important; }
+  #controls { order: 1; width: 100%; } #results { order: 2; width: 100%; flex: none !important; }
+  #statistics { order: 3; width: 100%; }
+  .aa-grid { gap: 6px 8px; }
+  .aa-pair { grid-template-columns: minmax(0, 1fr); gap: 4px; padding: 5px; }
+  .aa-index, .aa-words { display: none; }
+  .aa-view { width: auto; height: auto; aspect-ratio: 1; flex: 1 1 0; }
+  .aa-badge { font-size: 10px; line-height: 15px; letter-spacing: -.01em; }
+  .aa-samples { grid-template-columns: repeat(4, 1fr); }
+  .aa-detail { padding: 14px; }
+  .aa-pictures { gap: 12px; }
+  .aa-pictures figure { width: calc(50% - 6px); } .aa-pictures figure.wide { width: 100%; flex-basis: 100%; }
+  .aa-big { width: 100%; height: auto; aspect-ratio: 1; }
+}
+"""

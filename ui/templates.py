@@ -1,0 +1,228 @@
+"""HTML of the page's parts, from the plain data of `ui.logic`. Every string that a user chose is escaped."""
+
+from __future__ import annotations
+
+import base64
+import html
+from typing import Any
+
+import cv2
+import numpy as np
+
+from adaptaug.ui import logic
+from adaptaug.ui.logic import Column, Comparison, Source, View
+
+# The keyboard reaches every pair by Tab; arrows move between rows and policies. A selection is marked here at
+# once and the server answers with the table; only then does the page scroll to it.
+PAIRS_JS = """
+const pick = (pair) => {
+  element.querySelectorAll('.aa-pair').forEach((other) => other.setAttribute('aria-pressed', other === pair));
+  document.body.dataset.aaReveal = '1';
+  trigger('select', {side: Number(pair.dataset.side), pair: Number(pair.dataset.pair)});
+};
+element.addEventListener('click', (event) => {
+  const pair = event.target.closest('.aa-pair');
+  if (pair) pick(pair);
+});
+element.addEventListener('keydown', (event) => {
+  const pair = event.target.closest('.aa-pair');
+  const move = {ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0]}[event.key];
+  if (!pair || !move) return;
+  const side = Number(pair.dataset.side) + move[0], row = Number(pair.dataset.pair) + move[1];
+  const next = element.querySelector(`.aa-pair[data-side="${side}"][data-pair="${row}"]`);
+  if (next) { event.preventDefault(); next.focus(); }
+});
+"""
+DETAIL_JS = """
+watch('value', () => {
+  if (!document.body.dataset.aaReveal) return;
+  delete document.body.dataset.aaReveal;
+  const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
+  element.scrollIntoView({behavior: calm ? 'auto' : 'smooth', block: 'start'});
+});
+"""
+SAMPLES_JS = """
+element.addEventListener('click', (event) => {
+  const sample = event.target.closest('button');
+  if (sample) trigger('select', {index: Number(sample.dataset.index)});
+});
+"""
+# Set on the container, which outlives its content: a live region that is replaced is not read out.
+STATUS_JS = "element.setAttribute('role', 'status'); element.setAttribute('aria-live', 'polite');"
+PROBLEM_JS = "element.setAttribute('role', 'alert');"
+
+HEADER = """<header class="aa aa-top"><h1>adaptaug</h1>
+<p>Two policies, one image, the same seed: the pairs of views that contrastive learning would train on.</p></header>"""
+
+EMPTY = """<div class="aa aa-empty"><h2>No image yet</h2>
+<p>Choose one of the photographs, or upload, drop or paste your own. Its pairs appear here.</p></div>"""
+
+
+def escape(text: Any) -> str:
+    """Text for HTML, inert in gr.HTML's own template languages as well."""
+    safe = html.escape(str(text), quote=True)
+    for mark in "{}$`":
+        safe = safe.replace(mark, f"&#{ord(mark)};")
+    return safe
+
+
+def png(pixels: np.ndarray) -> str:
+    """Pixels as a lossless data URI: what is shown is what training gets, to the bit."""
+    _, data = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 3])
+    return "data:image/png;base64," + base64.b64encode(data).decode()
+
+
+def thumbnail(pixels: np.ndarray, longest: int) -> str:
+    """A picture to look at and nothing else, as a JPEG data URI."""
+    height, width = pixels.shape[:2]
+    scale = min(1.0, longest / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])
+    return "data:image/jpeg;base64," + base64.b64encode(data).decode()
+
+
+def number(value: float) -> str:
+    """Three significant digits with a true minus sign."""
+    text = f"{value:.3g}" if abs(value) >= 0.0005 else "0"
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def samples(images: list[tuple[str, Any]]) -> str:
+    """Photographs to choose from, as named buttons."""
+    cells = []
+    for index, (name, image) in enumerate(images):
+        shown = image.copy()
+        shown.draft("RGB", (160, 160)) if hasattr(shown, "draft") else None
+        uri = thumbnail(logic.as_rgb(shown), 160)
+        cells.append(
+            f'<button type="button" data-index="{index}" aria-label="Use the sample {escape(name)}">'
+            f'<img src="{uri}" alt=""><span>{escape(name)}</span></button>'
+        )
+    return f'<div class="aa"><p class="aa-label">Or choose a sample</p><div class="aa-samples">{"".join(cells)}</div></div>'
+
+
+def problem(sentence: str) -> str:
+    return f'<div class="aa"><p class="aa-problem">{escape(sentence)}</p></div>' if sentence else ""
+
+
+# --- pairs ------------------------------------------------------------------------------------------------
+def pairs(comparison: Comparison, chosen: tuple[int, int]) -> str:
+    """Both policies side by side: pair i of one stands next to pair i of the other."""
+    heads = "".join(_policy_head(column) for column in comparison.columns)
+    cells = []
+    for index in range(len(comparison.columns[0].pairs)):
+        for side, column in enumerate(comparison.columns):
+            cells.append(_pair(column, side, index, comparison.size, (side, index) == chosen))
+    return f'<div class="aa"><div class="aa-grid">{heads}{"".join(cells)}</div></div>'
+
+
+def _policy_head(column: Column) -> str:
+    kind = "adaptive: ranges from this image, guards on" if column.policy.guards else "manual: fixed ranges, no guards"
+    total = 2 * len(column.pairs)
+    if column.broken:
+        verdict = f'<p class="broken">{column.broken} of {total} views break the promise</p>'
+    else:
+        verdict = f'<p class="kept">all {total} views keep the promise</p>'
+    return f'<div class="aa-policy"><h2>{escape(column.policy.name)}</h2><p>{kind}</p>{verdict}</div>'
+
+
+def repair(view: View) -> str:
+    """What the certificate had to do to a view, in two words; empty if nothing."""
+    params = view.params
+    if not params.guards:
+        return ""
+    if bool(params.blank[0]):
+        return "blank image"
+    if bool(params.frame[0]):
+        return "full frame"
+    strength = float(params.strength[0])
+    return f"pulled back to {strength:.0%}" if strength < 1 else ""
+
+
+def verdict(view: View) -> str:
+    """A view's outcome in a few words."""
+    return ", ".join(f.label for f in view.failures) or repair(view) or "passes"
+
+
+def _pair(column: Column, side: int, index: int, size: int, pressed: bool) -> str:
+    views = column.pairs[index]
+    spoken = "; ".join(f"view {name} {verdict(view)}" for name, view in zip("AB", views, strict=True))
+    pictures = "".join(_view(view, size) for view in views)
+    words = "".join(_words(name, view) for name, view in zip("AB", views, strict=True))
+    return (
+        f'<button type="button" class="aa-pair" data-side="{side}" data-pair="{index}" '
+        f'aria-pressed="{str(pressed).lower()}" '
+        f'aria-label="{escape(column.policy.name)}, pair {index + 1}: {escape(spoken)}">'
+        f'<span class="aa-index">{index + 1}</span><span class="aa-views">{pictures}</span>'
+        f'<span class="aa-words">{words}</span></button>'
+    )
+
+
+def _view(view: View, size: int) -> str:
+    classes = "aa-view" + (" bad" if view.failures else "") + (" tiny" if size < 108 else "")
+    label = view.failures[0].label if view.failures else repair(view)
+    more = f" +{len(view.failures) - 1}" if len(view.failures) > 1 else ""
+    mild = "" if view.failures else " mild"
+    badge = f'<span class="aa-badge{mild}">{escape(label.replace("pulled back to", "back to"))}{more}</span>' if label else ""
+    return f'<span class="{classes}"><img src="{png(view.pixels)}" alt="">{badge}</span>'
+
+
+def _words(name: str, view: View) -> str:
+    kind, mark = ("no", "\N{MULTIPLICATION SIGN}") if view.failures else ("ok", "\N{CHECK MARK}")
+    return (
+        f'<span class="{kind}"><b>{name} {mark} {escape(verdict(view))}</b>'
+        f'<span class="faint num">mean {view.mean:.2f}, contrast {view.contrast:.2f}</span></span>'
+    )
+
+
+# --- the image --------------------------------------------------------------------------------------------
+def statistics(source: Source) -> str:
+    """What was measured: bars, the histogram of luma, and where the detail lies."""
+    height, width = source.pixels.shape[:2]
+    grey = ", no colour" if bool(source.stats.grey[0]) else ""
+    bars = "".join(
+        f'<div class="aa-stat" title="{escape(row["meaning"])}"><span>{row["label"]}</span>'
+        f'<span class="aa-track"><i style="width:{100 * row["share"]:.1f}%"></i></span>'
+        f'<span class="value" data-stat="{row["key"]}" data-value="{row["value"]}">{_short(row["value"])}</span></div>'
+        for row in logic.statistics(source.stats)
+    )
+    return (
+        f'<div class="aa aa-panel"><div><h2>Measured</h2><p class="aa-file faint">{escape(source.name)}, '
+        f'{width} \N{MULTIPLICATION SIGN} {height} px{grey}</p></div>'
+        f'<div class="aa-stats">{bars}</div>{histogram(source.stats.histogram[0])}{detail_map(source)}</div>'
+    )
+
+
+def _short(value: float) -> str:
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 1 else f"{value:.3f}"
+
+
+def histogram(counts: np.ndarray) -> str:
+    """256 luma counts as 64 bars. The tallest may be cut at six times the mean, so that the rest is seen."""
+    bars = np.asarray(counts, dtype=float).reshape(64, 4).sum(1)
+    top = min(bars.max(), 6 * bars.mean()) or 1.0
+    path = "".join(
+        f"M{4 * i} 72V{72 - 70 * min(1.0, bar / top):.1f}h3.4V72z" for i, bar in enumerate(bars) if bar > 0
+    )
+    return (
+        '<figure><svg class="aa-histogram" viewBox="0 0 256 72" preserveAspectRatio="none" role="img" '
+        f'aria-label="Histogram of luma"><path d="{path}" fill="var(--aa-bar)"/></svg>'
+        '<div class="aa-axis"><span>black</span><span>luma</span><span>white</span></div></figure>'
+    )
+
+
+def detail_map(source: Source) -> str:
+    """The 8 x 8 map of detail over the image: the fuller a cell, the more of the detail it holds."""
+    cells = source.stats.detail_map[0]
+    top = float(cells.max())
+    squares = "".join(
+        f'<rect x="{x}" y="{y}" width="1" height="1" fill="#f97316" fill-opacity="{0.8 * float(cells[y, x]) / top:.2f}"/>'
+        for y in range(cells.shape[0])
+        for x in range(cells.shape[1])
+    )
+    return (
+        f'<figure><span class="aa-source"><img src="{thumbnail(source.pixels, 600)}" alt="{escape(source.name)}">'
+        f'<svg viewBox="0 0 8 8" preserveAspectRatio="none" aria-hidden="true">{squares}</svg></span>'
+        "<figcaption>Where the detail lies: the more orange, the more of it.</figcaption></figure>"
+    )

@@ -1,0 +1,129 @@
+"""The page on which one image's pairs are looked at: its components, and which event computes what."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from adaptaug import AdaptAugError, Policy
+from adaptaug.ui import detail, logic, templates
+from adaptaug.ui.logic import Comparison, Source
+
+NO_SKIN = {"apply_default_css": False, "padding": False}
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+
+def build(policies: dict[str, Policy], first: tuple[str, str], samples: list[tuple[str, Any]]) -> None:
+    """Lay the page out in the open `gr.Blocks` and wire it.
+
+    Args:
+        policies: what the selectors offer, by name; first: the two selected at the start.
+        samples: (name, PIL image) photographs; the first is chosen when the page opens.
+    """
+    source = gr.State(None)
+    comparison = gr.State(None)
+    chosen = gr.State((1, 0))
+    with gr.Row(elem_id="layout"):
+        with gr.Column(elem_id="left", min_width=280):
+            with gr.Column(elem_id="controls"):
+                picture = gr.Image(
+                    label="Image: drop, paste or upload", type="filepath", sources=["upload", "clipboard"],
+                    height=210, elem_id="source-image", buttons=[], interactive=True,
+                )  # fmt: skip
+                problem = gr.HTML("", elem_id="problem", js_on_load=templates.PROBLEM_JS, **NO_SKIN)
+                shelf = gr.HTML(templates.samples(samples), elem_id="samples", js_on_load=templates.SAMPLES_JS, **NO_SKIN)
+                with gr.Column(elem_id="choices"):
+                    with gr.Row(elem_id="policies"):
+                        one = _policy_choice("Policy A", policies, first[0], "policy-a")
+                        other = _policy_choice("Policy B", policies, first[1], "policy-b")
+                    with gr.Row(elem_id="seed-row"):
+                        seed = gr.Number(
+                            0, label="Seed", precision=0, minimum=0, maximum=logic.MAX_SEED, elem_id="seed", interactive=True
+                        )
+                        dice = gr.Button("\N{GAME DIE} New seed", elem_id="dice")
+                    count = gr.Slider(
+                        1, logic.MAX_PAIRS, 6, step=1, label="Pairs", elem_id="pair-count", interactive=True
+                    )
+                    size = gr.Slider(
+                        logic.MIN_SIZE, logic.MAX_SIZE, 128, step=32, label="View size, px", elem_id="view-size",
+                        interactive=True,
+                    )  # fmt: skip
+            measured = gr.HTML("", elem_id="statistics", **NO_SKIN)
+        with gr.Column(elem_id="results"):
+            status = gr.HTML("Opening the first sample.", elem_id="status-line", js_on_load=templates.STATUS_JS, **NO_SKIN)
+            pairs = gr.HTML(templates.EMPTY, elem_id="pairs", js_on_load=templates.PAIRS_JS, **NO_SKIN)
+            reasons = gr.HTML("", elem_id="detail", js_on_load=templates.DETAIL_JS, **NO_SKIN)
+
+    settings = [source, one, other, seed, count, size, chosen]
+    shown = [comparison, chosen, status, pairs, reasons]
+
+    def preview(
+        source: Source | None, one: str, other: str, seed: float | None, count: int, size: int, chosen: tuple[int, int]
+    ) -> tuple[Any, ...]:
+        if source is None:
+            sentence = "No image: choose a photograph, or upload, drop or paste one."
+            return None, chosen, sentence, templates.EMPTY, ""
+        result = logic.compare(source, policies[one], policies[other], int(seed or 0), int(count), int(size))
+        chosen = (chosen[0], min(chosen[1], int(count) - 1))
+        line = templates.escape(logic.status(result))
+        return result, chosen, line, templates.pairs(result, chosen), detail.pair_detail(result, chosen)
+
+    def ingest(file: dict[str, Any] | None, before: Source | None) -> tuple[Any, ...]:
+        """A file's FileData (or None: the image was removed) -> source, picture, sentence, statistics.
+
+        The component's own preprocessing would raise on a broken file and show nothing, so it is switched off
+        here; Gradio has checked before that the path lies in its upload folder.
+        """
+        if not file:
+            return None, gr.skip(), "", ""
+        try:
+            new = logic.decode(file["path"], file.get("orig_name"))
+        except AdaptAugError as error:
+            kept = "" if before is None else " The previous image is kept."
+            return before, _as_picture(before), templates.problem(f"{error}{kept}"), gr.skip()
+        return new, gr.skip(), "", templates.statistics(new)
+
+    def open_sample(index: int) -> tuple[Any, ...]:
+        if not 0 <= index < len(samples):
+            return gr.skip(), gr.skip(), "", gr.skip()
+        name, image = samples[index]
+        new = logic.as_source(name, logic.as_rgb(image))
+        return new, _as_picture(new), "", templates.statistics(new)
+
+    def take_sample(event: gr.EventData) -> tuple[Any, ...]:
+        return open_sample(int(event.index))
+
+    def explain(event: gr.EventData, result: Comparison | None, before: tuple[int, int]) -> tuple[Any, ...]:
+        side, index = int(event.side), int(event.pair)
+        if result is None or side not in (0, 1) or not 0 <= index < len(result.columns[0].pairs):
+            return before, gr.skip()
+        return (side, index), detail.pair_detail(result, (side, index))
+
+    opened = [source, picture, problem, measured]
+    show = {"fn": preview, "inputs": settings, "outputs": shown, "concurrency_id": "preview", **QUIET}
+    picture.input(ingest, [picture, source], opened, preprocess=False, **QUIET).then(**show)
+    shelf.select(take_sample, None, opened, **QUIET).then(**show)
+    changes = [control.change for control in (one, other, seed, count, size)]
+    gr.on(changes, trigger_mode="always_last", **show)
+    dice.click(lambda: random.SystemRandom().randrange(10_000), None, seed, **QUIET)
+    pairs.select(explain, [comparison, chosen], [chosen, reasons], **QUIET)
+    page = gr.context.Context.root_block
+    page.load(lambda: open_sample(0), None, opened, **QUIET).then(**show)
+
+
+def _policy_choice(label: str, policies: dict[str, Policy], value: str, elem_id: str) -> gr.Dropdown:
+    return gr.Dropdown(
+        list(policies), value=value, label=label, elem_id=elem_id, interactive=True, filterable=False, min_width=100
+    )
+
+
+def _as_picture(source: Source | None) -> Any:
+    """What the image box shows: at most 1024 px of it, since it is only looked at."""
+    if source is None:
+        return None
+    image = Image.fromarray(source.pixels)
+    image.thumbnail((1024, 1024))
+    return image
