@@ -5,10 +5,11 @@ from adaptaug.keyed import Keyed
 from adaptaug.measure import ImageStats
 from adaptaug.params import Explanation, ViewParams
 from adaptaug.policy import Policy
+from adaptaug.sheet import show
 from adaptaug.views import AdaptiveAugment, Views, explain, measure, plan, render
 
 __version__ = "0.1.0"
 __all__ = [
     "AdaptAugError", "AdaptiveAugment", "Explanation", "ImageStats", "Keyed", "Policy", "ViewParams", "Views",
-    "explain", "measure", "plan", "render",
+    "explain", "measure", "plan", "render", "show",
 ]  # fmt: skip

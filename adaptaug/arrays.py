@@ -89,3 +89,10 @@ def matrices(entries: list[list[Array | float]], like: Array) -> Array:
         xp.stack([constant(e, like) if isinstance(e, (int, float)) else e for e in row], -1) for row in entries
     ]
     return xp.stack(rows, -2)
+
+
+def may_look(tensor: torch.Tensor) -> bool:
+    """Whether looking at values costs nothing: on the CPU, outside torch.compile and fake tensors."""
+    from torch._guards import detect_fake_mode
+
+    return tensor.device.type == "cpu" and not torch.compiler.is_compiling() and detect_fake_mode(tensor) is None

@@ -37,7 +37,9 @@ def _below(folder: Path) -> list[Path]:
     files = []
     for root, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        files += [Path(root, n) for n in names if not n.startswith(".") and Path(n).suffix.lower() in SUFFIXES]
+        files += [
+            Path(root, n) for n in names if not n.startswith(".") and Path(n).suffix.lower() in SUFFIXES
+        ]
     return sorted(files)
 
 
@@ -49,7 +51,7 @@ def open_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Im
     white: fit for looking at files, while the augmentations themselves refuse transparency.
 
     Args:
-        max_pixels: more than this (width x height) is refused before anything is decoded; default 100 million.
+        max_pixels: more than this (width x height) is refused before decoding; default 100 million.
     Raises: AdaptAugError: one sentence that names the file, what was expected, what came and the way out, for
         a file that is missing, unreadable, not an image, truncated, too large, smaller than 2 x 2 pixels, or
         deeper than 8 bits a channel.
@@ -75,7 +77,7 @@ def open_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Im
         raise AdaptAugError(_too_large(name, max_pixels, "many more")) from None
     except UnidentifiedImageError:
         raise AdaptAugError(
-            f"{name}: expected an image file, got something Pillow cannot identify; convert it to PNG or JPEG."
+            f"{name}: expected an image file, got something unknown; convert it to PNG or JPEG."
         ) from None
     except PermissionError:
         raise AdaptAugError(
@@ -126,7 +128,9 @@ def _upright_rgb(image: Image.Image) -> Image.Image:
 
 def printable(path: str | os.PathLike[str]) -> str:
     """A path on one line: characters that would break the line or the terminal are escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(path))
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(path)
+    )
 
 
 # --- samples ----------------------------------------------------------------------------------------------

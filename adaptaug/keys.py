@@ -9,6 +9,7 @@ depend on batch size, worker count or the order in which images arrive.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -116,13 +117,13 @@ def as_rows(key: Any, count: int) -> np.ndarray:
     if key is None:
         key = fresh_seed()
     if isinstance(key, (int, np.integer)):
-        return np.array([(_signed(int(key)), 0, index) for index in range(count)], dtype=np.int64).reshape(-1, 3)
+        return np.array([(_signed(int(key)), 0, position) for position in range(count)], dtype=np.int64).reshape(-1, 3)
     if isinstance(key, torch.Tensor):
         key = key.cpu().numpy()
     if isinstance(key, Sequence) and len(key) and isinstance(key[0], (int, np.integer)):
         key = [key]
     try:
-        rows = [[_signed(int(part)) for part in row] for row in key]
+        rows = [[_signed(index(part)) for part in row] for row in key]
     except TypeError:
         rows = [[]]
     if len(rows) != count or any(len(row) != 3 for row in rows):

@@ -12,6 +12,8 @@ from adaptaug.params import Explanation, ViewParams
 
 # Reasons that restrict nothing: a reader looks for what the image changed.
 _DULL = (guard.NOT_DRAWN, guard.WHOLE_RANGE, guard.UNGUARDED, guard.EXCLUSIVE)
+# The numbers in these reasons' brackets stand on the line above them.
+_TOLD = (guard.DARK, guard.BRIGHT, guard.CLIPPING)
 _TONE = ("exposure", "brightness", "contrast")
 _UNITS = {"blur": " px", "rotate": "°", "posterize": " bits"}
 
@@ -28,8 +30,14 @@ def describe_image(stats: ImageStats, row: int = 0) -> list[str]:
     """An image's statistics in three short lines: mean luma, contrast, where the detail lies."""
     mean, contrast = float(stats.mean[row]), float(stats.contrast[row])
     tone = "dark" if mean < guard.DARK_SOURCE else "bright" if mean > guard.BRIGHT_SOURCE else "mid-tone"
-    size = "flat" if contrast < 0.06 else "low" if contrast < 0.12 else "high" if contrast > 0.25 else "medium"
-    lines = [f"mean {short(mean)} ({tone})", f"contrast {short(contrast)} ({size})", f"detail {_where(stats, row)}"]
+    size = (
+        "flat" if contrast < 0.06 else "low" if contrast < 0.12 else "high" if contrast > 0.25 else "medium"
+    )
+    lines = [
+        f"mean {short(mean)} ({tone})",
+        f"contrast {short(contrast)} ({size})",
+        f"detail {_where(stats, row)}",
+    ]
     return [*lines, "no colour"] if bool(stats.grey[row]) else lines
 
 
@@ -59,7 +67,19 @@ def describe_view(explanation: Explanation, mean: float, std: float) -> list[Not
         notes += _plain_notes(rows, params, name)
     if params.guards and float(params.strength[0]) < 1.0:
         notes.append(Note("certificate", explanation.certificate, alert=True))
-    return notes
+    return _joined(notes)
+
+
+def _joined(notes: list[Note]) -> list[Note]:
+    """Neighbours that need no reason share a line; mean and contrast keep theirs."""
+    lines: list[Note] = []
+    for note in notes:
+        plain = not note.why and not note.alert and " to " not in note.what
+        if plain and lines and not lines[-1].why and not lines[-1].alert and " to " not in lines[-1].what:
+            lines[-1] = Note(f"{lines[-1].what}, {note.what}")
+        else:
+            lines.append(note)
+    return lines
 
 
 def _where_notes(rows: dict[str, Any], params: ViewParams) -> list[Note]:
@@ -75,8 +95,12 @@ def _where_notes(rows: dict[str, Any], params: ViewParams) -> list[Note]:
         notes.append(Note(f"crop {moved}", "its mean lay outside the promised range", alert=True))
     flips = [name for name in ("hflip", "vflip") if name in rows and rows[name]["applied"]]
     if flips and not bool(params.frame[0]):
-        notes.append(Note("mirrored" if flips == ["hflip"] else "upside down" if len(flips) == 1 else "turned by 180°"))
-    bent = [op.name for op in OPS.values() if op.kind == "geometry" and op.name not in ("crop", "hflip", "vflip")]
+        notes.append(
+            Note("mirrored" if flips == ["hflip"] else "upside down" if len(flips) == 1 else "turned by 180°")
+        )
+    bent = [
+        op.name for op in OPS.values() if op.kind == "geometry" and op.name not in ("crop", "hflip", "vflip")
+    ]
     for name in bent:
         if not bool(params.frame[0]):
             notes += _plain_notes(rows, params, name)
@@ -111,7 +135,8 @@ def _colour_notes(rows: dict[str, Any], params: ViewParams) -> list[Note]:
     names = [op.name for op in OPS.values() if op.kind == "colour" and op.name in rows]
     if _applied(rows, "grey"):
         return [Note("grey", _why(rows, params, "grey"))]
-    parts = [f"{name} {short(rows[name]['value'], sign=True)}" for name in names if _applied(rows, name)]
+    amounts = {name: short(rows[name]["value"], sign=True) for name in names if _applied(rows, name)}
+    parts = [f"{name} {amount}" for name, amount in amounts.items() if amount != "0"]
     # A refused operation is not applied, and its reason is what the reader wants to know.
     reasons = dict.fromkeys(reason for name in names if (reason := _why(rows, params, name)))
     if not parts and not reasons:
@@ -134,6 +159,8 @@ def _plain_notes(rows: dict[str, Any], params: ViewParams, name: str) -> list[No
         return [Note(f"erased {rows['erase.area']['value']:.0%} of the view", why)]
     if OPS[name].switch:
         return [Note(name, why)]
+    if why and all(_at_identity(row) for row in mine):
+        return [Note(f"no {name}", why)]
     signed = any(row["policy"][0] < 0 for row in mine)
     values = ", ".join(short(row["value"], signed) for row in mine)
     return [Note(f"{name} {values}{_UNITS.get(name, '')}", why)]
@@ -143,11 +170,21 @@ def _applied(rows: dict[str, Any], name: str) -> bool:
     return any(row["applied"] for row in rows.values() if row["operation"] == name)
 
 
+def _at_identity(row: dict[str, Any]) -> bool:
+    name, _, part = row["parameter"].partition(".")
+    return abs(float(row["value"]) - OPS[name].parameters[part or "range"].identity) < 1e-9
+
+
 def _why(rows: dict[str, Any], params: ViewParams, parameter: str) -> str:
-    """The reason without the numbers in brackets, which the table of the same view has; empty if it is dull."""
-    if parameter not in rows or int(params.entries[parameter].reason[0]) in _DULL:
+    """An operation's reason; empty where nothing was restricted."""
+    if parameter not in rows:
         return ""
-    return re.sub(r" \([^()]*\)", "", rows[parameter]["reason"])
+    code, reason = int(params.entries[parameter].reason[0]), str(rows[parameter]["reason"])
+    if code in _DULL:
+        return ""
+    if code in _TOLD:
+        reason = re.sub(r" \([^()]*\)", "", reason)
+    return re.sub(r"\b0\.(?=\d)", ".", reason)
 
 
 def short(value: float, sign: bool = False) -> str:

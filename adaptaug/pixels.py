@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from adaptaug.arrays import may_look
 from adaptaug.errors import AdaptAugError
 from adaptaug.render import opencv as _opencv
 from adaptaug.render import torch as _torch
@@ -94,7 +95,7 @@ def _read_tensor(tensor: torch.Tensor) -> Source:
     if tensor.dtype != torch.uint8 and not tensor.is_floating_point():
         raise AdaptAugError(f"{_ACCEPTED} of uint8 or float in [0, 1]; got {tensor.dtype}.")
     # Looking at values would wait for a GPU, so a float batch is checked where it lies in memory.
-    if tensor.is_floating_point() and tensor.device.type == "cpu" and not _traced() and tensor.numel():
+    if tensor.is_floating_point() and tensor.numel() and may_look(tensor):
         low, high = float(tensor.min()), float(tensor.max())
         if not (low >= -1e-3 and high <= 1 + 1e-3):
             raise AdaptAugError(
@@ -107,12 +108,6 @@ def _read_tensor(tensor: torch.Tensor) -> Source:
     if channels == 1:
         levels = levels.expand(-1, 3, -1, -1)
     return Source(_torch, levels, kind, channels, tensor.dtype)
-
-
-def _traced() -> bool:
-    from torch._guards import detect_fake_mode
-
-    return torch.compiler.is_compiling() or detect_fake_mode() is not None
 
 
 def write(pixels: Any, source: Source, finish: str) -> Any:

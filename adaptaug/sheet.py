@@ -6,16 +6,15 @@ It is what a person looks at to judge a policy; the report beside it holds every
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections.abc import Iterable
-from functools import cache
 from pathlib import PurePath
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from adaptaug.errors import AdaptAugError
+from adaptaug.lettering import Text, font, shortened
 from adaptaug.notes import Note, describe_image, describe_view
 from adaptaug.params import ViewParams
 from adaptaug.pixels import read
@@ -34,9 +33,12 @@ _PAPER, _CARD, _RULE = "#f4f4f1", "#ffffff", "#d8d8d2"
 _INK, _SOFT, _ALERT = "#1d1f23", "#666b73", "#a8480b"
 _VIEW_INK = ("#1f5fb4", "#c05a12")  # A and B: apart for colour-blind eyes as well
 _LETTERS = ("A", "B")
+_TITLE, _NAME, _BODY, _SMALL = 24, 15, 13, 12
 
 
-def show(image: Any, policy: Policy | str = "natural", pairs: int = 4, seed: int = 0, size: int = 160) -> Image.Image:
+def show(
+    image: Any, policy: Policy | str = "natural", pairs: int = 4, seed: int = 0, size: int = 160
+) -> Image.Image:
     """A contact sheet of one image as a PIL image (a notebook displays it).
 
     Args:
@@ -77,14 +79,14 @@ def contact_sheet(
     bands, reports = [], []
     for i, (name, image) in enumerate(images):
         keys = [(seed, 0, i * pairs + k) for k in range(pairs)]
-        made = [_Pair(make, image, key) for key in keys]
+        made = [_Pair(make, image, key, number) for number, key in enumerate(keys, 1)]
         lines = describe_image(measure(image))
         bands.append(_band(name, image, lines, made, size))
         reports.append(_image_report(name, image, made))
         if sum(band.height for band in bands) > MAX_HEIGHT:
             raise AdaptAugError(
-                f"images: expected what fits a sheet of {MAX_HEIGHT} px in height, got more after {i + 1} images; "
-                "take fewer images, fewer pairs or smaller views."
+                f"images: expected what fits a sheet of {MAX_HEIGHT} px in height, got more after {i + 1} "
+                "images; take fewer images, fewer pairs or smaller views."
             )
     if not bands:
         raise AdaptAugError("images: expected at least one image, got none.")
@@ -109,8 +111,8 @@ def _as_pil(image: Any) -> Image.Image:
 class _Pair:
     """Two views of an image, with what is said about them."""
 
-    def __init__(self, make: Views, image: Image.Image, key: tuple[int, int, int]):
-        self.key = key
+    def __init__(self, make: Views, image: Image.Image, key: tuple[int, int, int], number: int):
+        self.key, self.number = key, number
         views, params = make(image, key=key)
         self.views: list[Image.Image] = [view.convert("RGB") for view in views]
         self.params: list[ViewParams] = params
@@ -125,7 +127,9 @@ class _Pair:
         views = [
             {
                 "view": number,
-                "lines": [f"{note.what}: {note.why}" if note.why else note.what for note in self.notes[number]],
+                "lines": [
+                    f"{note.what}: {note.why}" if note.why else note.what for note in self.notes[number]
+                ],
                 **self.explained[number].to_dict(),
                 "sha256": hashlib.sha256(view.tobytes()).hexdigest(),
             }
@@ -139,89 +143,29 @@ def _image_report(name: str, image: Image.Image, made: list[_Pair]) -> dict[str,
 
 
 # --- drawing ----------------------------------------------------------------------------------------------
-@cache
-def _font(size: int) -> Any:
-    """Pillow's own scalable face: the same letters on every machine."""
-    return ImageFont.load_default(size=size)
-
-
-_TITLE, _NAME, _BODY, _SMALL = 24, 15, 13, 12
-
-
-def _drawable(text: str) -> str:
-    """Text in the letters that the face has: accents dropped, what is left over shown as '?'."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    return "".join(c if " " <= c <= "~" or c in "·±…°" else "?" for c in plain)
-
-
-def _wrap(text: str, size: int, width: int) -> list[str]:
-    """Lines of at most `width` pixels, broken at spaces, or within a word that is wider than a line."""
-    font, lines = _font(size), [""]
-    for word in _drawable(text).split():
-        joined = f"{lines[-1]} {word}".strip()
-        if font.getlength(joined) <= width:
-            lines[-1] = joined
-            continue
-        if lines[-1]:
-            lines.append("")
-        for letter in word:
-            if lines[-1] and font.getlength(lines[-1] + letter) > width:
-                lines.append("")
-            lines[-1] += letter
-    return lines
-
-
-def _shortened(text: str, size: int, width: int) -> str:
-    """A name on one line: the middle gives way, for names mostly differ at their ends."""
-    font, text = _font(size), _drawable(text)
-    keep = len(text)
-    cut = text
-    while keep > 2 and font.getlength(cut) > width:
-        keep -= 1
-        cut = f"{text[: (keep + 1) // 2]}…{text[len(text) - keep // 2 :]}"
-    return cut
-
-
-class _Text:
-    """Lines measured first and drawn later: a block knows its height before the cell has its size."""
-
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, int, str, int]] = []  # text, size, colour, space above
-
-    def add(self, text: str, size: int, colour: str, width: int, above: int = 0) -> _Text:
-        for number, line in enumerate(_wrap(text, size, width)):
-            self.lines.append((line, size, colour, 0 if number else above))
-        return self
-
-    @property
-    def height(self) -> int:
-        return sum(_line_height(size) + above for _, size, _, above in self.lines)
-
-    def draw(self, draw: ImageDraw.ImageDraw, x: int, y: int) -> None:
-        for line, size, colour, above in self.lines:
-            y += above
-            draw.text((x, y), line, colour, _font(size))
-            y += _line_height(size)
-
-
-def _line_height(size: int) -> int:
-    return round(1.36 * size)
-
-
-def _notes_text(notes: list[Note], width: int) -> _Text:
-    text = _Text()
+def _notes_text(notes: list[Note], width: int) -> Text:
+    text = Text()
     for note in notes:
         colour = _ALERT if note.alert else _INK
-        text.add(note.what, _BODY, colour, width, above=4 if text.lines else 0)
+        text.add(_tied(note.what), _BODY, colour, width, above=4 if text.lines else 0)
         if note.why:
             text.add(note.why, _SMALL, _ALERT if note.alert else _SOFT, width)
     return text
 
 
+def _tied(what: str) -> str:
+    """An operation's name and its number stay on one line."""
+    return ", ".join(part.replace(" ", "\u00a0") if len(part) < 18 else part for part in what.split(", "))
+
+
 def _enlarged(image: Image.Image, least: int) -> Image.Image:
     """Small views by a whole factor, pixels kept as squares: 32 px are shown as 32 x 32 squares."""
     factor = -(-least // image.width)
-    return image if factor <= 1 else image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+    return (
+        image
+        if factor <= 1
+        else image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+    )
 
 
 def _fitted(image: Image.Image, width: int, height: int) -> Image.Image:
@@ -249,9 +193,9 @@ def _band(name: str, image: Image.Image, lines: list[str], made: list[_Pair], si
     cards = [_card(pair, small, cell) for pair in made]
     rows = [cards[i : i + columns] for i in range(0, len(cards), columns)]
     heights = [max(card.height for card in row) for row in rows]
-    words = _Text()
+    words = Text()
     if name:
-        words.add(_shortened(PurePath(name).name or name, _NAME, _SOURCE), _NAME, _INK, _SOURCE)
+        words.add(shortened(PurePath(name).name or name, _NAME, _SOURCE), _NAME, _INK, _SOURCE)
     words.add(f"{image.width} x {image.height} px", _SMALL, _SOFT, _SOURCE, above=2)
     for number, line in enumerate(lines):
         words.add(line, _BODY, _INK, _SOURCE, above=2 if number else 8)
@@ -284,16 +228,18 @@ def _card(pair: _Pair, source: Image.Image, cell: int) -> Image.Image:
     height = top + 2 + cell + 8 + max(text.height for text in texts) + _PAD
     card = Image.new("RGB", (2 * _PAD + 2 * cell + _BETWEEN, height), _CARD)
     draw = ImageDraw.Draw(card)
-    card.paste(mapped, (_PAD, _PAD + (_MAP - mapped.height) // 2))
+    left, above = _PAD, _PAD + (_MAP - mapped.height) // 2
+    card.paste(mapped, (left, above))
+    draw.rectangle((left - 1, above - 1, left + mapped.width, above + mapped.height), None, _RULE)
     x = _PAD + _MAP + 10
-    draw.text((x, _PAD + _MAP // 2), f"Pair {pair.key[2] + 1}", _INK, _font(_NAME), anchor="ls")
+    draw.text((x, _PAD + _MAP // 2), f"Pair {pair.number}", _INK, font(_NAME), anchor="ls")
     seed, epoch, index = pair.key
-    draw.text((x, _PAD + _MAP // 2 + 5), f"key ({seed}, {epoch}, {index})", _SOFT, _font(_SMALL), anchor="la")
+    draw.text((x, _PAD + _MAP // 2 + 5), f"key ({seed}, {epoch}, {index})", _SOFT, font(_SMALL), anchor="la")
     for i, (view, text, ink) in enumerate(zip(views, texts, _VIEW_INK, strict=True)):
         x = _PAD + i * (cell + _BETWEEN)
         draw.rectangle((x - 1, top - 1, x + cell, top + cell), None, ink)
         card.paste(view, (x, top))
-        draw.text((x + cell, top - 6), _LETTERS[i], ink, _font(_NAME), anchor="rs")
+        draw.text((x + cell, top - 6), _LETTERS[i], ink, font(_NAME), anchor="rs")
         text.draw(draw, x, top + cell + 8)
     return card
 
@@ -304,7 +250,9 @@ def _crop_map(source: Image.Image, params: list[ViewParams]) -> Image.Image:
     ratio = _MAP / max(source.size)
     size = (max(2, round(source.width * ratio)), max(2, round(source.height * ratio)))
     large = (size[0] * scale, size[1] * scale)
-    pale = Image.blend(source.resize(large, Image.Resampling.BILINEAR), Image.new("RGB", large, "white"), 0.55)
+    pale = Image.blend(
+        source.resize(large, Image.Resampling.BILINEAR), Image.new("RGB", large, "white"), 0.55
+    )
     draw = ImageDraw.Draw(pale)
     square = np.array([[-1, -1, 1], [1, -1, 1], [1, 1, 1], [-1, 1, 1], [-1, -1, 1]], dtype=float)
     edge = np.array(large, dtype=float) - scale
@@ -317,11 +265,12 @@ def _crop_map(source: Image.Image, params: list[ViewParams]) -> Image.Image:
 
 def _stack(policy: Policy, pairs: int, seed: int, size: int, bands: list[Image.Image]) -> Image.Image:
     width = max(band.width for band in bands)
-    head = _Text().add(f"Policy {policy.name}", _TITLE, _INK, width)
+    head = Text().add(f"Policy {policy.name}", _TITLE, _INK, width)
     if policy.description:
         head.add(policy.description, _BODY, _SOFT, width, above=4)
     guards = "guards on" if policy.guards else "guards off: a manual policy, outside the promise"
-    count = f"{pairs} {'pair' if pairs == 1 else 'pairs'} of each image, views of {size} px, seed {seed}, {guards}"
+    number = "1 pair" if pairs == 1 else f"{pairs} pairs"
+    count = f"{number} of each image, views of {size} px, seed {seed}, {guards}"
     head.add(count, _BODY, _SOFT if policy.guards else _ALERT, width, above=4)
     step = 2 * _GAP + 1  # a rule between images, with air on both sides
     height = 2 * _MARGIN + head.height + sum(band.height + step for band in bands)

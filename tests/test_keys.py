@@ -101,7 +101,7 @@ def test_as_rows_takes_every_kind_of_key():
 
 @pytest.mark.parametrize(
     "key",
-    [(1, 2), (1, 2, 3, 4), [(1, 2, 3)] * 3, [], "abc", "abcdef", 1.5, (0.5, 0, 0), [(1, 2, None)] * 2, {1: 2}, object()],
+    [(1, 2), (1, 2, 3, 4), [(1, 2, 3)] * 3, [], "abc", "abcdef", 1.5, [(0.5, 0, 0)] * 2, [(1, 2, None)] * 2, {1: 2}, object()],
     ids=repr,
 )
 def test_as_rows_refuses_other_keys_in_one_sentence(key: object):

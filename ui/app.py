@@ -81,8 +81,9 @@ def launch_settings() -> dict[str, Any]:
     closed = {"docs_url": None, "redoc_url": None, "openapi_url": None}
     return {
         "share": False, "inbrowser": False, "quiet": True, "show_error": False, "max_file_size": "10mb",
-        "allowed_paths": [], "run_history": False, "footer_links": [], "enable_monitoring": False, "mcp_server": False,
-        "ssr_mode": False, "pwa": False, "strict_cors": True, "state_session_capacity": 100,
+        "allowed_paths": [], "run_history": False, "footer_links": [], "enable_monitoring": False,
+        "mcp_server": False, "ssr_mode": False, "pwa": False, "strict_cors": True,
+        "state_session_capacity": 100,
         "app_kwargs": {"middleware": [hosts], **closed}, "theme": theme(), "css": CSS,
     }  # fmt: skip
 
@@ -102,7 +103,9 @@ def free_port(wanted: int, host: str = "127.0.0.1") -> int:
     raise AdaptAugError(f"port: none of {PORTS_TO_TRY} ports from {wanted} on is free; name another.")
 
 
-def main(policy: str | None = None, images: str | None = None, port: int = 7860, host: str = "127.0.0.1") -> None:
+def main(
+    policy: str | None = None, images: str | None = None, port: int = 7860, host: str = "127.0.0.1"
+) -> None:
     """Serve the app until interrupted.
 
     Args:
@@ -112,7 +115,8 @@ def main(policy: str | None = None, images: str | None = None, port: int = 7860,
     """
     if host not in LOOPBACK:
         raise AdaptAugError(
-            f"host: the app has no log-in yet and is served to this machine only; expected 127.0.0.1, got {host!r}."
+            f"host: expected 127.0.0.1, got {host!r}; the app has no log-in yet and is "
+            "served to this machine only."
         )
     found = free_port(port)
     if found != port:

@@ -9,6 +9,10 @@ from adaptaug.ui import logic
 from adaptaug.ui.logic import Comparison, View
 from adaptaug.ui.templates import escape, number, png, thumbnail, verdict
 
+HEADINGS = "".join(
+    f'<th scope="col">{text}</th>'
+    for text in ("Parameter", "Policy range", "View", "Value in its range", "Safe range", "Because")
+)
 COLOURS = {"A": "var(--aa-a)", "B": "var(--aa-b)"}
 
 
@@ -29,13 +33,11 @@ def pair_detail(comparison: Comparison, chosen: tuple[int, int]) -> str:
         '<a href="#pairs">Back to the pairs</a></header>'
         f'<div class="aa-pictures">{_cuts(comparison, pair)}{views}</div>'
         '<div class="aa-scroll" tabindex="0" role="region" aria-label="Parameters of both views">'
-        '<table><thead><tr><th scope="col">Parameter</th><th scope="col">Policy range</th><th scope="col">View</th>'
-        '<th scope="col">Value in its range</th><th scope="col">Safe range</th><th scope="col">Because</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
-        '<p class="aa-note">In each bar the thin line is the policy\'s range, the thick part what is safe for this '
-        "image, the dot the value drawn. "
-        f"The key of this pair is (seed {comparison.seed}, epoch 0, index {index}): training code that uses it gets "
-        "the same pixels.</p></section>"
+        f"<table><thead><tr>{HEADINGS}</tr></thead><tbody>{rows}</tbody></table></div>"
+        '<p class="aa-note">In each bar the thin line is the policy\'s range, the thick part what is safe '
+        "for this image, the dot the value drawn. "
+        f"The key of this pair is (seed {comparison.seed}, epoch 0, index {index}): training code that uses "
+        "it gets the same pixels.</p></section>"
     )
 
 
@@ -51,11 +53,13 @@ def _cuts(comparison: Comparison, pair: tuple[View, View]) -> str:
                 f'<polygon points="{points}" fill="none" stroke="{stroke}"{opacity} stroke-width="{thick}" '
                 'vector-effect="non-scaling-stroke"/>'
             )
-    name = escape(comparison.source.name)
+    picture = f'<img src="{thumbnail(comparison.source.pixels, 600)}" alt="{escape(comparison.source.name)}">'
+    lines = (
+        f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" aria-hidden="true">{shapes}</svg>'
+    )
     return (
-        f'<figure class="wide"><span class="aa-source"><img src="{thumbnail(comparison.source.pixels, 600)}" alt="{name}">'
-        f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" aria-hidden="true">{shapes}</svg></span>'
-        '<figcaption>Where <span class="aa-key a">view A</span> and <span class="aa-key b">view B</span> were cut.'
+        f'<figure class="wide"><span class="aa-source">{picture}{lines}</span><figcaption>Where '
+        '<span class="aa-key a">view A</span> and <span class="aa-key b">view B</span> were cut.'
         "</figcaption></figure>"
     )
 
@@ -67,7 +71,8 @@ def _picture(name: str, view: View, certificate: str, size: int) -> str:
         outcome = "keeps the promise"
     tiny = " tiny" if size < 224 else ""
     return (
-        f'<figure><span class="aa-big{tiny}"><img src="{png(view.pixels)}" alt="View {name}: {escape(verdict(view))}"></span>'
+        f'<figure><span class="aa-big{tiny}"><img src="{png(view.pixels)}" '
+        f'alt="View {name}: {escape(verdict(view))}"></span>'
         f'<figcaption><span class="aa-key {name.lower()}">View {name}</span> {escape(outcome)}. '
         f'<span class="certificate">Certificate: {escape(certificate)}.</span></figcaption></figure>'
     )
@@ -76,7 +81,8 @@ def _picture(name: str, view: View, certificate: str, size: int) -> str:
 def _rows(row: dict[str, Any]) -> str:
     op = OPS[row["operation"]]
     unit = "" if op.switch else escape(row["unit"])
-    head = f'<th scope="row" rowspan="{{span}}">{escape(row["parameter"])}<small>{unit or escape(op.about)}</small></th>'
+    name = f"{escape(row['parameter'])}<small>{unit or escape(op.about)}</small>"
+    head = f'<th scope="row" rowspan="{{span}}">{name}</th>'
     policy = "on or off" if op.switch else _range(row["policy"])
     if not any(view["applied"] for view in row["views"]):
         reason = escape(row["views"][0]["reason"])
@@ -84,7 +90,7 @@ def _rows(row: dict[str, Any]) -> str:
             reason = f"A: {reason}; B: {escape(row['views'][1]['reason'])}"
         return (
             f'<tr class="first unused">{head.format(span=1)}<td class="num">{policy}</td><td>A, B</td>'
-            f'<td>\N{EN DASH}</td><td>\N{EN DASH}</td><td>{reason}</td></tr>'
+            f"<td>\N{EN DASH}</td><td>\N{EN DASH}</td><td>{reason}</td></tr>"
         )
     lines = []
     for i, (name, view) in enumerate(zip("AB", row["views"], strict=True)):
@@ -96,8 +102,11 @@ def _rows(row: dict[str, Any]) -> str:
             cells = "<td>yes</td><td>\N{EN DASH}</td>"
         else:
             bar = _bar(row["policy"], view["safe"], view["value"], COLOURS[name])
-            cells = f'<td class="num">{number(view["value"])}{bar}</td><td class="num">{_range(view["safe"])}</td>'
-        lines.append(f'<tr class="{("first", "second")[i]}">{lead}{key}{cells}<td>{escape(view["reason"])}</td></tr>')
+            value = f'<span class="aa-value"><span>{number(view["value"])}</span>{bar}</span>'
+            cells = f'<td class="num">{value}</td><td class="num">{_range(view["safe"])}</td>'
+        lines.append(
+            f'<tr class="{("first", "second")[i]}">{lead}{key}{cells}<td>{escape(view["reason"])}</td></tr>'
+        )
     return "".join(lines)
 
 
@@ -115,8 +124,8 @@ def _bar(policy: list[float], safe: list[float], value: float, colour: str) -> s
 
     return (
         '<svg class="aa-range" viewBox="0 0 110 14" aria-hidden="true">'
-        f'<line x1="{x(policy[0])}" x2="{x(policy[1])}" y1="7" y2="7" stroke="var(--aa-faint)" stroke-width="1"/>'
-        f'<line x1="{x(safe[0])}" x2="{x(safe[1])}" y1="7" y2="7" stroke="var(--aa-line)" stroke-width="6" '
+        f'<line x1="{x(policy[0])}" x2="{x(policy[1])}" y1="7" y2="7" stroke="var(--aa-faint)"/>'
+        f'<line x1="{x(safe[0])}" x2="{x(safe[1])}" y1="7" y2="7" class="safe" stroke-width="6" '
         'stroke-linecap="round"/>'
         f'<circle cx="{x(value)}" cy="7" r="4.5" fill="{colour}"/></svg>'
     )

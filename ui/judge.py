@@ -80,7 +80,9 @@ def judge_view(
         failures.append(Failure("a", "flat", f"contrast {std:.3f}, the promise needs {floor:.3f}"))
     clipped = newly_clipped(view, crop)
     if clipped > promise.clip + TOLERANCE:
-        failures.append(Failure("b", "clipped", f"{clipped:.0%} newly clipped, the promise allows {promise.clip:.0%}"))
+        failures.append(
+            Failure("b", "clipped", f"{clipped:.0%} newly clipped, the promise allows {promise.clip:.0%}")
+        )
     mean = luma(view).mean()
     low, high = min(promise.dark, whole.mean()), max(promise.bright, whole.mean())
     if mean < low - TOLERANCE:
@@ -92,5 +94,7 @@ def judge_view(
         needed = f"correlation with its crop {alike:.2f}, the promise needs {promise.correlation:.2f}"
         failures.append(Failure("d", "lost content", needed))
     if erased > promise.erased + TOLERANCE:
-        failures.append(Failure("e", "erased", f"{erased:.0%} erased, the promise allows {promise.erased:.0%}"))
+        failures.append(
+            Failure("e", "erased", f"{erased:.0%} erased, the promise allows {promise.erased:.0%}")
+        )
     return failures

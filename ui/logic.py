@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 import adaptaug
 from adaptaug import AdaptAugError, ImageStats, Policy, ViewParams, generate, keys
+from adaptaug.files import find_images, open_image, printable, sample_images
+from adaptaug.ops import OPS
 from adaptaug.render import opencv as engine
 from adaptaug.ui.judge import Failure, is_blank, judge_view, luma
 
@@ -23,10 +25,6 @@ MAX_PIXELS = 40_000_000
 MAX_PAIRS, MIN_SIZE, MAX_SIZE = 12, 32, 224
 MAX_SEED = 2**31 - 1
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
-SAMPLES = {  # photographs in scikit-image's wheel: the fallback while adaptaug.files offers none
-    "cat": "chelsea.png", "coffee": "coffee.png", "astronaut": "astronaut.png", "rocket": "rocket.jpg",
-    "deep field": "hubble_deep_field.jpg", "moon": "moon.png", "coins": "coins.png", "page": "page.png",
-}  # fmt: skip
 # name in ImageStats.summary(), what people call it, the end of its bar, what it means
 STATISTICS = (
     ("mean", "Brightness", 1.0, "mean luma: 0 black, 1 white"),
@@ -37,7 +35,12 @@ STATISTICS = (
     ("colourfulness", "Colourfulness", 150.0, "Hasler and Suesstrunk: 0 grey, above 80 very colourful"),
     ("sharpness", "Fine detail", 2.0, "squared step between neighbours over variance: 0 smooth, 2 noise"),
     ("spread", "Detail spread", 0.5, "distance of the detail from its centre, as a share of the frame"),
-    ("border_uniformity", "Plain border", 1.0, "share of the border close to its median: 1 a plain background"),
+    (
+        "border_uniformity",
+        "Plain border",
+        1.0,
+        "share of the border close to its median: 1 a plain background",
+    ),
 )
 
 
@@ -97,64 +100,41 @@ def decode(path: str | Path, name: str | None = None) -> Source:
     """Read an image file: upright, RGB, transparency on white, first frame.
 
     Raises: AdaptAugError: not an image that can be read, or more than 40 megapixels (told from its header,
-        before any pixel is decoded).
+        before any pixel is decoded). The sentence has the name the user knows, not the path on this machine.
     """
-    name = name or Path(path).name
+    name = printable(name or Path(path).name)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own size warning: the check below is stricter
-            image = Image.open(path, formats=FORMATS)
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                megapixels = width * height / 1e6
-                raise AdaptAugError(f"{name}: {megapixels:.0f} megapixels are more than the 40 this page takes.")
-            pixels = as_rgb(ImageOps.exif_transpose(image))
-    except AdaptAugError:
-        raise
-    except Exception as error:  # Pillow's decoders raise nearly anything on a broken file
-        raise AdaptAugError(f"{name}: not an image that can be read; try a PNG, JPEG or WebP file.") from error
-    return as_source(name, pixels)
-
-
-def as_rgb(image: Image.Image) -> np.ndarray:
-    """Any PIL image -> (H, W, 3) uint8."""
-    if image.mode.startswith(("I", "F")):  # 16-bit files: convert() would cut off the high byte
-        levels = np.asarray(image).astype(np.float64)
-        top = max(float(levels.max()), 1.0)
-        scale = 255.0 / (1.0 if image.mode == "F" and top <= 1.0 else 65535.0 if top > 255 else 255.0)
-        image = Image.fromarray(np.clip(levels * scale + 0.5, 0, 255).astype(np.uint8))
-    if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
-        image = image.convert("RGBA")
-        paper = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(paper, image)
-    return np.array(image.convert("RGB"))
+            with Image.open(path, formats=FORMATS) as header:
+                width, height = header.size
+    except Exception as error:  # Pillow's parsers raise nearly anything on a broken file
+        raise AdaptAugError(
+            f"{name}: not an image that can be read; try a PNG, JPEG or WebP file."
+        ) from error
+    if width * height > MAX_PIXELS:
+        megapixels = f"{width * height / 1e6:.0f} megapixels"
+        raise AdaptAugError(f"{name}: {megapixels} are more than the {MAX_PIXELS / 1e6:.0f} this page takes.")
+    try:
+        image = open_image(path, MAX_PIXELS)
+    except AdaptAugError as error:
+        raise AdaptAugError(str(error).replace(printable(path), name)) from error
+    return as_source(name, np.array(image))
 
 
 def as_source(name: str, pixels: np.ndarray) -> Source:
     """Pixels -> Source, measured. Raises: AdaptAugError: too small to crop."""
     if min(pixels.shape[:2]) < 8:
-        raise AdaptAugError(f"{name}: {pixels.shape[1]} x {pixels.shape[0]} pixels are too few; 8 x 8 is the least.")
+        raise AdaptAugError(
+            f"{name}: {pixels.shape[1]} x {pixels.shape[0]} pixels are too few; 8 x 8 is the least."
+        )
     return Source(name, pixels, adaptaug.measure(pixels))
-
-
-def sample_images() -> list[tuple[str, Image.Image]]:
-    """Photographs that need no download, as (name, image)."""
-    try:
-        from adaptaug.files import sample_images as shipped
-    except ImportError:
-        import skimage.data
-
-        folder = Path(skimage.data.__file__).parent
-        return [(name, Image.open(folder / file)) for name, file in SAMPLES.items() if (folder / file).exists()]
-    return list(shipped())
 
 
 def samples_from(path: str | Path) -> list[tuple[str, Image.Image]]:
     """The user's own images in the samples' place: a file, or up to 12 files of a folder."""
     path = Path(path)
-    if not path.exists():
-        raise AdaptAugError(f"images: {str(path)!r} does not exist.")
-    files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+    files = find_images([path])
     found: list[tuple[str, Image.Image]] = []
     problem = None
     for file in files:
@@ -165,7 +145,7 @@ def samples_from(path: str | Path) -> list[tuple[str, Image.Image]]:
         if len(found) == 12:
             break
     if not found:
-        raise problem or AdaptAugError(f"images: {str(path)!r} holds no image.")
+        raise problem or AdaptAugError(f"images: {printable(path)} holds no image file.")
     return found
 
 
@@ -184,7 +164,9 @@ def make_pairs(source: Source, policy: Policy, seed: int, count: int, size: int)
     return Column(policy, pairs)
 
 
-def judge(source: Source, view: np.ndarray, params: ViewParams, frame: np.ndarray, policy: Policy) -> list[Failure]:
+def judge(
+    source: Source, view: np.ndarray, params: ViewParams, frame: np.ndarray, policy: Policy
+) -> list[Failure]:
     """The tests of the policy's promise that a view fails, from its pixels and replays of its parameters."""
 
     def drawn(name: str) -> bool:
@@ -212,7 +194,8 @@ def status(comparison: Comparison) -> str:
     one, other = comparison.columns
     count = len(one.pairs)
     pairs = f"{count} pair" + "s" * (count != 1)
-    outcome = f"{one.policy.name} {one.broken} of {2 * count} views break the promise, {other.policy.name} {other.broken}"
+    views = f"{one.broken} of {2 * count} views break the promise"
+    outcome = f"{one.policy.name} {views}, {other.policy.name} {other.broken}"
     blank = "; the image is blank: counted apart" if comparison.source.blank else ""
     return (
         f"{pairs}, {one.policy.name} vs {other.policy.name}, seed {comparison.seed}: {outcome}{blank} "
@@ -224,7 +207,13 @@ def statistics(stats: ImageStats) -> list[dict[str, Any]]:
     """One dict a measured value: key, label, value, share (length of its bar, 0 to 1) and meaning."""
     summary = stats.summary()
     return [
-        {"key": key, "label": label, "value": summary[key], "share": min(1.0, summary[key] / top), "meaning": meaning}
+        {
+            "key": key,
+            "label": label,
+            "value": summary[key],
+            "share": min(1.0, summary[key] / top),
+            "meaning": meaning,
+        }
         for key, label, top, meaning in STATISTICS
     ]
 
@@ -245,7 +234,14 @@ def explain_pair(pair: tuple[View, View]) -> dict[str, Any]:
     explained = [view.params.explain() for view in pair]
     by_name = [{row["parameter"]: row for row in explanation.rows} for explanation in explained]
     rows = []
-    for name, row in by_name[0].items():
+    order = list(OPS)  # a parameter's neighbours are those of its operation
+    for name, row in sorted(by_name[0].items(), key=lambda item: order.index(item[1]["operation"])):
         views = [{k: found[name][k] for k in ("applied", "value", "safe", "reason")} for found in by_name]
         rows.append({k: row[k] for k in ("parameter", "operation", "unit", "policy")} | {"views": views})
     return {"rows": rows, "certificates": [explanation.certificate for explanation in explained]}
+
+
+__all__ = [
+    "Column", "Comparison", "Source", "View", "as_source", "compare", "decode", "explain_pair", "judge",
+    "make_pairs", "outline", "sample_images", "samples_from", "statistics", "status",
+]  # fmt: skip

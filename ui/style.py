@@ -1,14 +1,18 @@
 """The page's CSS. Gradio's own variables carry light and dark; the few colours of ours are set for both."""
 
+# ruff: noqa: E501
 CSS = """
-.gradio-container { max-width: 1360px !important; margin: 0 auto !important; padding: 0 20px 48px !important;
+.gradio-container { max-width: min(1360px, 100%) !important; min-width: 0 !important;
+  width: 100%; margin: 0 auto !important; padding: 0 clamp(12px, 1.6vw, 20px) 48px !important;
   --aa-ok: #166534; --aa-bad: #b42318; --aa-bad-fill: #b42318; --aa-a: #4f46e5; --aa-b: #b45309;
   --aa-faint: var(--neutral-600); --aa-line: var(--neutral-200); --aa-card: #ffffff; --aa-soft: var(--neutral-50);
-  --aa-bar: #6366f1; }
+  --aa-bar: #6366f1; --aa-track: #cbd5e1;
+  --aa-die: url("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 18 18'%3E%3Cpath fill-rule='evenodd' d='M4 0h10a4 4 0 0 1 4 4v10a4 4 0 0 1-4 4H4a4 4 0 0 1-4-4V4a4 4 0 0 1 4-4zm1 3.3a1.7 1.7 0 1 0 0 3.4 1.7 1.7 0 0 0 0-3.4zm8 0a1.7 1.7 0 1 0 0 3.4 1.7 1.7 0 0 0 0-3.4zm-4 4a1.7 1.7 0 1 0 0 3.4 1.7 1.7 0 0 0 0-3.4zm-4 4a1.7 1.7 0 1 0 0 3.4 1.7 1.7 0 0 0 0-3.4zm8 0a1.7 1.7 0 1 0 0 3.4 1.7 1.7 0 0 0 0-3.4z'/%3E%3C/svg%3E"); }
 .dark .gradio-container, .gradio-container.dark { --aa-ok: #86efac; --aa-bad: #fda29b; --aa-bad-fill: #b42318;
   --aa-a: #a5b4fc; --aa-b: #fcd34d; --aa-faint: var(--neutral-400); --aa-line: var(--neutral-700);
-  --aa-card: var(--neutral-900); --aa-soft: var(--neutral-800); --aa-bar: #818cf8; }
-.gradio-container main { padding: 0 !important; }
+  --aa-card: var(--neutral-900); --aa-soft: var(--neutral-800); --aa-bar: #818cf8; --aa-track: #475569; }
+.gradio-container > .main { padding: 0 !important; }
+.gradio-container > .main, .main > .wrap, .wrap > .contain, #layout { min-width: 0 !important; max-width: 100% !important; width: 100%; }
 .gradio-container .html-container { padding: 0 !important; }
 .aa { font-size: 14px; line-height: 1.45; color: var(--body-text-color); }
 .aa h1, .aa h2, .aa h3, .aa p, .aa figure { margin: 0; padding: 0; }
@@ -24,24 +28,29 @@ CSS = """
 #layout { gap: 28px; align-items: flex-start; flex-wrap: nowrap; }
 #left { flex: 0 0 300px !important; min-width: 0 !important; gap: 20px; }
 #results { flex: 1 1 0 !important; min-width: 0 !important; gap: 14px; }
-#controls, #choices { gap: 12px; }
+#controls { gap: 8px; } #choices { gap: 12px; margin-top: 6px; }
+#problem:not(:has(p)) { display: none; }
 #policies, #seed-row { gap: 10px; flex-wrap: nowrap; align-items: flex-end; }
 #policies > *, #seed-row > * { min-width: 0 !important; }
-#dice { height: 42px; flex: 0 0 auto !important; padding: 0 14px; min-width: 0 !important; white-space: nowrap; }
-#source-image { min-height: 0; }
+#seed-row { border: 1px solid var(--block-border-color); border-radius: var(--block-radius);
+  background: var(--block-background-fill); padding-right: 12px; }
+#seed-row .block, #seed-row .form { border: 0; box-shadow: none; background: none; }
+#dice { flex: 0 0 auto !important; height: 40px; margin-bottom: 12px; padding: 0 14px; white-space: nowrap;
+  font-size: 14px; font-weight: 600; display: inline-flex; align-items: center; gap: 8px; }
+#dice::before { content: ""; width: 17px; height: 17px; background: currentColor; mask: var(--aa-die) center / contain; }
+#results > *, #left > *, #controls > * { min-width: 0 !important; max-width: 100%; }
 
 #status-line { padding: 10px 14px; border: 1px solid var(--aa-line); border-radius: 10px;
   background: var(--aa-soft); font-size: 14px; color: var(--body-text-color); min-height: 42px; overflow-wrap: anywhere; }
 .aa-problem { padding: 10px 14px; border-radius: 10px; border: 1px solid var(--aa-bad); color: var(--aa-bad);
   font-size: 14px; overflow-wrap: anywhere; }
 
-.aa-samples { display: grid; grid-template-columns: repeat(4, 1fr); gap: 8px; }
+.aa-samples { display: grid; grid-template-columns: repeat(5, 1fr); gap: 8px; }
 .aa-samples button { padding: 0; border: 1px solid var(--aa-line); border-radius: 8px; overflow: hidden; cursor: pointer;
   background: var(--aa-soft); text-align: center; }
 .aa-samples img { display: block; width: 100%; aspect-ratio: 1; object-fit: cover; margin: 0; }
-.aa-samples span { display: block; font-size: 11px; line-height: 20px; color: var(--body-text-color); padding: 0 4px;
-  white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
-.aa-label { font-size: 13px; font-weight: 600; margin-bottom: 6px !important; color: var(--body-text-color); }
+.aa-samples button:hover { border-color: var(--aa-a); box-shadow: 0 0 0 1px var(--aa-a); }
+.aa-label { font-size: 13px; font-weight: 600; color: var(--body-text-color); }
 .aa button:focus-visible, .aa [tabindex]:focus-visible, .aa a:focus-visible { outline: 3px solid var(--aa-a);
   outline-offset: 2px; }
 
@@ -66,11 +75,11 @@ CSS = """
 .aa-badge { position: absolute; left: 0; right: 0; bottom: 0; font-size: 11px; font-weight: 650; line-height: 18px;
   text-align: center; color: #fff; background: var(--aa-bad-fill); }
 .aa-badge.mild { background: rgba(24, 24, 27, .82); }
-.aa-words { display: flex; flex-direction: column; gap: 8px; font-size: 12px; line-height: 1.35; min-width: 0; }
+.aa-words { display: flex; flex-direction: column; gap: 6px; font-size: 12px; line-height: 1.35; min-width: 0; }
 .aa-words b { font-weight: 650; font-size: 13px; }
 .aa-words .ok b { color: var(--aa-ok); }
 .aa-words .no b { color: var(--aa-bad); }
-.aa-words .faint { display: block; }
+.aa-words .faint { display: block; line-height: 15px; }
 .aa-empty { border: 1.5px dashed var(--neutral-400); border-radius: 14px; padding: 56px 24px; text-align: center; }
 .aa-empty p { margin-top: 6px; color: var(--aa-faint); }
 
@@ -100,23 +109,26 @@ CSS = """
 .aa-key { font-weight: 700; }
 .aa-key.a { color: var(--aa-a); } .aa-key.b { color: var(--aa-b); }
 .aa-scroll { overflow-x: auto; }
-.aa table { border-collapse: collapse; width: 100%; min-width: 700px; font-size: 13px; margin: 0; }
+.aa table { border-collapse: collapse; width: 100%; min-width: 780px; font-size: 13px; margin: 0; }
 .aa th, .aa td { text-align: left; vertical-align: top; padding: 7px 14px 7px 0; border: 0; color: var(--body-text-color);
   background: transparent; }
-.aa thead th { font-size: 12px; color: var(--aa-faint); font-weight: 600; border-bottom: 1px solid var(--aa-line); }
+.aa td:last-child { min-width: 230px; }
+.aa thead th { white-space: nowrap; font-size: 12px; color: var(--aa-faint); font-weight: 600; border-bottom: 1px solid var(--aa-line); }
 .aa tbody tr.first > * { border-top: 1px solid var(--aa-line); }
 .aa tbody tr.second > td { padding-top: 0; }
 .aa tbody th { font-weight: 600; } .aa tbody th small { display: block; font-weight: 400; color: var(--aa-faint);
   font-size: 12px; }
 .aa td.num { white-space: nowrap; font-variant-numeric: tabular-nums; }
 .aa tr.unused td, .aa tr.unused th { color: var(--aa-faint); font-weight: 400; }
-.aa-range { width: 110px; height: 14px; display: block; margin-top: 3px; }
+.aa-range .safe { stroke: var(--aa-track); }
+.aa-value { display: flex; align-items: center; gap: 10px; }
+.aa-value > span { min-width: 50px; }
+.aa-range { width: 110px; height: 14px; flex: none; }
 .aa-note { margin-top: 10px; font-size: 12px; color: var(--aa-faint); }
 
 @media (max-width: 1100px) { .aa-view { width: 84px; height: 84px; } }
 @media (max-width: 860px) {
-  .gradio-container { padding: 0 12px 40px !important; }
-  #layout { flex-direction: column; gap: 18px; }
+  #layout { flex-direction: column; gap: 18px; align-items: stretch; }
   #left { display: contents !important; }
   #controls { order: 1; width: 100%; } #results { order: 2; width: 100%; flex: none !important; }
   #statistics { order: 3; width: 100%; }
@@ -125,7 +137,6 @@ CSS = """
   .aa-index, .aa-words { display: none; }
   .aa-view { width: auto; height: auto; aspect-ratio: 1; flex: 1 1 0; }
   .aa-badge { font-size: 10px; line-height: 15px; letter-spacing: -.01em; }
-  .aa-samples { grid-template-columns: repeat(4, 1fr); }
   .aa-detail { padding: 14px; }
   .aa-pictures { gap: 12px; }
   .aa-pictures figure { width: calc(50% - 6px); } .aa-pictures figure.wide { width: 100%; flex-basis: 100%; }

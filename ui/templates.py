@@ -52,7 +52,8 @@ STATUS_JS = "element.setAttribute('role', 'status'); element.setAttribute('aria-
 PROBLEM_JS = "element.setAttribute('role', 'alert');"
 
 HEADER = """<header class="aa aa-top"><h1>adaptaug</h1>
-<p>Two policies, one image, the same seed: the pairs of views that contrastive learning would train on.</p></header>"""
+<p>Two policies, one image, the same seed: the pairs of views that contrastive learning trains on.</p>
+</header>"""
 
 EMPTY = """<div class="aa aa-empty"><h2>No image yet</h2>
 <p>Choose one of the photographs, or upload, drop or paste your own. Its pairs appear here.</p></div>"""
@@ -88,18 +89,20 @@ def number(value: float) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
+def label(text: str) -> str:
+    return f'<div class="aa"><p class="aa-label">{text}</p></div>'
+
+
 def samples(images: list[tuple[str, Any]]) -> str:
     """Photographs to choose from, as named buttons."""
     cells = []
     for index, (name, image) in enumerate(images):
-        shown = image.copy()
-        shown.draft("RGB", (160, 160)) if hasattr(shown, "draft") else None
-        uri = thumbnail(logic.as_rgb(shown), 160)
+        uri = thumbnail(np.asarray(image), 160)
         cells.append(
-            f'<button type="button" data-index="{index}" aria-label="Use the sample {escape(name)}">'
-            f'<img src="{uri}" alt=""><span>{escape(name)}</span></button>'
+            f'<button type="button" data-index="{index}" aria-label="Use the sample {escape(name)}" '
+            f'title="{escape(name)}"><img src="{uri}" alt=""></button>'
         )
-    return f'<div class="aa"><p class="aa-label">Or choose a sample</p><div class="aa-samples">{"".join(cells)}</div></div>'
+    return f'{label("Or choose a sample")}<div class="aa aa-samples">{"".join(cells)}</div>'
 
 
 def problem(sentence: str) -> str:
@@ -118,7 +121,11 @@ def pairs(comparison: Comparison, chosen: tuple[int, int]) -> str:
 
 
 def _policy_head(column: Column) -> str:
-    kind = "adaptive: ranges from this image, guards on" if column.policy.guards else "manual: fixed ranges, no guards"
+    kind = (
+        "adaptive: ranges from this image, guards on"
+        if column.policy.guards
+        else "manual: fixed ranges, no guards"
+    )
     total = 2 * len(column.pairs)
     if column.broken:
         verdict = f'<p class="broken">{column.broken} of {total} views break the promise</p>'
@@ -164,7 +171,11 @@ def _view(view: View, size: int) -> str:
     label = view.failures[0].label if view.failures else repair(view)
     more = f" +{len(view.failures) - 1}" if len(view.failures) > 1 else ""
     mild = "" if view.failures else " mild"
-    badge = f'<span class="aa-badge{mild}">{escape(label.replace("pulled back to", "back to"))}{more}</span>' if label else ""
+    badge = (
+        f'<span class="aa-badge{mild}">{escape(label.replace("pulled back to", "back to"))}{more}</span>'
+        if label
+        else ""
+    )
     return f'<span class="{classes}"><img src="{png(view.pixels)}" alt="">{badge}</span>'
 
 
@@ -172,7 +183,7 @@ def _words(name: str, view: View) -> str:
     kind, mark = ("no", "\N{MULTIPLICATION SIGN}") if view.failures else ("ok", "\N{CHECK MARK}")
     return (
         f'<span class="{kind}"><b>{name} {mark} {escape(verdict(view))}</b>'
-        f'<span class="faint num">mean {view.mean:.2f}, contrast {view.contrast:.2f}</span></span>'
+        f'<span class="faint num">mean {view.mean:.2f}<br>contrast {view.contrast:.2f}</span></span>'
     )
 
 
@@ -184,12 +195,13 @@ def statistics(source: Source) -> str:
     bars = "".join(
         f'<div class="aa-stat" title="{escape(row["meaning"])}"><span>{row["label"]}</span>'
         f'<span class="aa-track"><i style="width:{100 * row["share"]:.1f}%"></i></span>'
-        f'<span class="value" data-stat="{row["key"]}" data-value="{row["value"]}">{_short(row["value"])}</span></div>'
+        f'<span class="value" data-stat="{row["key"]}" data-value="{row["value"]}">'
+        f"{_short(row['value'])}</span></div>"
         for row in logic.statistics(source.stats)
     )
     return (
         f'<div class="aa aa-panel"><div><h2>Measured</h2><p class="aa-file faint">{escape(source.name)}, '
-        f'{width} \N{MULTIPLICATION SIGN} {height} px{grey}</p></div>'
+        f"{width} \N{MULTIPLICATION SIGN} {height} px{grey}</p></div>"
         f'<div class="aa-stats">{bars}</div>{histogram(source.stats.histogram[0])}{detail_map(source)}</div>'
     )
 
@@ -217,12 +229,14 @@ def detail_map(source: Source) -> str:
     cells = source.stats.detail_map[0]
     top = float(cells.max())
     squares = "".join(
-        f'<rect x="{x}" y="{y}" width="1" height="1" fill="#f97316" fill-opacity="{0.8 * float(cells[y, x]) / top:.2f}"/>'
+        f'<rect x="{x}" y="{y}" width="1" height="1" fill="#f97316" '
+        f'fill-opacity="{0.8 * float(cells[y, x]) / top:.2f}"/>'
         for y in range(cells.shape[0])
         for x in range(cells.shape[1])
     )
     return (
-        f'<figure><span class="aa-source"><img src="{thumbnail(source.pixels, 600)}" alt="{escape(source.name)}">'
+        f'<figure><span class="aa-source"><img src="{thumbnail(source.pixels, 600)}" '
+        f'alt="{escape(source.name)}">'
         f'<svg viewBox="0 0 8 8" preserveAspectRatio="none" aria-hidden="true">{squares}</svg></span>'
         "<figcaption>Where the detail lies: the more orange, the more of it.</figcaption></figure>"
     )

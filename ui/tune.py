@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 import gradio as gr
+import numpy as np
 from PIL import Image
 
 from adaptaug import AdaptAugError, Policy
@@ -29,31 +30,42 @@ def build(policies: dict[str, Policy], first: tuple[str, str], samples: list[tup
     with gr.Row(elem_id="layout"):
         with gr.Column(elem_id="left", min_width=280):
             with gr.Column(elem_id="controls"):
+                gr.HTML(templates.label("Image"), **NO_SKIN)
                 picture = gr.Image(
-                    label="Image: drop, paste or upload", type="filepath", sources=["upload", "clipboard"],
+                    label="Image", show_label=False, type="filepath", sources=["upload", "clipboard"],
                     height=210, elem_id="source-image", buttons=[], interactive=True,
                 )  # fmt: skip
                 problem = gr.HTML("", elem_id="problem", js_on_load=templates.PROBLEM_JS, **NO_SKIN)
-                shelf = gr.HTML(templates.samples(samples), elem_id="samples", js_on_load=templates.SAMPLES_JS, **NO_SKIN)
+                shelf = gr.HTML(
+                    templates.samples(samples), elem_id="samples", js_on_load=templates.SAMPLES_JS, **NO_SKIN
+                )
                 with gr.Column(elem_id="choices"):
                     with gr.Row(elem_id="policies"):
                         one = _policy_choice("Policy A", policies, first[0], "policy-a")
                         other = _policy_choice("Policy B", policies, first[1], "policy-b")
                     with gr.Row(elem_id="seed-row"):
                         seed = gr.Number(
-                            0, label="Seed", precision=0, minimum=0, maximum=logic.MAX_SEED, elem_id="seed", interactive=True
+                            0,
+                            label="Seed",
+                            precision=0,
+                            minimum=0,
+                            maximum=logic.MAX_SEED,
+                            elem_id="seed",
+                            interactive=True,
                         )
-                        dice = gr.Button("\N{GAME DIE} New seed", elem_id="dice")
+                        dice = gr.Button("New seed", elem_id="dice")
                     count = gr.Slider(
                         1, logic.MAX_PAIRS, 6, step=1, label="Pairs", elem_id="pair-count", interactive=True
                     )
                     size = gr.Slider(
-                        logic.MIN_SIZE, logic.MAX_SIZE, 128, step=32, label="View size, px", elem_id="view-size",
-                        interactive=True,
+                        logic.MIN_SIZE, logic.MAX_SIZE, 128, step=32, label="View size, px",
+                        elem_id="view-size", interactive=True,
                     )  # fmt: skip
             measured = gr.HTML("", elem_id="statistics", **NO_SKIN)
         with gr.Column(elem_id="results"):
-            status = gr.HTML("Opening the first sample.", elem_id="status-line", js_on_load=templates.STATUS_JS, **NO_SKIN)
+            status = gr.HTML(
+                "Opening the first sample.", elem_id="status-line", js_on_load=templates.STATUS_JS, **NO_SKIN
+            )
             pairs = gr.HTML(templates.EMPTY, elem_id="pairs", js_on_load=templates.PAIRS_JS, **NO_SKIN)
             reasons = gr.HTML("", elem_id="detail", js_on_load=templates.DETAIL_JS, **NO_SKIN)
 
@@ -61,7 +73,13 @@ def build(policies: dict[str, Policy], first: tuple[str, str], samples: list[tup
     shown = [comparison, chosen, status, pairs, reasons]
 
     def preview(
-        source: Source | None, one: str, other: str, seed: float | None, count: int, size: int, chosen: tuple[int, int]
+        source: Source | None,
+        one: str,
+        other: str,
+        seed: float | None,
+        count: int,
+        size: int,
+        chosen: tuple[int, int],
     ) -> tuple[Any, ...]:
         if source is None:
             sentence = "No image: choose a photograph, or upload, drop or paste one."
@@ -90,7 +108,7 @@ def build(policies: dict[str, Policy], first: tuple[str, str], samples: list[tup
         if not 0 <= index < len(samples):
             return gr.skip(), gr.skip(), "", gr.skip()
         name, image = samples[index]
-        new = logic.as_source(name, logic.as_rgb(image))
+        new = logic.as_source(name, np.array(image))
         return new, _as_picture(new), "", templates.statistics(new)
 
     def take_sample(event: gr.EventData) -> tuple[Any, ...]:
@@ -116,7 +134,13 @@ def build(policies: dict[str, Policy], first: tuple[str, str], samples: list[tup
 
 def _policy_choice(label: str, policies: dict[str, Policy], value: str, elem_id: str) -> gr.Dropdown:
     return gr.Dropdown(
-        list(policies), value=value, label=label, elem_id=elem_id, interactive=True, filterable=False, min_width=100
+        list(policies),
+        value=value,
+        label=label,
+        elem_id=elem_id,
+        interactive=True,
+        filterable=False,
+        min_width=100,
     )
 
 

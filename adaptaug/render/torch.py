@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from adaptaug.arrays import Array
+from adaptaug.arrays import Array, clamp, may_look
 from adaptaug.measure import CropStats, box_reduce, is_blank, luma_levels, luma_moments, measure_crop
 from adaptaug.ops import OPS, erase_mask, noise_levels
 from adaptaug.params import Entry
@@ -21,46 +21,57 @@ def warp(images: Pixels, matrix: Array, reduce: Array, size: int, nearest: bool 
 
     Args:
         images: (B, C, H, W) levels; matrix: (B, 3, 3), view [-1, 1] -> source [0, 1]; reduce: (B,) factors.
-    Returns: (B, C, size, size) levels. All factors the batch could need are laid one below the other and
-    read in a single `grid_sample`, so that factors may differ within a batch.
+    Returns: (B, C, size, size) levels.
+
+    Factors differ within a batch. On a device, all that the batch could need are laid one below the other
+    and read in a single `grid_sample`: nothing waits. On the CPU, where looking costs nothing, the images
+    are reduced in groups of equal factor.
     """
     height, width = images.shape[-2:]
     greatest = max(1, min(height, width) // size)
-    levels = [box_reduce(images, factor) for factor in range(1, greatest + 1)]
-    atlas = torch.cat([F.pad(level, (0, width - level.shape[-1])) for level in levels], -2) if greatest > 1 else images
-    tops, heights, widths = [], [], []
-    top = 0
-    for level in levels:
-        tops.append(top)
-        heights.append(level.shape[-2])
-        widths.append(level.shape[-1])
-        top += level.shape[-2]
     reduce = reduce.clamp(1, greatest)
+    if greatest == 1 or may_look(images):
+        factors = [1] if greatest == 1 else sorted(set(reduce.tolist()))
+        out = images.new_empty(*images.shape[:2], size, size)
+        for factor in factors:
+            level = box_reduce(images if len(factors) == 1 else images[reduce == factor], factor)
+            rows = matrix if len(factors) == 1 else matrix[reduce == factor]
+            column, row = _positions(rows, width / factor, height / factor, level.shape[-1], level.shape[-2], size)
+            part = _sample(level, column, row, nearest)
+            if len(factors) == 1:
+                return part
+            out[reduce == factor] = part
+        return out
+    levels = [box_reduce(images, factor) for factor in range(1, greatest + 1)]
+    atlas = torch.cat([F.pad(level, (0, width - level.shape[-1])) for level in levels], -2)
+    counted = torch.arange(1, greatest + 1, device=images.device, dtype=torch.float64)
+    heights, widths = torch.ceil(height / counted), torch.ceil(width / counted)
     which = (reduce - 1).to(torch.int64)
+    per_image = [t[which][:, None, None] for t in (counted, widths, heights, heights.cumsum(0) - heights)]
+    factor, level_width, level_height, top = per_image
+    column, row = _positions(matrix, width / factor, height / factor, level_width, level_height, size)
+    return _sample(atlas, column, row + top, nearest)
 
-    def looked_up(values: list[int]) -> torch.Tensor:
-        table = torch.zeros(len(values), dtype=torch.float64, device=images.device)
-        for i, value in enumerate(values):
-            table[i] = value
-        return table[which][:, None, None]
 
-    view = (torch.arange(size, device=images.device, dtype=torch.float64) * 2 + 1) / size - 1
+def _positions(
+    matrix: Array, scale_x: Array | float, scale_y: Array | float, width: Array | int, height: Array | int, size: int
+) -> tuple[Array, Array]:
+    """(B, S, S) columns and rows on a level that the views' pixels read; reflected at the frame, clamped inside."""
+    view = (torch.arange(size, device=matrix.device, dtype=torch.float64) * 2 + 1) / size - 1
     u, v = view[None, None, :], view[None, :, None]
     m = [[matrix[:, i, j].to(torch.float64)[:, None, None] for j in range(3)] for i in range(3)]
     w = m[2][0] * u + m[2][1] * v + m[2][2]
     x = (m[0][0] * u + m[0][1] * v + m[0][2]) / w
     y = (m[1][0] * u + m[1][1] * v + m[1][2]) / w
-    factor = reduce.to(torch.float64)[:, None, None]
-    level_width, level_height, level_top = looked_up(widths), looked_up(heights), looked_up(tops)
-    # Pixel coordinates on the level; reflected at the frame, clamped to the level's own pixels.
-    column = (_reflect(x) * width / factor - 0.5).clamp(min=0).minimum(level_width - 1)
-    row = (_reflect(y) * height / factor - 0.5).clamp(min=0).minimum(level_height - 1) + level_top
+    return clamp(_reflect(x) * scale_x - 0.5, 0.0, width - 1.0), clamp(_reflect(y) * scale_y - 0.5, 0.0, height - 1.0)
+
+
+def _sample(level: Pixels, column: Array, row: Array, nearest: bool) -> Pixels:
     if nearest:
         column, row = torch.floor(column + 0.5), torch.floor(row + 0.5)
-    grid = torch.stack([(2 * column + 1) / atlas.shape[-1] - 1, (2 * row + 1) / atlas.shape[-2] - 1], -1)
-    out = F.grid_sample(
-        atlas, grid.to(atlas.dtype), mode="nearest" if nearest else "bilinear", padding_mode="border", align_corners=False
-    )
+    grid = torch.stack([(2 * column + 1) / level.shape[-1] - 1, (2 * row + 1) / level.shape[-2] - 1], -1)
+    mode = "nearest" if nearest else "bilinear"
+    out = F.grid_sample(level, grid.to(level.dtype), mode=mode, padding_mode="border", align_corners=False)
     return torch.round(out)
 
 
@@ -163,5 +174,5 @@ def blank(pixels: Pixels) -> Array:
 
 
 def any_true(flags: Array) -> bool:
-    """Always True: asking a device would wait for it, so a batch computes both sides."""
-    return True
+    """Whether any image needs a step. On a device, where asking would wait, every batch takes every step."""
+    return bool(flags.any()) if may_look(flags) else True

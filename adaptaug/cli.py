@@ -1,0 +1,200 @@
+"""The command line: `adaptaug preview`, `adaptaug ui`.
+
+Exit codes: 0 done, 1 the work failed, 2 bad arguments or input. An error is one sentence on stderr, printed
+plainly: file names are neither wrapped nor coloured, so that they can be copied and grepped. A traceback
+appears with `--debug` only. Commands import what they need when they run.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adaptaug import __version__
+from adaptaug.errors import AdaptAugError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+_FEW = 4  # up to this many images are done before a progress bar would be read
+# Newer typers carry a copy of click, older ones import it: take the base class from whichever it is.
+_ClickError = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
+app = typer.Typer(
+    add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+    help="Adaptive augmentation for contrastive learning: pairs of views made for each image.",
+)  # fmt: skip
+
+
+class WorkFailed(Exception):
+    """The arguments were fine and the work could not be done (exit code 1): one sentence."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The console's entry point: run a command and leave with its exit code."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command and return its exit code; every error becomes one sentence on stderr."""
+    arguments = list(arguments)
+    debug = "--debug" in arguments[: arguments.index("--") if "--" in arguments else None]
+    try:
+        code = app(args=arguments, prog_name="adaptaug", standalone_mode=False)
+        return code if isinstance(code, int) else DONE
+    except (KeyboardInterrupt, typer.Abort):
+        _say("interrupted")
+        return INTERRUPTED
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        return _report(error)
+
+
+def _report(error: Exception) -> int:
+    if isinstance(error, _ClickError):
+        sentence = " ".join(error.format_message().split())  # type: ignore[attr-defined]
+        _say(f"{sentence.rstrip('.')}; see 'adaptaug --help'.")
+        return BAD_INPUT
+    if isinstance(error, AdaptAugError):
+        _say(str(error))
+        return BAD_INPUT
+    if isinstance(error, (WorkFailed, OSError)):
+        _say(str(error))
+        return FAILED
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    _say(f"unexpected {what}; run again with --debug for details.")
+    return FAILED
+
+
+def _say(sentence: str) -> None:
+    print(f"adaptaug: {sentence}", file=sys.stderr)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"adaptaug {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help(), file=sys.stderr)
+        raise typer.Exit(BAD_INPUT)
+
+
+# --- preview ----------------------------------------------------------------------------------------------
+@app.command()
+def preview(
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE_OR_FOLDER...", help="Image files, or folders.")
+    ],
+    policy: Annotated[str, typer.Option(help="A preset's name or a policy file.")] = "natural",
+    pairs: Annotated[int, typer.Option(min=1, max=64, help="Pairs of views of each image.")] = 4,
+    seed: Annotated[int, typer.Option(help="Another number draws other views.")] = 0,
+    size: Annotated[int, typer.Option(min=8, max=4096, help="Side of a view in pixels.")] = 160,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many images, spread evenly over all.")] = 24,
+    out: Annotated[Path, typer.Option(help="The sheet, a PNG; its report is written beside it.")] = Path(
+        "sheet.png"
+    ),
+) -> None:
+    """Draw pairs of views with what was done to each and why, and write every number to a JSON file.
+
+    Files that cannot be read are listed on stderr and left out.
+    """
+    from adaptaug import files
+    from adaptaug.policy import Policy
+    from adaptaug.sheet import contact_sheet
+
+    chosen = Policy.load(policy)
+    if out.suffix.lower() != ".png" or not out.parent.is_dir() or out.is_dir():
+        raise AdaptAugError(f"--out {out}: expected a .png file in a folder that exists.")
+    found = files.find_images(images)
+    if not found:
+        raise WorkFailed(f"no image files in {', '.join(files.printable(path) for path in images)}.")
+    kept = [found[i * len(found) // limit] for i in range(limit)] if len(found) > limit else found
+    if len(kept) < len(found):
+        _say(f"showing {len(kept)} of {len(found)} images, spread evenly; --limit shows more.")
+    readable = _readable(kept)
+    first = next(readable, None)
+    if first is None:
+        raise WorkFailed(
+            f"none of {len(kept)} files could be read." if len(kept) > 1 else "nothing could be read."
+        )
+    sheet, report = contact_sheet(itertools.chain([first], readable), chosen, pairs, seed, size)
+    beside = out.with_suffix(".json")
+    try:
+        sheet.save(out)
+        beside.write_text(json.dumps({"adaptaug": __version__, **report}, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise WorkFailed(
+            f"{error.filename or out}: could not be written ({error.strerror or error})."
+        ) from error
+    print(
+        f"{out} and {beside.name}: {len(report['images'])} images, {pairs} pairs each, policy {chosen.name}"
+    )
+
+
+def _readable(paths: list[Path]) -> Iterator[tuple[str, Image.Image]]:
+    """Open files one by one; those that cannot be read are named on stderr and passed over."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from adaptaug import files
+
+    console = Console(stderr=True)
+    with Progress(
+        console=console, transient=True, disable=len(paths) <= _FEW or not console.is_terminal
+    ) as bar:
+        for path in bar.track(paths, description="Views"):
+            try:
+                image = files.open_image(path)
+            except AdaptAugError as error:
+                _say(f"left out {error}")
+                continue
+            yield str(path), image
+
+
+# --- ui ---------------------------------------------------------------------------------------------------
+@app.command()
+def ui(
+    policy: Annotated[
+        str | None, typer.Option(help="A preset's name or a policy file to start from.")
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="A folder of images to look at.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on.")] = 7860,
+    host: Annotated[
+        str, typer.Option(help="Address to serve on; 0.0.0.0 lets other machines in.")
+    ] = "127.0.0.1",
+) -> None:
+    """Open the app to inspect pairs of views and tune a policy."""
+    if images is not None and not images.is_dir():
+        raise AdaptAugError(f"--images {images}: expected a folder that exists.")
+    try:
+        from adaptaug.ui import app as page
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "gradio":
+            raise
+        raise WorkFailed(
+            "the app needs Gradio, which is not installed: pip install 'adaptaug[ui]'."
+        ) from error
+    page.main(policy=policy, images=None if images is None else str(images), port=port, host=host)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""The promise, judged on final pixels by benchmarks/checker.py, which knows nothing of guard.py."""
+
+import numpy as np
+import pytest
+import torch
+from skimage import data
+
+import adaptaug
+from adaptaug import guard
+from adaptaug.arrays import constant
+from adaptaug.ops import OPS
+from adaptaug.policy import Policy
+from benchmarks.promise import FRAME, judge
+from tests.scenes import SCENES
+from tests.test_brightness import brighter, darker
+
+PHOTOGRAPH = np.ascontiguousarray(data.astronaut()[:256, 100:356])
+SOURCES = {
+    "ordinary": PHOTOGRAPH,
+    "dark": darker(PHOTOGRAPH),
+    "bright": brighter(PHOTOGRAPH),
+    "flat": (100 + PHOTOGRAPH // 16).astype(np.uint8),
+    "clipped": np.where(PHOTOGRAPH > 110, 255, PHOTOGRAPH).astype(np.uint8),
+    "glyph": SCENES["a glyph"](),
+    "corner": SCENES["a small subject in a corner"](),
+    "noise": np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8),
+}
+WIDEST = Policy.parse(
+    {
+        "version": 1,
+        "name": "everything, everywhere",
+        "promise": {"clip": 0.25},
+        "operations": {
+            name: {"p": 0.6}
+            | ({} if op.switch else {p: [spec.low, spec.high] for p, spec in op.parameters.items()})
+            | {setting: high for setting, (_, _, high) in op.settings.items() if setting != "content"}
+            for name, op in OPS.items()
+        },
+    }
+)
+
+
+def count(policy, views, renderer, size, seed=0):
+    """Views broken and views the certificate acted on, out of `views` of every source."""
+    augment = adaptaug.AdaptiveAugment(policy, size=size)
+    frame_of = adaptaug.AdaptiveAugment(FRAME, size=size)
+    broken = acted = total = 0
+    for number, image in enumerate(SOURCES.values()):
+        if renderer == "torch":
+            batch = torch.from_numpy(image).permute(2, 0, 1)[None].expand(views, -1, -1, -1)
+            batches = [(batch, [(seed, number, i) for i in range(views)])]
+        else:
+            batches = [(image, (seed, number, i)) for i in range(views)]
+        for images, key in batches:
+            tests, touched, _ = judge(images, augment, frame_of, key)
+            broken, acted, total = broken + tests["any"].sum(), acted + touched.sum(), total + len(touched)
+    return int(broken), acted / total
+
+
+def widen(monkeypatch):
+    """Break every guard: the drawn box, the widest tone, any blur."""
+    monkeypatch.setattr(guard, "choose_box", lambda stats, box, *_: (box, box[:, 0] * 0, box[:, 0], box[:, 0]))
+    monkeypatch.setattr(guard, "tone_strength", lambda crop, *_: constant(1.0, crop.mean))
+    monkeypatch.setattr(guard, "blur_limit", lambda crop, *_: constant(5.0, crop.mean))
+    monkeypatch.setattr(guard.ToneRoom, "greatest_gain", lambda room, target: constant(12.0, target))
+
+
+@pytest.mark.parametrize("renderer, size, views", [("opencv", 96, 12), ("torch", 32, 40), ("torch", 96, 20)])
+@pytest.mark.parametrize("policy", ["natural", "digits"])
+def test_presets_keep_the_promise_without_leaning_on_the_certificate(policy, renderer, size, views):
+    broken, acted = count(policy, views, renderer, size)
+    assert broken == 0
+    assert acted <= 0.05
+
+
+@pytest.mark.parametrize("renderer, views", [("opencv", 12), ("torch", 40)])
+def test_the_widest_policy_keeps_the_promise(renderer, views):
+    assert count(WIDEST, views, renderer, 64)[0] == 0
+
+
+@pytest.mark.parametrize("renderer, views", [("opencv", 12), ("torch", 40)])
+def test_the_certificate_holds_when_the_guards_are_broken(monkeypatch, renderer, views):
+    widen(monkeypatch)
+    broken, acted = count(WIDEST, views, renderer, 64)
+    assert broken == 0
+    assert acted > 0.2  # it had work to do
+
+
+def test_the_checker_sees_a_broken_certificate(monkeypatch):
+    widen(monkeypatch)
+    monkeypatch.setattr(
+        guard, "certify", lambda seen, limit: (constant(1.0, seen.mean), (seen.mean * 0).to(torch.int64))
+    )
+    assert count(WIDEST, 40, "torch", 64)[0] > 30
+
+
+def test_blank_images_come_back_as_they_are():
+    grey = np.full((40, 40, 3), 90, np.uint8)
+    augment = adaptaug.AdaptiveAugment(WIDEST, size=40)
+    params = augment.plan(grey, key=(0, 0, 0))
+    assert bool(params.blank[0]) and params.explain().certificate == "blank image: returned as it is"
+    assert np.array_equal(augment(grey, key=(0, 0, 0)), grey)

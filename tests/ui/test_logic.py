@@ -1,0 +1,220 @@
+"""The page's functions without a browser and without gradio."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import adaptaug
+from adaptaug import AdaptAugError, Policy
+from adaptaug.policy import Promise
+from adaptaug.ui import detail, logic, templates
+from adaptaug.ui.judge import judge_view
+
+SAMPLES = dict(logic.sample_images())
+
+
+def source(name: str = "cat") -> logic.Source:
+    return logic.as_source(name, np.array(SAMPLES[name]))
+
+
+def labels(view, crop, frame=None, **extra):
+    frame = crop if frame is None else frame
+    return [failure.label for failure in judge_view(view, crop, frame, Promise(), **extra)]
+
+
+def texture(mean: float, std: float, seed: int = 0) -> np.ndarray:
+    """Grey noise of a mean and spread, in levels."""
+    levels = np.random.default_rng(seed).normal(mean, std, (64, 64, 1)).round().clip(1, 254)
+    return levels.astype(np.uint8).repeat(3, 2)
+
+
+@pytest.mark.parametrize("policy", ["simclr", "natural", "digits"])
+def test_pixels_are_those_that_training_code_gets(policy: str) -> None:
+    image = source()
+    column = logic.make_pairs(image, Policy.load(policy), seed=7, count=3, size=96)
+    views = adaptaug.Views(policy, n=2, size=96, finish="none", return_params=True)
+    for index, pair in enumerate(column.pairs):
+        pixels, params = views(image.pixels, key=(7, 0, index))
+        for view, expected, decided in zip(pair, pixels, params, strict=True):
+            assert np.array_equal(view.pixels, expected)
+            assert view.params.to_dict() == decided.to_dict()
+
+
+def test_a_shown_png_is_lossless() -> None:
+    import base64
+    import io
+
+    pixels = np.array(SAMPLES["cat"])
+    uri = templates.png(pixels)
+    back = np.array(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))))
+    assert np.array_equal(back, pixels)
+
+
+def test_same_seed_same_pairs_other_seed_others() -> None:
+    image, policy = source(), Policy.load("natural")
+    one, again, other = (logic.make_pairs(image, policy, seed, 2, 64) for seed in (0, 0, 1))
+    assert all(np.array_equal(one.pairs[i][v].pixels, again.pairs[i][v].pixels) for i in (0, 1) for v in (0, 1))
+    assert not np.array_equal(one.pairs[0][0].pixels, other.pairs[0][0].pixels)
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLES))
+def test_guarded_views_pass_the_judge_on_every_sample(name: str) -> None:
+    """The judge shares no code with the certificate, so each checks the other."""
+    image = source(name)
+    for policy in ("natural", "digits"):
+        column = logic.make_pairs(image, Policy.load(policy), seed=3, count=6, size=64)
+        assert [view.failures for pair in column.pairs for view in pair] == [[]] * 12
+
+
+def test_judge_passes_noise_and_erase_that_the_certificate_passed() -> None:
+    policy = Policy.load("natural").edit({"noise": {"range": [0.02, 0.05]}, "erase": {"area": [0.1, 0.25]}})
+    assert logic.make_pairs(source(), policy, seed=0, count=6, size=64).broken == 0
+
+
+def test_the_manual_policy_breaks_the_promise_and_the_status_says_so() -> None:
+    comparison = logic.compare(source(), Policy.load("simclr"), Policy.load("natural"), 0, 6, 128)
+    broken = sum(bool(view.failures) for pair in comparison.columns[0].pairs for view in pair)
+    assert broken > 0
+    line = logic.status(comparison)
+    assert line.startswith(
+        f"6 pairs, simclr vs natural, seed 0: simclr {broken} of 12 views break the promise, natural 0"
+    )
+    html = templates.pairs(comparison, (0, 0))
+    assert html.count('class="aa-view bad"') == broken and html.count('class="aa-badge"') == broken
+
+
+def test_judge_names_each_broken_test() -> None:
+    crop = texture(128, 40)
+    assert labels(crop, crop) == []
+    assert labels(texture(128, 5), texture(128, 5), frame=crop) == ["flat"]
+    clipped = crop.copy()
+    clipped[:20] = 255
+    assert "clipped" in labels(clipped, crop)
+    dark = (crop * 0.15).astype(np.uint8) + 1
+    assert "too dark" in labels(dark, crop)
+    bright = 255 - (crop * 0.15).astype(np.uint8)
+    assert "too bright" in labels(bright, crop)
+    assert labels(texture(128, 40, seed=1), crop) == ["lost content"]
+    assert labels(crop, crop, erased=0.3) == ["erased"]
+
+
+def test_judge_allows_what_the_promise_allows() -> None:
+    crop = texture(128, 40)
+    few = crop.copy()
+    few[:9] = 255  # 14 % of the rows
+    assert labels(few, crop, before_late=crop, before_erase=crop) == []
+    assert labels(255 - crop, crop) == [], "a negative keeps the content"
+    night = texture(15, 6)
+    assert labels(night, night) == [], "a dark frame's own tone is allowed"
+    blank = np.full((64, 64, 3), 9, np.uint8)
+    assert labels(blank, blank) == [], "blank images are counted apart"
+
+
+def test_noise_and_erase_are_judged_where_the_promise_says() -> None:
+    crop, flat = texture(128, 40), texture(128, 3)
+    assert "flat" in labels(crop, crop, before_late=flat), "noise must not pass for contrast"
+    assert "lost content" not in labels(flat, crop, before_late=crop, before_erase=crop)
+
+
+def test_statistics_are_those_of_measure() -> None:
+    image = source()
+    summary = adaptaug.measure(image.pixels).summary()
+    rows = logic.statistics(image.stats)
+    assert {row["key"]: row["value"] for row in rows} == {row["key"]: summary[row["key"]] for row in rows}
+    assert all(0 <= row["share"] <= 1 for row in rows)
+
+
+def test_explanations_list_every_parameter_of_both_views() -> None:
+    comparison = logic.compare(source(), Policy.load("simclr"), Policy.load("natural"), 0, 1, 64)
+    pair = comparison.columns[1].pairs[0]
+    explained = logic.explain_pair(pair)
+    for number in (0, 1):
+        expected = {row["parameter"]: row for row in pair[number].params.explain().rows}
+        assert {row["parameter"] for row in explained["rows"]} == set(expected)
+        for row in explained["rows"]:
+            for key, value in row["views"][number].items():
+                assert value == expected[row["parameter"]][key]
+    html = detail.pair_detail(comparison, (1, 0))
+    assert all(templates.escape(row["parameter"]) in html for row in explained["rows"])
+    assert all(templates.escape(sentence) in html for sentence in explained["certificates"])
+
+
+def test_outline_of_the_full_frame_and_of_a_flip() -> None:
+    policy = Policy.load("simclr").edit({"crop": {"area": [1, 1], "ratio": [1, 1]}, "hflip": {"p": 1.0}})
+    params = adaptaug.plan(np.array(SAMPLES["astronaut"]), policy, key=(0, 0, 0), size=64)
+    corners = np.array(logic.outline(params))
+    assert corners == pytest.approx(np.array([(1, 0), (0, 0), (0, 1), (1, 1)]), abs=0.03)
+
+
+# --- reading files ----------------------------------------------------------------------------------------
+def test_decode_turns_upright(tmp_path) -> None:
+    image = Image.fromarray(np.array(SAMPLES["cat"]))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    image.save(tmp_path / "a.png", exif=exif)
+    assert np.array_equal(logic.decode(tmp_path / "a.png").pixels, np.rot90(np.array(image), -1))
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "1", "CMYK"])
+def test_decode_takes_every_common_mode(mode: str, tmp_path) -> None:
+    path = tmp_path / ("a.jpg" if mode == "CMYK" else "a.png")
+    Image.fromarray(np.array(SAMPLES["cat"])).convert(mode).save(path)
+    pixels = logic.decode(path).pixels
+    assert pixels.shape == (300, 451, 3) and pixels.dtype == np.uint8
+
+
+def test_decode_refuses_in_a_sentence_without_the_path(tmp_path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"nonsense" * 20)
+    (tmp_path / "text.jpg").write_text("hello")
+    (tmp_path / "drawing.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    Image.new("RGB", (400, 300)).save(tmp_path / "half.png")
+    whole = (tmp_path / "half.png").read_bytes()
+    (tmp_path / "half.png").write_bytes(whole[: len(whole) // 2])
+    Image.new("RGB", (5, 5)).save(tmp_path / "tiny.png")
+    for file in sorted(tmp_path.iterdir()):
+        with pytest.raises(AdaptAugError) as caught:
+            logic.decode(file, "mine.png")
+        sentence = str(caught.value)
+        assert sentence.startswith("mine.png: ") and str(tmp_path) not in sentence and "\n" not in sentence
+
+
+def test_decode_refuses_a_pixel_bomb_before_decoding(tmp_path, monkeypatch) -> None:
+    Image.new("1", (8000, 5001)).save(tmp_path / "bomb.png")
+    monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("it was decoded"))
+    with pytest.raises(AdaptAugError, match="40 megapixels are more than the 40"):
+        logic.decode(tmp_path / "bomb.png")
+
+
+def test_own_images_in_the_samples_place(tmp_path) -> None:
+    Image.fromarray(np.array(SAMPLES["cat"])).save(tmp_path / "b.png")
+    (tmp_path / "a.png").write_text("not an image")
+    assert [name for name, _ in logic.samples_from(tmp_path)] == ["b.png"]
+    with pytest.raises(AdaptAugError):
+        logic.samples_from(tmp_path / "nowhere")
+
+
+def test_what_a_user_named_is_text() -> None:
+    hostile = "<img src=x onerror=alert(1)>{{value}}${value}`'\".png"
+    image = logic.as_source(hostile, np.array(SAMPLES["cat"]))
+    comparison = logic.compare(image, Policy.load("simclr").edit(name=hostile), Policy.load("natural"), 0, 1, 64)
+    written = [templates.statistics(image), templates.pairs(comparison, (0, 0)), detail.pair_detail(comparison, (0, 0))]
+    written += [templates.problem(hostile), templates.escape(logic.status(comparison))]
+    for html in written:
+        assert "<img src=x" not in html and "{{" not in html and "${" not in html and "`" not in html
+
+
+def test_blank_images_are_counted_apart() -> None:
+    image = logic.as_source("blank", np.full((100, 100, 3), 128, np.uint8))
+    comparison = logic.compare(image, Policy.load("simclr"), Policy.load("natural"), 0, 2, 64)
+    assert "the image is blank: counted apart" in logic.status(comparison)
+    assert "blank image" in templates.pairs(comparison, (0, 0))
+
+
+def test_importing_adaptaug_and_logic_leaves_gradio_out() -> None:
+    code = "import sys, adaptaug, adaptaug.ui.logic, adaptaug.ui.detail; sys.exit('gradio' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
