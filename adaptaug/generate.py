@@ -61,6 +61,7 @@ def make_view(
             (seed, epoch, index); view: its number; size: side in pixels; seen: from `look`.
     Returns: the views' pixels and their ViewParams.
     """
+    policy = policy.for_view(view)
     draws = plan.Draws(policy, keys, view)
     where = plan.plan_where(seen.stats, policy, draws, size)
     matrix, reduce, evidence = where.matrix, where.reduce, where.evidence

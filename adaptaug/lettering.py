@@ -26,7 +26,7 @@ def drawable(text: str) -> str:
 
 
 def wrap(text: str, size: int, width: int) -> list[str]:
-    """Lines of at most `width` pixels, broken at spaces (no-break ones excepted), or in a word too wide for one."""
+    """Lines of at most `width` pixels, broken at spaces (no-break ones excepted) or in too wide a word."""
     face, lines = font(size), [""]
     for word in map(drawable, text.split(" ")):
         joined = f"{lines[-1]} {word}".strip()

@@ -30,9 +30,8 @@ def describe_image(stats: ImageStats, row: int = 0) -> list[str]:
     """An image's statistics in three short lines: mean luma, contrast, where the detail lies."""
     mean, contrast = float(stats.mean[row]), float(stats.contrast[row])
     tone = "dark" if mean < guard.DARK_SOURCE else "bright" if mean > guard.BRIGHT_SOURCE else "mid-tone"
-    size = (
-        "flat" if contrast < 0.06 else "low" if contrast < 0.12 else "high" if contrast > 0.25 else "medium"
-    )
+    weak = "very low" if contrast < 0.06 else "low" if contrast < 0.12 else ""
+    size = weak or ("high" if contrast > 0.25 else "medium")
     lines = [
         f"mean {short(mean)} ({tone})",
         f"contrast {short(contrast)} ({size})",

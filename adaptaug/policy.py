@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, create_model, model_validator
 
 from adaptaug.errors import AdaptAugError
 from adaptaug.ops import OPS, Op
@@ -89,6 +89,9 @@ class Pair(BaseModel):
 
     model_config = _STRICT
     share: tuple[str, ...] = Field((), description="operations drawn once for all views of an image")
+    second: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="changes to operations for every view but the first"
+    )
 
     @model_validator(mode="after")
     def _known(self) -> Pair:
@@ -115,6 +118,7 @@ class Policy(BaseModel):
     pair: Pair = Pair()
     operations: dict[str, Any] = Field(default_factory=dict)
     provenance: dict[str, Any] = Field(default_factory=dict, description="how a learned policy was found")
+    _second: Policy | None = PrivateAttr(None)
 
     @model_validator(mode="after")
     def _check(self) -> Policy:
@@ -133,7 +137,20 @@ class Policy(BaseModel):
             except ValidationError as error:
                 raise ValueError(_sentence(error, f"operations.{name}", model)) from None
         object.__setattr__(self, "operations", parsed)
+        if self.pair.second:
+            try:
+                object.__setattr__(self, "_second", self._changed(self.pair.second, pair=Pair(share=self.pair.share)))
+            except AdaptAugError as error:
+                raise ValueError(f"pair.second: {error}") from None
         return self
+
+    def for_view(self, number: int) -> Policy:
+        """The policy of one view: `pair.second` applies to every view but the first."""
+        return self._second if number and self._second is not None else self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as its file: spawned workers have the text, and the operations' models are made at import."""
+        return Policy.loads, (self.dumps(),)
 
     def __getitem__(self, operation: str) -> Any:
         return self.operations[operation]
@@ -208,15 +225,24 @@ class Policy(BaseModel):
 
         An operation mapped to None is removed; a new one is added.
         """
+        try:
+            return self._changed(changes or {}, **fields)
+        except AdaptAugError as error:
+            raise AdaptAugError(f"policy {self.name!r} with changes: {error}") from None
+
+    def _changed(self, changes: dict[str, Any], **fields: Any) -> Policy:
         data = self.model_dump()
         operations = data["operations"] = {k: v.model_dump() for k, v in self.operations.items()}
-        for name, change in (changes or {}).items():
+        for name, change in changes.items():
             if change is None:
                 operations.pop(name, None)
             else:
                 operations[name] = {**operations.get(name, {}), **change}
         data.update(fields)
-        return Policy.parse(data, f"policy {self.name!r} with changes")
+        try:
+            return Policy.model_validate(data)
+        except ValidationError as error:
+            raise AdaptAugError(_sentence(error, "", Policy)) from None
 
 
 def preset_names() -> list[str]:

@@ -14,6 +14,10 @@ from PIL import Image
 
 import adaptaug
 
+# One thread each: small tensors gain nothing from more, and on shared cores the threads wait for each other.
+torch.set_num_threads(1)
+cv2.setNumThreads(1)
+
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
 
 

@@ -21,7 +21,11 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def rows(text: str) -> list[list[str]]:
     """The cells of every table row."""
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line.startswith("|")
+    ]
 
 
 def snippets(text: str, language: str) -> list[str]:

@@ -28,14 +28,11 @@ def test_agree_on_photographs(policy: str, width: int, height: int, size: int, p
     augment = adaptaug.AdaptiveAugment(policy, size)
     for number, name in enumerate(photographs):
         image = photo(name, width, height)
-        for index in range(3):
-            view = augment(image, key=(number, 0, index))
-            params = augment.plan(image, key=(number, 0, index))
-            assert_alike(view, adaptaug.render(to_tensor(image), params).permute(1, 2, 0).numpy())
-        batch = to_tensor(image)[None].expand(3, -1, -1, -1)
-        views, planned = augment(batch, key=number), augment.plan(batch, key=number)
-        for row in range(3):
-            assert_alike(adaptaug.render(image, planned.row(row)), views[row].permute(1, 2, 0).numpy())
+        tensor = to_tensor(image)
+        for index in range(4):
+            params = augment.plan(image if index else tensor, key=(number, 0, index))
+            by_torch = adaptaug.render(tensor, params).permute(1, 2, 0).numpy()
+            assert_alike(adaptaug.render(image, params), by_torch)
 
 
 @pytest.mark.parametrize("policy", PRESETS)
@@ -116,7 +113,7 @@ def test_params_survive_json(policy: str, photo, to_tensor):
 def test_a_batch_is_its_images_one_by_one(policy: str, photographs, photo, to_tensor):
     """Whatever the batch: the same numbers drawn and decided, pixels at most a level apart on .1 %."""
     augment = adaptaug.AdaptiveAugment(policy, 64)
-    batch = torch.stack([to_tensor(photo(name, 160, 120)) for name in photographs] * 3)
+    batch = torch.stack([to_tensor(photo(name, 160, 120)) for name in photographs] * 2)
     rows = [(9, 1, index) for index in range(len(batch))]
     views, params = augment(batch, key=rows), augment.plan(batch, key=rows)
     alone = [augment(image, key=row) for image, row in zip(batch, rows, strict=True)]
@@ -134,12 +131,14 @@ def test_a_batch_is_its_images_one_by_one(policy: str, photographs, photo, to_te
     assert difference.max() <= 1 and (difference > 0).float().mean() <= 1e-3
 
 
+@pytest.mark.parametrize("width", [120, 480])  # at 480 the image itself is reduced first; labels must not be
 @pytest.mark.parametrize("engine", ["torch", "opencv"])
-def test_a_mask_follows_the_geometry(engine: str, photo, to_tensor):
+def test_a_mask_follows_the_geometry(engine: str, width: int, photo, to_tensor):
     """Nearest, tone=False: no label that was not there, each where the image's own pixel went."""
-    image = photo("astronaut", 120, 90)
-    labels = np.zeros((90, 120), np.uint8)
-    labels[20:60, 30:80], labels[50:80, 70:110] = 7, 200
+    unit = width // 12
+    image = photo("astronaut", width, 9 * unit)
+    labels = np.zeros((9 * unit, width), np.uint8)
+    labels[2 * unit : 6 * unit, 3 * unit : 8 * unit], labels[5 * unit : 8 * unit, 7 * unit : 11 * unit] = 7, 200
     marked = np.repeat(labels[:, :, None], 3, 2)
     augment = adaptaug.AdaptiveAugment("natural", 64)
     for index in range(5):
@@ -149,8 +148,8 @@ def test_a_mask_follows_the_geometry(engine: str, photo, to_tensor):
         out = out if engine == "opencv" else out.permute(1, 2, 0).numpy()
         smooth = adaptaug.render(marked, params, tone=False)
         assert set(np.unique(out)) <= {0, 7, 200}
-        inside = np.isin(smooth[..., 0], (0, 7, 200))  # away from borders bilinear makes the same labels
-        assert inside.mean() > 0.8 and (out[..., 0] == smooth[..., 0])[inside].mean() > 0.99
+        inside = cv2.dilate(smooth[..., 0], np.ones((5, 5))) == cv2.erode(smooth[..., 0], np.ones((5, 5)))
+        assert inside.mean() > 0.5 and (out[..., 0] == smooth[..., 0])[inside].all()
 
 
 def test_a_grey_mask_keeps_its_channel(photo):

@@ -113,8 +113,8 @@ def decode(path: str | Path, name: str | None = None) -> Source:
             f"{name}: not an image that can be read; try a PNG, JPEG or WebP file."
         ) from error
     if width * height > MAX_PIXELS:
-        megapixels = f"{width * height / 1e6:.0f} megapixels"
-        raise AdaptAugError(f"{name}: {megapixels} are more than the {MAX_PIXELS / 1e6:.0f} this page takes.")
+        most = f"{MAX_PIXELS / 1e6:.0f} megapixels"
+        raise AdaptAugError(f"{name}: {width} x {height} pixels are more than the {most} this page takes.")
     try:
         image = open_image(path, MAX_PIXELS)
     except AdaptAugError as error:

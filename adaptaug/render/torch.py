@@ -28,7 +28,7 @@ def warp(images: Pixels, matrix: Array, reduce: Array, size: int, nearest: bool 
     are reduced in groups of equal factor.
     """
     height, width = images.shape[-2:]
-    greatest = max(1, min(height, width) // size)
+    greatest = 1 if nearest else max(1, min(height, width) // size)  # labels have no average
     reduce = reduce.clamp(1, greatest)
     if greatest == 1 or may_look(images):
         factors = [1] if greatest == 1 else sorted(set(reduce.tolist()))
@@ -56,14 +56,15 @@ def warp(images: Pixels, matrix: Array, reduce: Array, size: int, nearest: bool 
 def _positions(
     matrix: Array, scale_x: Array | float, scale_y: Array | float, width: Array | int, height: Array | int, size: int
 ) -> tuple[Array, Array]:
-    """(B, S, S) columns and rows on a level that the views' pixels read; reflected at the frame, clamped inside."""
+    """(B, S, S) columns and rows on a level that the views' pixels read; reflected at its edges, clamped inside."""
     view = (torch.arange(size, device=matrix.device, dtype=torch.float64) * 2 + 1) / size - 1
     u, v = view[None, None, :], view[None, :, None]
     m = [[matrix[:, i, j].to(torch.float64)[:, None, None] for j in range(3)] for i in range(3)]
     w = m[2][0] * u + m[2][1] * v + m[2][2]
     x = (m[0][0] * u + m[0][1] * v + m[0][2]) / w
     y = (m[1][0] * u + m[1][1] * v + m[1][2]) / w
-    return clamp(_reflect(x) * scale_x - 0.5, 0.0, width - 1.0), clamp(_reflect(y) * scale_y - 0.5, 0.0, height - 1.0)
+    column, row = _reflect(x * scale_x / width) * width - 0.5, _reflect(y * scale_y / height) * height - 0.5
+    return clamp(column, 0.0, width - 1.0), clamp(row, 0.0, height - 1.0)
 
 
 def _sample(level: Pixels, column: Array, row: Array, nearest: bool) -> Pixels:

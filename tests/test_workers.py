@@ -1,0 +1,133 @@
+"""DataLoader workers: no draw repeats, and with keys the pixels do not depend on who makes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+import adaptaug
+
+ITEMS, SIZE = 8, 32
+WORKERS = [  # workers, how they start, whether they live on
+    (0, None, False),
+    (1, "fork", False),
+    (2, "fork", False),
+    (2, "fork", True),
+    (2, "spawn", False),
+    (2, "spawn", True),
+]  # fmt: skip
+IDS = [f"{count}-{start}{'-persistent' * lives}" for count, start, lives in WORKERS]
+
+
+class Same(Dataset[Any]):
+    """One image, many times: two views differ only if their draws do. At module level for spawn."""
+
+    def __len__(self) -> int:
+        return ITEMS
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
+        return np.random.default_rng(0).integers(40, 216, (SIZE, SIZE, 3), dtype=np.uint8), index
+
+
+class Transformed(Same):
+    """The usual way without keys: views as the data set's own transform."""
+
+    def __init__(self) -> None:
+        torch.set_num_threads(1)
+        self.views = adaptaug.Views("natural", size=SIZE, finish="uint8")
+
+    def __getitem__(self, index: int) -> tuple[list[torch.Tensor], int]:
+        image, label = super().__getitem__(index)
+        return self.views(image), label
+
+
+def keyed(seed: int = 3) -> adaptaug.Keyed:
+    return adaptaug.Keyed(Same(), adaptaug.Views("natural", size=SIZE, finish="uint8"), seed=seed)
+
+
+def two_epochs(dataset: Any, workers: int, start: str | None, persistent: bool) -> list[dict[int, torch.Tensor]]:
+    """Per epoch: index -> (2, 3, S, S) views."""
+    torch.manual_seed(0)
+    loader = DataLoader(
+        dataset, batch_size=2, shuffle=True, num_workers=workers, multiprocessing_context=start, persistent_workers=persistent
+    )
+    epochs = []
+    for _ in range(2):
+        made = {}
+        for views, labels in loader:
+            for row, label in enumerate(labels.tolist()):
+                made[label] = torch.stack([view[row].clone() for view in views])
+        epochs.append(made)
+    del loader
+    return epochs
+
+
+def assert_none_repeats(epochs: list[dict[int, torch.Tensor]]) -> None:
+    pixels = [view.numpy().tobytes() for made in epochs for views in made.values() for view in views]
+    assert len(pixels) == 2 * ITEMS * 2
+    assert len(set(pixels)) == len(pixels)
+
+
+@pytest.fixture(scope="module")
+def alone() -> list[dict[int, torch.Tensor]]:
+    """What the process itself makes, without workers."""
+    return two_epochs(keyed(), 0, None, False)
+
+
+@pytest.mark.parametrize(("workers", "start", "persistent"), WORKERS, ids=IDS)
+def test_keyed_pixels_are_the_same_whoever_makes_them(workers: int, start: str | None, persistent: bool, alone):
+    epochs = two_epochs(keyed(), workers, start, persistent)
+    assert_none_repeats(epochs)
+    for made, expected in zip(epochs, alone, strict=True):
+        assert all(torch.equal(made[index], expected[index]) for index in range(ITEMS))
+
+
+@pytest.mark.parametrize(("workers", "start", "persistent"), WORKERS, ids=IDS)
+def test_without_keys_no_draw_repeats(workers: int, start: str | None, persistent: bool):
+    assert_none_repeats(two_epochs(Transformed(), workers, start, persistent))
+
+
+def test_without_keys_manual_seed_decides_in_workers():
+    first, again = (two_epochs(Transformed(), 2, "fork", False) for _ in range(2))
+    assert all(torch.equal(a[i], b[i]) for a, b in zip(first, again, strict=True) for i in range(ITEMS))
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_set_epoch_reaches_persistent_workers(start: str):
+    dataset = keyed()
+    loader = DataLoader(dataset, batch_size=ITEMS, num_workers=1, multiprocessing_context=start, persistent_workers=True)
+    made = []
+    for epoch in (4, 4, 5):
+        dataset.set_epoch(epoch)
+        made.append(next(iter(loader))[0][0].clone())
+    assert torch.equal(made[0], made[1]) and not torch.equal(made[0], made[2])
+    assert torch.equal(made[0][3], dataset.views(Same()[3][0], key=(3, 4, 3))[0])
+
+
+def test_keyed_counts_visits_of_each_item():
+    dataset = keyed(seed=9)
+    views = adaptaug.Views("natural", size=SIZE, finish="uint8")
+    for visit in range(3):
+        assert torch.equal(dataset[5][0][1], views(Same()[5][0], key=(9, visit, 5))[1])
+    assert torch.equal(dataset[-3][0][0], views(Same()[5][0], key=(9, 3, 5))[0])  # the same item from the end
+
+
+def test_keyed_seeds_differ():
+    assert not torch.equal(keyed(1)[0][0][0], keyed(2)[0][0][0])
+
+
+@pytest.mark.parametrize(
+    ("dataset", "views", "said"),
+    [
+        (iter([1]), adaptaug.Views(size=SIZE), "map-style"),
+        (Same(), None, "Views or AdaptiveAugment"),
+    ],
+    ids=["stream", "no views"],
+)
+def test_keyed_refuses_what_it_cannot_key(dataset: Any, views: Any, said: str):
+    with pytest.raises(adaptaug.AdaptAugError, match=said):
+        adaptaug.Keyed(dataset, views)

@@ -1,0 +1,93 @@
+"""The app served once for all browser tests, and a page per test that must not call out nor log an error."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+SWITCHES = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium; without one the tests are skipped, but fail where CI=true."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if found:
+        return found
+    reason = "no Chromium found: install Debian's package 'chromium' or set CHROMIUM to its path"
+    pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def app_url(chromium, tmp_path_factory):
+    pytest.importorskip("gradio", reason="the page needs gradio: pip install 'adaptaug[ui]'")
+    os.environ["GRADIO_TEMP_DIR"] = str(tmp_path_factory.mktemp("gradio"))
+    from adaptaug.ui.app import build_app, free_port, launch_settings
+
+    app = build_app()
+    port = free_port(17860)
+    app.launch(server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, **launch_settings())
+    yield f"http://127.0.0.1:{port}"
+    app.close(verbose=False)
+
+
+@pytest.fixture(scope="session")
+def browser(chromium):
+    sync_api = pytest.importorskip("playwright.sync_api", reason="browser tests need playwright")
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=SWITCHES)
+        yield started
+        started.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    setattr(item, f"report_{report.when}", report)
+    return report
+
+
+@pytest.fixture
+def open_page(browser, app_url, request, tmp_path):
+    """Opens pages in contexts of their own; at the end none may have called out or logged an error."""
+    pages, complaints = [], []
+
+    def start(query: str = "", width: int = 1280, height: int = 900, ready: bool = True):
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, reduced_motion="reduce", accept_downloads=True
+        )
+        context.set_default_timeout(10_000)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(f"page error: {error}"))
+        page.on("console", lambda m: complaints.append(f"console: {m.text}") if m.type == "error" else None)
+        own = (app_url, "data:", "blob:")
+        page.on("request", lambda r: None if r.url.startswith(own) else complaints.append(f"outside: {r.url}"))
+        page.goto(app_url + query)
+        pages.append(page)
+        if ready:
+            page.locator('.aa-pair[data-side="1"]').first.wait_for()
+            page.locator("#source-image img").wait_for()
+        return page
+
+    yield start
+    report = getattr(request.node, "report_call", None)
+    for number, page in enumerate(pages):
+        if report is not None and report.failed:
+            shot = Path(os.environ.get("SCREENSHOTS", tmp_path)) / f"{request.node.name}-{number}.png"
+            page.screenshot(path=shot, full_page=True)
+            print(f"screenshot: {shot}")
+        page.context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def page(open_page):
+    return open_page()

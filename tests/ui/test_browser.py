@@ -1,0 +1,267 @@
+"""The page in a real browser that can reach nothing but this machine."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import socket
+import urllib.error
+import urllib.request
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import adaptaug
+from adaptaug.ui import logic
+
+pytestmark = pytest.mark.browser
+sync_api = pytest.importorskip("playwright.sync_api", reason="browser tests need playwright")
+expect = sync_api.expect
+
+OPENED = re.compile(r"^6 pairs, simclr vs natural, seed 0: simclr \d+ of 12 views break the promise, natural 0 \(astronaut")
+
+
+def status_of(page):
+    return page.locator("#status-line")
+
+
+def shown(page) -> list[str]:
+    return page.locator("#pairs img").evaluate_all("images => images.map(image => image.src)")
+
+
+def pixels_of(uri: str) -> np.ndarray:
+    return np.array(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))))
+
+
+def upload(page, path, expected: str | None = None) -> None:
+    if page.locator("#source-image input[type=file]").count() == 0:
+        page.get_by_label("Remove Image").click()
+        expect(page.locator("#pairs")).to_contain_text("No image yet")
+    page.locator("#source-image input[type=file]").set_input_files(path)
+    if expected:
+        expect(status_of(page)).to_contain_text(expected)
+
+
+def set_seed(page, seed: int) -> None:
+    page.locator("#seed input").fill(str(seed))
+    expect(status_of(page)).to_contain_text(f"seed {seed}:")
+
+
+def picture_file(folder, name="mine.png", seed=5):
+    noise = np.random.default_rng(seed).integers(0, 255, (12, 16, 3), dtype=np.uint8)
+    Image.fromarray(noise).resize((320, 240), Image.Resampling.BICUBIC).save(folder / name)
+    return folder / name
+
+
+def test_opens_with_pairs_of_both_policies(page) -> None:
+    expect(status_of(page)).to_have_text(OPENED)
+    expect(page.locator(".aa-pair")).to_have_count(12)
+    expect(page.locator("#pairs img")).to_have_count(24)
+    assert page.locator("#status-line [aria-live=polite], #status-line[aria-live=polite]").count() == 1
+
+
+def test_shown_pixels_are_those_of_training_code(page) -> None:
+    image = dict(logic.sample_images())["astronaut"]
+    uris = shown(page)  # row by row: simclr A, B, natural A, B
+    for column, name in enumerate(("simclr", "natural")):
+        views = adaptaug.Views(name, n=2, size=128, finish="none")
+        for pair in range(6):
+            for number, view in enumerate(views(np.array(image), key=(0, 0, pair))):
+                assert np.array_equal(pixels_of(uris[4 * pair + 2 * column + number]), view)
+
+
+def test_a_sample_in_one_click_and_by_keyboard(page) -> None:
+    page.get_by_role("button", name="Use the sample cat", exact=True).click()
+    expect(status_of(page)).to_contain_text("(cat, views of 128 px)")
+    page.get_by_role("button", name="Use the sample coffee", exact=True).focus()
+    page.keyboard.press("Enter")
+    expect(status_of(page)).to_contain_text("(coffee, views")
+    expect(page.locator(".aa-pair")).to_have_count(12)
+
+
+def test_removing_the_image_says_what_to_do(page) -> None:
+    page.get_by_label("Remove Image").click()
+    expect(page.locator("#pairs")).to_contain_text("Choose one of the photographs, or upload, drop or paste")
+    expect(page.locator(".aa-pair")).to_have_count(0)
+    expect(page.locator("[data-stat]")).to_have_count(0)
+
+
+def test_an_uploaded_image_is_measured_and_augmented(page, tmp_path) -> None:
+    file = picture_file(tmp_path)
+    upload(page, file, "(mine.png, views of 128 px)")
+    expect(page.locator(".aa-pair")).to_have_count(12)
+    expect(page.locator("#statistics")).to_contain_text("mine.png, 320 × 240 px")
+    pixels = np.array(Image.open(file))
+    summary = adaptaug.measure(pixels).summary()
+    values = page.locator("[data-stat]").evaluate_all("all => all.map(e => [e.dataset.stat, e.dataset.value])")
+    assert len(values) == len(logic.STATISTICS)
+    assert {key: float(value) for key, value in values} == {key: summary[key] for key, _ in values}
+    view = adaptaug.Views("natural", n=2, size=128, finish="none")(pixels, key=(0, 0, 0))[0]
+    assert np.array_equal(pixels_of(shown(page)[2]), view)
+
+
+def test_pasting_an_image(page, tmp_path) -> None:
+    data = base64.b64encode(picture_file(tmp_path).read_bytes()).decode()
+    page.get_by_label("Remove Image").click()
+    page.locator("#source-image input[type=file]").wait_for(state="attached")
+    page.evaluate(
+        """data => {
+          const bytes = Uint8Array.from(atob(data), c => c.charCodeAt(0));
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([bytes], 'dropped.png', {type: 'image/png'}));
+          const target = document.querySelector('#source-image button');
+          target.dispatchEvent(new DragEvent('drop', {dataTransfer: transfer, bubbles: true, cancelable: true}));
+        }""",
+        data,
+    )
+    expect(status_of(page)).to_contain_text("(dropped.png, views")
+
+
+def test_same_seed_same_views_other_seed_others(page) -> None:
+    first = shown(page)
+    set_seed(page, 1)
+    other = shown(page)
+    assert all(a != b for a, b in zip(first, other, strict=True))
+    set_seed(page, 0)
+    assert shown(page) == first
+    page.locator("#dice").click()
+    expect(status_of(page)).not_to_contain_text("seed 0:")
+
+
+def test_policies_count_and_size_by_keyboard(page) -> None:
+    slider = page.locator("#pair-count input[type=range]")
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(status_of(page)).to_contain_text("5 pairs,")
+    expect(page.locator(".aa-pair")).to_have_count(10)
+    page.locator("#view-size input[type=range]").focus()
+    page.keyboard.press("ArrowRight")
+    expect(status_of(page)).to_contain_text("views of 160 px")
+    assert pixels_of(shown(page)[0]).shape == (160, 160, 3)
+    page.locator("#policy-b input").click()
+    page.get_by_role("option", name="digits").click()
+    expect(status_of(page)).to_contain_text("5 pairs, simclr vs digits, seed 0")
+
+
+def test_a_click_and_the_keyboard_show_the_reasons(page) -> None:
+    detail = page.locator("#detail")
+    expect(detail.locator("h2")).to_have_text("Pair 1 of natural")
+    page.locator('.aa-pair[data-side="0"][data-pair="2"]').click()
+    expect(detail.locator("h2")).to_have_text("Pair 3 of simclr")
+    expect(detail).to_contain_text("no certificate: this policy has its guards off")
+    expect(detail).to_contain_text("fails (")
+    expect(page.locator(".aa-pair[aria-pressed=true]")).to_have_count(1)
+    expect(detail.locator("h2")).to_be_in_viewport()
+    page.locator('.aa-pair[data-side="0"][data-pair="2"]').focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(detail.locator("h2")).to_have_text("Pair 4 of natural")
+    image = np.array(dict(logic.sample_images())["astronaut"])
+    _, params = adaptaug.Views("natural", n=2, size=128, return_params=True)(image, key=(0, 0, 3))
+    text = detail.inner_text()
+    for view in params:
+        assert all(row["parameter"] in text and row["reason"] in text for row in view.explain().rows)
+        assert view.explain().certificate in text
+    set_seed(page, 4)
+    expect(detail.locator("h2")).to_have_text("Pair 4 of natural")
+
+
+def test_broken_views_are_marked(page) -> None:
+    said = int(re.search(r"simclr (\d+) of 12", status_of(page).inner_text()).group(1))
+    expect(page.locator(".aa-view.bad")).to_have_count(said)
+    labels = page.locator(".aa-view.bad .aa-badge").all_text_contents()
+    assert len(labels) == said
+    known = ("clipped", "flat", "too dark", "too bright", "lost content")
+    assert all(label.startswith(known) for label in labels)
+    assert page.locator('.aa-pair[data-side="1"] .bad').count() == 0
+
+
+@pytest.mark.parametrize("kind", ["broken", "text", "bomb"])
+def test_a_bad_file_gives_a_sentence_and_keeps_the_result(page, kind, tmp_path) -> None:
+    file = tmp_path / "bad.png"
+    if kind == "bomb":
+        Image.new("1", (8000, 5200)).save(file)
+    else:
+        file.write_bytes(b"\x89PNG\r\n\x1a\nnonsense" if kind == "broken" else b"no image at all")
+    before = shown(page)
+    # Dropped on the image that is there: nothing is removed first.
+    page.evaluate(
+        """([name, data]) => {
+          const bytes = Uint8Array.from(atob(data), c => c.charCodeAt(0));
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([bytes], name, {type: 'image/png'}));
+          for (const target of document.querySelectorAll('#source-image .upload-container, #source-image .image-frame'))
+            target.dispatchEvent(new DragEvent('drop', {dataTransfer: transfer, bubbles: true, cancelable: true}));
+        }""",
+        ["bad.png", base64.b64encode(file.read_bytes()).decode()],
+    )
+    problem = page.locator("#problem p")
+    expect(problem).to_have_count(1)
+    expect(problem).to_contain_text("bad.png: ")
+    expect(problem).to_contain_text("The previous image is kept.")
+    assert "Traceback" not in page.content() and "/tmp" not in problem.inner_text()
+    expect(page.locator(".aa-pair")).to_have_count(12)
+    assert shown(page) == before
+    page.get_by_role("button", name="Use the sample cat", exact=True).click()
+    expect(status_of(page)).to_contain_text("(cat,")
+    expect(problem).to_have_count(0)
+
+
+def test_a_hostile_file_name_is_text(page, tmp_path) -> None:
+    file = picture_file(tmp_path, "<img src=x onerror=window.hacked=1>.png")
+    upload(page, file, "onerror")
+    expect(page.locator("#statistics")).to_contain_text("onerror=window.hacked=1")
+    assert page.evaluate("window.hacked") is None
+    assert page.locator('img[src="x"]').count() == 0
+
+
+def test_two_visitors_do_not_see_each_other(open_page) -> None:
+    one, other = open_page(), open_page()
+    one.get_by_role("button", name="Use the sample cat", exact=True).click()
+    expect(status_of(one)).to_contain_text("(cat,")
+    set_seed(other, 2)
+    expect(status_of(other)).to_contain_text("(astronaut,")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_serious_accessibility_problem(open_page, theme) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    page = open_page(f"/?__theme={theme}")
+    found = axe.Axe().run(page).response["violations"]
+    serious = [v for v in found if v["impact"] in ("serious", "critical")]
+    assert [(v["id"], [node["html"][:200] for node in v["nodes"]]) for v in serious] == []
+
+
+def test_a_phone_shows_pairs_before_statistics_without_overflow(open_page) -> None:
+    page = open_page(width=390, height=844)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    pairs, statistics = (page.locator(at).bounding_box()["y"] for at in ("#pairs", "#statistics"))
+    assert pairs < statistics
+
+
+def answer(url: str, **headers: str) -> int:
+    try:
+        return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10).status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_the_server_serves_this_machine_and_the_app_only(app_url) -> None:
+    assert answer(app_url) == 200
+    assert answer(app_url, Host="evil.example") == 400
+    assert answer(f"{app_url}/gradio_api/file=/etc/passwd") == 403
+    assert answer(f"{app_url}/docs") == 404
+
+
+def test_main_refuses_other_hosts_and_finds_a_free_port(app_url) -> None:
+    from adaptaug.ui.app import free_port, main
+
+    with pytest.raises(adaptaug.AdaptAugError, match=r"host: expected 127\.0\.0\.1, got '0\.0\.0\.0'"):
+        main(host="0.0.0.0")
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        assert free_port(busy.getsockname()[1]) > busy.getsockname()[1]
