@@ -11,9 +11,10 @@ from types import ModuleType
 from typing import Any
 
 from adaptaug import guard, plan
-from adaptaug.arrays import Array, integer, matrices, namespace
+from adaptaug.arrays import Array, double, integer, matrices, namespace
 from adaptaug.measure import ImageStats, measure_pixels
-from adaptaug.params import ViewParams
+from adaptaug.ops import OPS
+from adaptaug.params import Entry, ViewParams
 from adaptaug.policy import Policy
 
 
@@ -84,6 +85,7 @@ def make_view(
     safe = engine.crop_stats(crop, plane)
     if limit is not None:
         limit = replace(limit, own=safe.mean)
+        evidence |= {"flat_std": crop_std, "reach": safe.reach}
 
     entries = plan.plan_filters(safe, policy, draws, size)
     filtered, now = crop, safe
@@ -103,11 +105,23 @@ def make_view(
         if engine.any_true(strength < 1.0):
             out = engine.blend(crop, out, strength)
     params = ViewParams(
-        size=size, view=view, keys=keys, entries=where.entries | entries | tone | late, matrix=matrix, reduce=reduce,
+        size=size, view=view, keys=keys, entries=_framed(where.entries, frame) | entries | tone | late, matrix=matrix, reduce=reduce,
         lift=xp.stack([scale, offset], -1), colour=colour, noise_seed=seed, strength=strength, failed=failed,
         frame=frame & ~seen.blank, blank=seen.blank, evidence=evidence | tone_evidence, guards=policy.guards,
     )  # fmt: skip
     return out, params
+
+
+def _framed(entries: dict[str, Entry], frame: Array) -> dict[str, Entry]:
+    """The geometry's entries where the full frame took the crop's place: nothing of them is left."""
+    xp = namespace(frame)
+    out = {}
+    for name, entry in entries.items():
+        op, _, part = name.partition(".")
+        value = xp.where(frame, OPS[op].parameters[part or "range"].identity, entry.value)
+        reason = integer(xp.where(frame, float(guard.FLAT_CROP), double(entry.reason)))
+        out[name] = replace(entry, value=value, reason=reason, applied=entry.applied & ~frame)
+    return out
 
 
 def _any(flags: list[Array]) -> Array:

@@ -35,7 +35,7 @@ REASONS = (
     "the policy's whole range is safe here",
     "guards are off: the policy's range, whatever the image",
     "the drawn box was enlarged: it held {drawn_content:.0%} of the image's detail (floor {content_floor:.0%}) "
-    "at contrast {drawn_std:.3f} (floor {std_floor:.3f})",
+    "at contrast {drawn_std:.3f} (floor {box_std_floor:.3f})",
     "reduced to {shrink:.0%}: the full distortion would leave {warped_content:.0%} of the detail in view "
     "(floor {content_floor:.0%})",
     "dark source (mean {image_mean:.2f}): no darker than its own crop ({crop_mean:.2f})",
@@ -45,12 +45,14 @@ REASONS = (
     "views of 32 px and less are not blurred",
     "bounded by the crop's own detail (correlation length {reach:.1f} px)",
     "luma carries only {luma_share:.0%} of the colour variance: dropping colour would erase the content",
-    "the crop was flat (contrast {crop_std:.3f}): the full frame took its place",
+    "the crop was flat (contrast {flat_std:.3f}): the full frame took its place",
     "keeps contrast above the promised floor ({std_floor:.3f})",
+    "all tone and colour drawn back to {tone_strength:.0%} of the change: together they would break the promise",
 )
 (
     NOT_DRAWN, WHOLE_RANGE, UNGUARDED, BOX_ENLARGED, DISTORTION_REDUCED, DARK, BRIGHT, CLIPPING, EXCLUSIVE,
     TOO_SMALL, SHARPNESS, ISOLUMINANT, FLAT_CROP, KEEPS_CONTRAST,
+    TONE_REDUCED,
 ) = range(len(REASONS))  # fmt: skip
 
 TESTS = (

@@ -15,7 +15,7 @@ _DULL = (guard.NOT_DRAWN, guard.WHOLE_RANGE, guard.UNGUARDED, guard.EXCLUSIVE)
 # The numbers in these reasons' brackets stand on the line above them.
 _TOLD = (guard.DARK, guard.BRIGHT, guard.CLIPPING)
 _TONE = ("exposure", "brightness", "contrast")
-_UNITS = {"blur": " px", "rotate": "°", "posterize": " bits"}
+_UNITS = {"blur": " px", "rotate": "°", "shear": "°", "posterize": " bits"}
 
 
 class Note(NamedTuple):

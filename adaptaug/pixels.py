@@ -55,7 +55,10 @@ def read(images: Any) -> Source:
                 f"{_ACCEPTED}; got a PIL image of mode {images.mode!r}: convert it to 'RGB' first"
                 + (" (flatten the transparency yourself)." if "A" in images.mode else ".")
             )
-        array = np.asarray(images if images.mode == "RGB" else images.convert("RGB"))
+        try:  # PIL reads a file's pixels only now
+            array = np.asarray(images if images.mode == "RGB" else images.convert("RGB"))
+        except (OSError, SyntaxError, ValueError) as error:
+            raise AdaptAugError(f"{_ACCEPTED}; got a PIL image whose pixels cannot be read: {error}.") from error
         return Source(_opencv, _checked(array), "pil", 3, None, "L" if images.mode in ("1", "L") else "RGB")
     if isinstance(images, np.ndarray):
         return _read_array(images)
@@ -86,6 +89,7 @@ def _checked(array: np.ndarray) -> np.ndarray:
 
 
 def _read_tensor(tensor: torch.Tensor) -> Source:
+    tensor = tensor.detach()  # whole levels have no gradient
     kind = "image" if tensor.ndim == 3 else "batch"
     if tensor.ndim not in (3, 4) or tensor.shape[-3] not in (1, 3):
         hint = " (it looks like (H, W, C): permute it)" if tensor.ndim == 3 and tensor.shape[-1] in (1, 3) else ""

@@ -162,7 +162,7 @@ def _plan_crop(stats: ImageStats, policy: Policy, draws: Draws) -> tuple[Array, 
         enlarged = step > 0
         reason = xp.where(enlarged, float(guard.BOX_ENLARGED), double(area.reason))
         evidence |= {
-            "drawn_std": std, "drawn_content": content, "std_floor": floor, "content_floor": _full(entry.content, std),
+            "drawn_std": std, "drawn_content": content, "box_std_floor": floor, "content_floor": _full(entry.content, std),
         }  # fmt: skip
         final = box[:, 2] * box[:, 3]
         area = Entry(final, xp.where(enlarged, final, area.low), larger(area.high, final), integer(reason), applied, area.policy)
@@ -280,7 +280,7 @@ def plan_tone(
     if limit is None:
         gain, offset, tone = _manual_tone(crop, policy, draws)
     else:
-        evidence |= {"clip": _full(limit.promise.clip, crop.mean)}
+        evidence |= {"clip": _full(limit.promise.clip, crop.mean), "std_floor": limit.std}
         gain, offset, tone = _guarded_tone(crop, coloured, policy, draws, limit)
     scaled = colour * gain[:, None, None]
     if limit is not None:
@@ -289,6 +289,9 @@ def plan_tone(
         scaled = xp.where((strength == 1.0)[:, None, None], scaled, identity + (scaled - identity) * strength[:, None, None])
         offset = offset * strength
         evidence["tone_strength"] = strength
+        start = {"exposure.mean": crop.mean, "exposure.std": crop.std}
+        tone = {k: _drawn_back(e, strength, start.get(k, 0.0)) for k, e in tone.items()}
+        entries = {k: _drawn_back(e, strength, 0.0) for k, e in entries.items()}
     rows = [[scaled[:, i, j] for j in range(3)] + [offset] for i in range(3)]
     return matrices(rows, gain), tone | entries, evidence
 
@@ -310,6 +313,15 @@ def _keep_colour(entry: Entry, op: Op, draws: Draws, share: Array) -> Entry:
     if op.switch:
         reason = xp.where(entry.applied & isoluminant, float(guard.ISOLUMINANT), double(entry.reason))
     return Entry(value, low, high, integer(reason), applied, entry.policy)
+
+
+def _drawn_back(entry: Entry, strength: Array, start: Array | float) -> Entry:
+    """An entry of the tone after all of it was weakened together: the value that the view really has."""
+    xp = namespace(strength)
+    weaker = entry.applied & (strength < 1.0)
+    value = xp.where(weaker, start + strength * (entry.value - start), entry.value)
+    reason = integer(xp.where(weaker, float(guard.TONE_REDUCED), double(entry.reason)))
+    return Entry(value, entry.low, entry.high, reason, entry.applied, entry.policy)
 
 
 def _manual_tone(crop: CropStats, policy: Policy, draws: Draws) -> tuple[Array, Array, dict[str, Entry]]:
@@ -394,7 +406,8 @@ def _guarded_tone(
     if "contrast" in entries:
         blank = entries["contrast"]
         entry = Entry(
-            xp.where(blank.applied, gain - 1.0, 0.0), low - 1.0, high - 1.0,
+            xp.where(blank.applied, gain - 1.0, 0.0),
+            xp.where(exposed, blank.policy[0], low - 1.0), xp.where(exposed, blank.policy[1], high - 1.0),
             integer(xp.where(blank.applied, reason, float(guard.NOT_DRAWN))), blank.applied, blank.policy,
         )  # fmt: skip
         entries["contrast"] = _exclusive(entry, exposed)

@@ -18,6 +18,9 @@ from adaptaug.errors import AdaptAugError
 from adaptaug.ops import OPS, Op
 
 MAX_FILE_BYTES = 1_000_000
+MAX_DEPTH = 50
+_OPENING = (yaml.BlockSequenceStartToken, yaml.BlockMappingStartToken, yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken)
+_CLOSING = (yaml.BlockEndToken, yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken)
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -179,8 +182,13 @@ class Policy(BaseModel):
         if len(text.encode()) > MAX_FILE_BYTES:
             raise AdaptAugError(f"{source}: expected a policy file of at most 1 MB, got {len(text)} characters.")
         try:
-            if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, Loader=yaml.SafeLoader)):
-                raise AdaptAugError(f"{source}: expected YAML without aliases; write the values out.")
+            depth = 0
+            for token in yaml.scan(text, Loader=yaml.SafeLoader):
+                if isinstance(token, yaml.AliasToken):
+                    raise AdaptAugError(f"{source}: expected YAML without aliases; write the values out.")
+                depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+                if depth > MAX_DEPTH:  # scanning deeper takes time that grows with the square
+                    raise AdaptAugError(f"{source}: expected YAML nested at most {MAX_DEPTH} deep.")
             data = yaml.safe_load(text)
         except (yaml.YAMLError, RecursionError) as error:
             where = getattr(error, "problem_mark", None)

@@ -117,8 +117,8 @@ def _rows(key: Any, source: Source) -> Any:
     if source.engine is not torch_engine:
         return keys.as_rows(key, count)
     if isinstance(key, torch.Tensor):  # keys already on the device: nothing to wait for
-        if key.shape != (count, 3):
-            raise AdaptAugError(f"key: expected a ({count}, 3) int64 tensor, got shape {tuple(key.shape)}.")
+        if key.shape != (count, 3) or key.is_floating_point():
+            raise AdaptAugError(f"key: expected a ({count}, 3) int64 tensor, got {key.dtype} of {tuple(key.shape)}.")
         return key.to(device=source.device, dtype=torch.int64)
     return torch.from_numpy(keys.as_rows(key, count)).to(source.device)
 

@@ -7,16 +7,16 @@ before erase, `crop` the safe crop, `frame` the full frame at the view's size.
 import numpy as np
 
 TOLERANCE = 1.0 / 255.0
-LUMA = np.array([0.299, 0.587, 0.114])
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def luma(images: np.ndarray) -> np.ndarray:
-    return (images.reshape(len(images), -1, 3) @ LUMA) / 255.0
+    return images.reshape(len(images), -1, 3).astype(np.float32) @ (LUMA / 255)
 
 
 def clipped(images: np.ndarray) -> np.ndarray:
     flat = images.reshape(len(images), -1, 3)
-    return ((flat == 0) | (flat == 255)).any(-1)
+    return (flat - np.uint8(1) >= 254) @ np.ones(3, np.uint8) > 0  # 0 wraps around to 255
 
 
 def blank(frame: np.ndarray) -> np.ndarray:
@@ -46,16 +46,17 @@ def violations(
     most_erased: float = 0.25,
 ) -> dict[str, np.ndarray]:
     """Which views break which test: name -> (B,) bool; 'any' joins them. Blank sources break none."""
-    quiet, whole = view if quiet is None else quiet, view if whole is None else whole
     y, y_crop, y_frame = luma(view), luma(crop), luma(frame)
+    y_quiet = y if quiet is None else luma(quiet)
+    y_whole = y if whole is None else luma(whole)
     floor = np.minimum(std, std_share * y_frame.std(1))
     low = np.minimum(dark, y_frame.mean(1))
     high = np.maximum(bright, y_frame.mean(1))
     out = {
-        "std": luma(quiet).std(1) < floor - TOLERANCE,
+        "std": y_quiet.std(1) < floor - TOLERANCE,
         "clip": (clipped(view) & ~clipped(crop)).mean(1) > clip + 1e-9,
         "mean": (y.mean(1) < low - TOLERANCE) | (y.mean(1) > high + TOLERANCE),
-        "like": (correlation(luma(whole), y_crop) < like - TOLERANCE) & (y_crop.std(1) > 1e-9),
+        "like": (correlation(y_whole, y_crop) < like - TOLERANCE) & (y_crop.std(1) > 1e-9),
     }
     if erased is not None:
         out["erased"] = erased > most_erased + 1e-9

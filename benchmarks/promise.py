@@ -49,14 +49,17 @@ def gather_sources(data: str | None, limit: int) -> dict[str, list[np.ndarray]]:
     return {name: images[:limit] for name, images in out.items()}
 
 
-def judge(images, aug, frame_of, key) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-    """Make a view of each image (a tensor batch or one array), judge it, and say where the certificate acted."""
+def judge(images, aug, frame, key) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Make a view of each image (a tensor batch or one array), judge it, and say where the certificate acted.
+
+    `frame` is what FRAME, a policy without any operation, makes of the images: the full frame.
+    """
     params = aug.plan(images, key=key)
     made = {"view": adaptaug.render(images, params), "crop": adaptaug.render(images, params.safe_crop())}
     if "noise" in params.entries or "erase.area" in params.entries:
         made["quiet"] = adaptaug.render(images, params.without("noise", "erase"))
         made["whole"] = adaptaug.render(images, params.without("erase"))
-    made["frame"] = frame_of(images, key=key)
+    made["frame"] = frame
     if isinstance(images, torch.Tensor):
         made = {name: v.permute(0, 2, 3, 1).numpy() for name, v in made.items()}
     else:
@@ -98,8 +101,9 @@ def run(sources, policies, views: int, seed: int = 0, batch: int = 64) -> list[d
 def _cells(renderer, images, aug, frame_of, count, seed, batch):
     order = [i % len(images) for i in range(count)]
     if renderer == "opencv":
+        frames = [frame_of(image) for image in images[:count]]
         for number, i in enumerate(order):
-            yield judge(images[i], aug, frame_of, (seed, 0, number))
+            yield judge(images[i], aug, frames[i], (seed, 0, number))
         return
     # A batch holds what loading workers make of photographs: reduced by whole boxes to at most 384 px.
     images = [box_reduce(image, -(-max(image.shape[:2]) // 384)) for image in images]
@@ -110,7 +114,7 @@ def _cells(renderer, images, aug, frame_of, count, seed, batch):
         for start in range(0, len(members), batch):
             part = members[start : start + batch]
             stack = torch.from_numpy(np.stack([images[i] for _, i in part])).permute(0, 3, 1, 2)
-            yield judge(stack, aug, frame_of, [(seed, 1, number) for number, _ in part])
+            yield judge(stack, aug, frame_of(stack), [(seed, 1, number) for number, _ in part])
 
 
 def main() -> None:

@@ -42,7 +42,9 @@ def photo(photographs: dict[str, np.ndarray]) -> Callable[..., np.ndarray]:
         across, down = int(width * scale), int(height * scale)
         left, top = (image.shape[1] - across) // 2, (image.shape[0] - down) // 2
         part = image[top : top + down, left : left + across]
-        return cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA if scale >= 1 else cv2.INTER_LINEAR)
+        return cv2.resize(
+            part, (width, height), interpolation=cv2.INTER_AREA if scale >= 1 else cv2.INTER_LINEAR
+        )
 
     return make
 
@@ -58,7 +60,11 @@ def view_of(to_tensor: Callable[[np.ndarray], torch.Tensor]) -> Callable[..., np
     """view_of(engine, policy, image, size, key) -> the view as (S, S, 3) uint8, by either renderer."""
 
     def make(
-        engine: str, policy: adaptaug.Policy, image: np.ndarray, size: int, key: tuple[int, int, int] = (1, 0, 0)
+        engine: str,
+        policy: adaptaug.Policy,
+        image: np.ndarray,
+        size: int,
+        key: tuple[int, int, int] = (1, 0, 0),
     ) -> np.ndarray:
         augment = adaptaug.AdaptiveAugment(policy, size)
         if engine == "opencv":

@@ -10,6 +10,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 import adaptaug
 from adaptaug.ops import OPS
+from adaptaug.render import torch as engine
 
 POLICIES = {name: adaptaug.Policy.load(name) for name in ("natural", "digits", "simclr")}
 POLICIES["everything"] = adaptaug.Policy.parse(
@@ -32,12 +33,14 @@ def fresh_compiler() -> Iterator[None]:
 
 def batch(photo, to_tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Photographs large enough that some crops are reduced first and others not, and their keys."""
-    images = torch.stack([to_tensor(photo(name, 100, 80)) for name in ("coffee", "chelsea", "rocket", "astronaut")])
+    images = torch.stack(
+        [to_tensor(photo(name, 100, 80)) for name in ("coffee", "chelsea", "rocket", "astronaut")]
+    )
     return images, torch.tensor([[7, 0, index] for index in range(4)])
 
 
 @pytest.mark.parametrize("name", POLICIES)
-def test_compiles_to_one_graph_with_the_same_pixels(name: str, photo, to_tensor, fresh_compiler):
+def test_compiles_to_one_graph_with_the_same_pixels(name: str, photo, to_tensor, fresh_compiler, monkeypatch):
     policy = POLICIES[name]
 
     def view(images: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
@@ -45,15 +48,22 @@ def test_compiles_to_one_graph_with_the_same_pixels(name: str, photo, to_tensor,
 
     images, keys = batch(photo, to_tensor)
     compiled = torch.compile(view, backend="eager", fullgraph=True)
-    assert torch.equal(compiled(images, keys), view(images, keys))
-    assert torch.equal(compiled(images, keys + 1), view(images, keys + 1))
+    made = [compiled(images, keys), compiled(images, keys + 1)]
+    plain = [view(images, keys), view(images, keys + 1)]
+    difference = (torch.stack(made).int() - torch.stack(plain).int()).abs()
+    assert difference.max() <= 1 and (difference > 0).float().mean() <= 1e-3
+    # On the CPU, uncompiled, the renderer looks at the factors and takes a quicker way; the same way is the same bits.
+    monkeypatch.setattr(engine, "may_look", lambda tensor: False)
+    assert torch.equal(made[0], view(images, keys)) and torch.equal(made[1], view(images, keys + 1))
 
 
-def test_views_compile_too(photo, to_tensor, fresh_compiler):
-    views = adaptaug.Views(POLICIES["natural"], size=SIZE)
+def test_views_compile_too(photo, to_tensor, fresh_compiler, monkeypatch):
+    views = adaptaug.Views(POLICIES["simclr"], size=SIZE)
     images, keys = batch(photo, to_tensor)
     compiled = torch.compile(lambda x, k: views(x, key=k), backend="eager", fullgraph=True)
-    for ours, theirs in zip(compiled(images, keys), views(images, key=keys), strict=True):
+    made = compiled(images, keys)
+    monkeypatch.setattr(engine, "may_look", lambda tensor: False)
+    for ours, theirs in zip(made, views(images, key=keys), strict=True):
         assert torch.allclose(ours, theirs, atol=1e-6)
 
 

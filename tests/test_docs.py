@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,7 +91,7 @@ def test_the_example_policy_loads():
 def test_the_readmes_python_runs(photo: Callable[..., np.ndarray], capsys: pytest.CaptureFixture[str]):
     names = ("astronaut", "chelsea", "coffee", "rocket")
     images = [Image.fromarray(photo(name, 120, 90)) for name in names]
-    space = {
+    space: dict[str, Any] = {
         "dataset": [(image, label) for label, image in enumerate(images)],
         "image": images[0],
         "encoder": torch.nn.Flatten(),

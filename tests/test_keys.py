@@ -20,7 +20,9 @@ EXTREMES = np.array([0, 1, -1, 2**63 - 1, -(2**63), -1234567, 1 << 40], dtype=np
 
 def grid(seeds: int, epochs: int, indices: int) -> np.ndarray:
     """Every (seed, epoch, index) below those numbers."""
-    return np.stack(np.meshgrid(range(seeds), range(epochs), range(indices)), -1).reshape(-1, 3).astype(np.int64)
+    return (
+        np.stack(np.meshgrid(range(seeds), range(epochs), range(indices)), -1).reshape(-1, 3).astype(np.int64)
+    )
 
 
 def test_splitmix64_gives_the_published_answers():
@@ -38,7 +40,9 @@ def test_splitmix64_is_the_same_bits_in_torch():
 def test_uniforms_are_the_same_bits_in_torch():
     rows = np.stack(np.meshgrid(EXTREMES, EXTREMES, EXTREMES), -1).reshape(-1, 3)
     for view in (0, 1, 7):
-        assert np.array_equal(keys.uniforms(rows, view, 40), keys.uniforms(torch.from_numpy(rows), view, 40).numpy())
+        assert np.array_equal(
+            keys.uniforms(rows, view, 40), keys.uniforms(torch.from_numpy(rows), view, 40).numpy()
+        )
 
 
 def test_uniforms_do_not_depend_on_the_batch():
@@ -101,7 +105,19 @@ def test_as_rows_takes_every_kind_of_key():
 
 @pytest.mark.parametrize(
     "key",
-    [(1, 2), (1, 2, 3, 4), [(1, 2, 3)] * 3, [], "abc", "abcdef", 1.5, [(0.5, 0, 0)] * 2, [(1, 2, None)] * 2, {1: 2}, object()],
+    [
+        (1, 2),
+        (1, 2, 3, 4),
+        [(1, 2, 3)] * 3,
+        [],
+        "abc",
+        "abcdef",
+        1.5,
+        [(0.5, 0, 0)] * 2,
+        [(1, 2, None)] * 2,
+        {1: 2},
+        object(),
+    ],
     ids=repr,
 )
 def test_as_rows_refuses_other_keys_in_one_sentence(key: object):

@@ -56,7 +56,9 @@ def test_dark_and_bright_fractions(image):
 
 
 def test_entropy_is_scikit_images(image):
-    assert adaptaug.measure(image).entropy[0] == pytest.approx(shannon_entropy(luma_levels(image) // 8), abs=1e-9)
+    assert adaptaug.measure(image).entropy[0] == pytest.approx(
+        shannon_entropy(luma_levels(image) // 8), abs=1e-9
+    )
 
 
 def test_colourfulness_is_the_published_formula(photo):

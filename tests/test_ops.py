@@ -34,7 +34,9 @@ def transformed(image: torch.Tensor, rows: list[list[float]]) -> torch.Tensor:
     matrix = place @ np.array(rows) @ np.linalg.inv(place)
     data = (matrix / matrix[2, 2]).reshape(-1)[:8]
     source = Image.fromarray(image.permute(1, 2, 0).numpy())
-    warped = source.transform((SIZE, SIZE), Image.Transform.PERSPECTIVE, tuple(data), Image.Resampling.BILINEAR)
+    warped = source.transform(
+        (SIZE, SIZE), Image.Transform.PERSPECTIVE, tuple(data), Image.Resampling.BILINEAR
+    )
     return torch.from_numpy(np.array(warped)).permute(2, 0, 1)
 
 
@@ -55,9 +57,12 @@ REFERENCES: dict[str, list[tuple[dict[str, float], Any]]] = {
         ({"y": -8}, lambda x: shear(x, 0, -8)),
     ],
     "stretch": [
-        ({"range": v}, lambda x, v=v: transformed(x, [[v**-0.5, 0, 0], [0, v**0.5, 0], [0, 0, 1]])) for v in (0.8, 1.3)
+        ({"range": v}, lambda x, v=v: transformed(x, [[v**-0.5, 0, 0], [0, v**0.5, 0], [0, 0, 1]]))
+        for v in (0.8, 1.3)
     ],
-    "perspective": [({"x": 0.1, "y": -0.05}, lambda x: transformed(x, [[1, 0, 0], [0, 1, 0], [0.1, -0.05, 1]]))],
+    "perspective": [
+        ({"x": 0.1, "y": -0.05}, lambda x: transformed(x, [[1, 0, 0], [0, 1, 0], [0.1, -0.05, 1]]))
+    ],
     "blur": [({"range": v}, lambda x, v=v: F.gaussian_blur(x, [23, 23], [v, v])) for v in (0.4, 1.5, 3.0)],
     "sharpen": [({"range": v}, lambda x, v=v: F.adjust_sharpness(x, 1 + v)) for v in (0.5, 2.0)],
     "gamma": [({"range": v}, lambda x, v=v: F.adjust_gamma(x, v)) for v in (0.5, 1.7)],
@@ -94,7 +99,9 @@ def test_slots_do_not_overlap():
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(("name", "numbers", "reference"), CASES, ids=[f"{c[0]}-{c[1]}" for c in CASES])
-def test_agrees_with_the_reference(engine: str, name: str, numbers: Any, reference: Any, image, view_of, to_tensor):
+def test_agrees_with_the_reference(
+    engine: str, name: str, numbers: Any, reference: Any, image, view_of, to_tensor
+):
     ours = view_of(engine, only(name, **numbers), image, SIZE)
     theirs = reference(to_tensor(image)).permute(1, 2, 0).numpy()
     assert np.abs(interior(ours) - interior(theirs)).max() <= TOLERANCE
@@ -166,7 +173,9 @@ def test_crop_has_the_drawn_area_and_aspect(photo):
         assert box["width"] * box["height"] == pytest.approx(float(params.value("crop.area")[0]))
         ratio = box["width"] * 451 / (box["height"] * 300)
         assert ratio == pytest.approx(float(params.value("crop.ratio")[0]))
-        assert box["x"] >= 0 and box["y"] >= 0 and box["x"] + box["width"] <= 1 and box["y"] + box["height"] <= 1
+        assert (
+            box["x"] >= 0 and box["y"] >= 0 and box["x"] + box["width"] <= 1 and box["y"] + box["height"] <= 1
+        )
 
 
 def hue_formula(rgb: np.ndarray, turns: float) -> np.ndarray:
@@ -174,7 +183,9 @@ def hue_formula(rgb: np.ndarray, turns: float) -> np.ndarray:
     to_yiq = np.array([LUMA, [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]])
     y, i, q = np.moveaxis(rgb @ to_yiq.T, -1, 0)
     angle = 2 * math.pi * turns
-    turned = np.stack([y, i * math.cos(angle) - q * math.sin(angle), i * math.sin(angle) + q * math.cos(angle)], -1)
+    turned = np.stack(
+        [y, i * math.cos(angle) - q * math.sin(angle), i * math.sin(angle) + q * math.cos(angle)], -1
+    )
     return turned @ np.linalg.inv(to_yiq).T
 
 
@@ -230,7 +241,12 @@ def test_erase_covers_a_rectangle_of_at_most_its_area(engine: str, image, view_o
 
 def test_erase_never_exceeds_its_area():
     rng = np.random.default_rng(0)
-    area, ratio, x, y = rng.uniform(0, 0.25, 500), rng.uniform(0.3, 3.3, 500), rng.random(500), rng.random(500)
+    area, ratio, x, y = (
+        rng.uniform(0, 0.25, 500),
+        rng.uniform(0.3, 3.3, 500),
+        rng.random(500),
+        rng.random(500),
+    )
     mask = erase_mask(area, ratio, x, y, 32)
     assert (mask.mean((1, 2)) <= area + 1e-12).all()
     both = erase_mask(*(torch.from_numpy(v) for v in (area, ratio, x, y)), 32)

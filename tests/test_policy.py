@@ -33,7 +33,9 @@ def policies(draw: st.DrawFn) -> adaptaug.Policy:
         op, entry = OPS[name], {}
         for parameter, spec in op.parameters.items():
             if draw(st.booleans()):
-                entry[parameter] = sorted((draw(numbers(spec.low, spec.high)), draw(numbers(spec.low, spec.high))))
+                entry[parameter] = sorted(
+                    (draw(numbers(spec.low, spec.high)), draw(numbers(spec.low, spec.high)))
+                )
         for setting, (low, _, high) in op.settings.items():
             entry[setting] = draw(numbers(low, high))
         entry |= {"p": draw(numbers(0, 1)), "guard": draw(st.booleans()), "lock": draw(st.booleans())}
@@ -47,7 +49,9 @@ def policies(draw: st.DrawFn) -> adaptaug.Policy:
         promise={"clip": draw(numbers(0, 0.15)), "std": draw(numbers(0.06, 0.2))},
         pair={"share": draw(st.lists(st.sampled_from(sorted(OPS)), unique=True))},
         band=draw(st.none() | st.just([0.25, 0.75])),
-        provenance=draw(st.dictionaries(st.text(max_size=4), st.integers() | st.text(max_size=4), max_size=2)),
+        provenance=draw(
+            st.dictionaries(st.text(max_size=4), st.integers() | st.text(max_size=4), max_size=2)
+        ),
         operations=operations,
     )
 
@@ -65,7 +69,9 @@ def test_the_four_first_presets_are_there():
 
 
 def test_digits_have_no_colour_and_no_flip():
-    assert not {"hue", "saturation", "grey", "hflip", "vflip", "invert"} & set(adaptaug.Policy.load("digits").operations)
+    assert not {"hue", "saturation", "grey", "hflip", "vflip", "invert"} & set(
+        adaptaug.Policy.load("digits").operations
+    )
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -123,7 +129,16 @@ RANGES = [(name, parameter) for name, op in OPS.items() for parameter in op.para
 def test_impossible_ranges_are_refused_with_the_accepted_one(name: str, parameter: str):
     spec = OPS[name].parameters[parameter]
     nan, wide = float("nan"), [spec.low - 1, spec.high + 1]
-    for value in (wide, [spec.high + 1, spec.high + 2], [spec.high, spec.low - 1], [nan, nan], [spec.low], 0.5, "x", None):
+    for value in (
+        wide,
+        [spec.high + 1, spec.high + 2],
+        [spec.high, spec.low - 1],
+        [nan, nan],
+        [spec.low],
+        0.5,
+        "x",
+        None,
+    ):
         with pytest.raises(adaptaug.AdaptAugError) as caught:
             parse(operations={name: {parameter: value}})
         said = str(caught.value)
@@ -139,7 +154,9 @@ def test_the_promise_can_be_tightened(limit: str):
 
 @pytest.mark.parametrize("limit", LIMITS)
 def test_the_promise_cannot_be_loosened(limit: str):
-    bound = 0.25 if limit == "clip" else getattr(Promise(), limit)  # the schema's limit for clip, method.md (b)
+    bound = (
+        0.25 if limit == "clip" else getattr(Promise(), limit)
+    )  # the schema's limit for clip, method.md (b)
     with pytest.raises(adaptaug.AdaptAugError, match=rf"promise\.{limit}: .*{bound:g}"):
         parse(promise={limit: bound * (0.9 if LIMITS[limit] else 1.1)})
 
@@ -148,7 +165,9 @@ def test_every_limit_of_the_promise_is_tested_here():
     assert set(LIMITS) == set(Promise.model_fields)
 
 
-@pytest.mark.parametrize(("word", "expected"), [("on", True), ("off", False), ("true", True), ("false", False)])
+@pytest.mark.parametrize(
+    ("word", "expected"), [("on", True), ("off", False), ("true", True), ("false", False)]
+)
 def test_guards_read_on_and_off(word: str, expected: bool):
     assert adaptaug.Policy.loads(f"version: 1\nguards: {word}\noperations: {{}}").guards is expected
     assert adaptaug.Policy.loads(f"version: 1\nguards: '{word}'\noperations: {{}}").guards is expected
@@ -161,7 +180,7 @@ def test_guards_read_on_and_off(word: str, expected: bool):
         ("version: 1\nname: !!python/object/apply:os.getcwd []", "not valid YAML at line 2"),
         ("version: 1\noperations: {blur: {p: 0.5}", "not valid YAML at line"),
         ("version: 1\n# " + "x" * MAX_FILE_BYTES, "1 MB"),
-        ("[" * 5000, "not valid YAML|mapping"),
+        ("[" * 500_000, "nested at most"),
         ("", "mapping"),
         ("version: 1\nname: \x00", "not valid YAML"),
     ],
@@ -195,7 +214,9 @@ def test_a_policy_is_immutable():
 def test_edit_changes_a_copy():
     policy = adaptaug.Policy.load("natural")
     changed = policy.edit({"hflip": {"p": 0.25}, "hue": None, "gamma": {"range": [0.5, 2]}}, name="mine")
-    assert changed["hflip"].p == 0.25 and "hue" not in changed and changed["gamma"].bounds("range") == (0.5, 2.0)
+    assert (
+        changed["hflip"].p == 0.25 and "hue" not in changed and changed["gamma"].bounds("range") == (0.5, 2.0)
+    )
     assert changed.name == "mine" and changed["crop"] == policy["crop"]
     assert policy["hflip"].p == 0.5 and "hue" in policy and policy.name == "natural"
     with pytest.raises(adaptaug.AdaptAugError, match=r"operations\.hflip\.p"):

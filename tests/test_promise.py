@@ -48,11 +48,11 @@ def count(policy, views, renderer, size, seed=0):
     for number, image in enumerate(SOURCES.values()):
         if renderer == "torch":
             batch = torch.from_numpy(image).permute(2, 0, 1)[None].expand(views, -1, -1, -1)
-            batches = [(batch, [(seed, number, i) for i in range(views)])]
+            batches, frames = [(batch, [(seed, number, i) for i in range(views)])], frame_of(batch)
         else:
-            batches = [(image, (seed, number, i)) for i in range(views)]
+            batches, frames = [(image, (seed, number, i)) for i in range(views)], frame_of(image)
         for images, key in batches:
-            tests, touched, _ = judge(images, augment, frame_of, key)
+            tests, touched, _ = judge(images, augment, frames, key)
             broken, acted, total = broken + tests["any"].sum(), acted + touched.sum(), total + len(touched)
     return int(broken), acted / total
 

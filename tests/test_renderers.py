@@ -13,7 +13,9 @@ import adaptaug
 
 PRESETS = ("natural", "simclr", "digits")
 SIZES = ((500, 375, 224), (500, 375, 96), (640, 427, 96), (96, 128, 96), (48, 40, 32))
-FULL = adaptaug.Policy.parse({"version": 1, "guards": False, "operations": {}})  # the whole frame, nothing else
+FULL = adaptaug.Policy.parse(
+    {"version": 1, "guards": False, "operations": {}}
+)  # the whole frame, nothing else
 
 
 def assert_alike(a: np.ndarray, b: np.ndarray) -> None:
@@ -43,7 +45,9 @@ def test_same_key_same_plan_in_both(policy: str, photo, to_tensor):
     for index in range(12):
         ours = augment.plan(image, key=(4, 0, index))
         theirs = augment.plan(to_tensor(image), key=(4, 0, index)).row(0)
-        assert np.allclose(ours.matrix, theirs.matrix, atol=1e-6) and np.array_equal(ours.reduce, theirs.reduce)
+        assert np.allclose(ours.matrix, theirs.matrix, atol=1e-6) and np.array_equal(
+            ours.reduce, theirs.reduce
+        )
         assert all(ours.entries[k].applied == theirs.entries[k].applied for k in ours.entries)
         assert np.array_equal(ours.frame, theirs.frame) and np.array_equal(ours.strength, theirs.strength)
 
@@ -82,7 +86,8 @@ def test_render_of_plan_is_augment_bit_for_bit(policy: str, photo, to_tensor):
 def test_every_operation_replays_bit_for_bit(photo, to_tensor):
     """With all operations at their widest and guards on, so that lift, frame and certificate take part."""
     widest = {
-        name: {k: [spec.low, spec.high] for k, spec in op.parameters.items()} for name, op in adaptaug.ops.OPS.items()
+        name: {k: [spec.low, spec.high] for k, spec in op.parameters.items()}
+        for name, op in adaptaug.ops.OPS.items()
     }
     augment = adaptaug.AdaptiveAugment({"version": 1, "operations": widest}, 48)
     image = (photo("coffee", 80, 64) * 0.3).astype(np.uint8)
@@ -126,7 +131,9 @@ def test_a_batch_is_its_images_one_by_one(policy: str, photographs, photo, to_te
             other = together.entries[name]
             assert np.array_equal(entry.applied, other.applied) and np.array_equal(entry.reason, other.reason)
             assert np.allclose(entry.value, other.value, atol=1e-6)
-        assert np.array_equal(single.strength, together.strength) and np.array_equal(single.failed, together.failed)
+        assert np.array_equal(single.strength, together.strength) and np.array_equal(
+            single.failed, together.failed
+        )
     difference = (views.int() - torch.stack(alone).int()).abs()
     assert difference.max() <= 1 and (difference > 0).float().mean() <= 1e-3
 
@@ -138,7 +145,10 @@ def test_a_mask_follows_the_geometry(engine: str, width: int, photo, to_tensor):
     unit = width // 12
     image = photo("astronaut", width, 9 * unit)
     labels = np.zeros((9 * unit, width), np.uint8)
-    labels[2 * unit : 6 * unit, 3 * unit : 8 * unit], labels[5 * unit : 8 * unit, 7 * unit : 11 * unit] = 7, 200
+    labels[2 * unit : 6 * unit, 3 * unit : 8 * unit], labels[5 * unit : 8 * unit, 7 * unit : 11 * unit] = (
+        7,
+        200,
+    )
     marked = np.repeat(labels[:, :, None], 3, 2)
     augment = adaptaug.AdaptiveAugment("natural", 64)
     for index in range(5):
@@ -166,7 +176,8 @@ def test_geometry_applies_at_another_size(engine: str, photo, to_tensor):
     for index in range(4):
         params = augment.plan(small, key=(3, 0, index))
         views = [
-            adaptaug.render(x if engine == "opencv" else to_tensor(x), params, tone=False) for x in (small, large)
+            adaptaug.render(x if engine == "opencv" else to_tensor(x), params, tone=False)
+            for x in (small, large)
         ]
         a, b = (np.asarray(v if engine == "opencv" else v.permute(1, 2, 0)).astype(float) for v in views)
         assert np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.9
@@ -176,4 +187,6 @@ def test_safe_crop_is_the_geometry_alone(photo):
     image = photo("coffee", 160, 120)
     params = adaptaug.plan(image, "natural", key=(5, 0, 1), size=64)
     assert np.array_equal(params.lift, [[1.0, 0.0]])  # an ordinary photograph needs none
-    assert np.array_equal(adaptaug.render(image, params.safe_crop()), adaptaug.render(image, params, tone=False))
+    assert np.array_equal(
+        adaptaug.render(image, params.safe_crop()), adaptaug.render(image, params, tone=False)
+    )

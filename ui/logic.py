@@ -106,7 +106,8 @@ def decode(path: str | Path, name: str | None = None) -> Source:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own size warning: the check below is stricter
-            with Image.open(path, formats=FORMATS) as header:
+            Image.init()  # else Pillow knows only a few formats, and a name it does not know is a KeyError
+            with Image.open(path, formats=[f for f in FORMATS if f in Image.OPEN]) as header:
                 width, height = header.size
     except Exception as error:  # Pillow's parsers raise nearly anything on a broken file
         raise AdaptAugError(

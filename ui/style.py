@@ -30,6 +30,7 @@ CSS = """
 #results { flex: 1 1 0 !important; min-width: 0 !important; gap: 14px; }
 #controls { gap: 8px; } #choices { gap: 12px; margin-top: 6px; }
 #problem:not(:has(p)) { display: none; }
+.min_value, .max_value { color: var(--aa-faint) !important; }
 #policies, #seed-row { gap: 10px; flex-wrap: nowrap; align-items: flex-end; }
 #policies > *, #seed-row > * { min-width: 0 !important; }
 #seed-row { border: 1px solid var(--block-border-color); border-radius: var(--block-radius);

@@ -90,13 +90,13 @@ def build(policies: dict[str, Policy], first: tuple[str, str], samples: list[tup
         return result, chosen, line, templates.pairs(result, chosen), detail.pair_detail(result, chosen)
 
     def ingest(file: dict[str, Any] | None, before: Source | None) -> tuple[Any, ...]:
-        """A file's FileData (or None: the image was removed) -> source, picture, sentence, statistics.
+        """A file's FileData -> source, picture, sentence, statistics.
 
         The component's own preprocessing would raise on a broken file and show nothing, so it is switched off
         here; Gradio has checked before that the path lies in its upload folder.
         """
         if not file:
-            return None, gr.skip(), "", ""
+            return before, gr.skip(), "", gr.skip()
         try:
             new = logic.decode(file["path"], file.get("orig_name"))
         except AdaptAugError as error:
@@ -122,7 +122,9 @@ def build(policies: dict[str, Policy], first: tuple[str, str], samples: list[tup
 
     opened = [source, picture, problem, measured]
     show = {"fn": preview, "inputs": settings, "outputs": shown, "concurrency_id": "preview", **QUIET}
-    picture.input(ingest, [picture, source], opened, preprocess=False, **QUIET).then(**show)
+    # Not `input`: when an image is removed it may still carry the old one.
+    picture.upload(ingest, [picture, source], opened, preprocess=False, **QUIET).then(**show)
+    picture.clear(lambda: (None, "", ""), None, [source, problem, measured], **QUIET).then(**show)
     shelf.select(take_sample, None, opened, **QUIET).then(**show)
     changes = [control.change for control in (one, other, seed, count, size)]
     gr.on(changes, trigger_mode="always_last", **show)

@@ -36,9 +36,6 @@ def pixels_of(uri: str) -> np.ndarray:
 
 
 def upload(page, path, expected: str | None = None) -> None:
-    if page.locator("#source-image input[type=file]").count() == 0:
-        page.get_by_label("Remove Image").click()
-        expect(page.locator("#pairs")).to_contain_text("No image yet")
     page.locator("#source-image input[type=file]").set_input_files(path)
     if expected:
         expect(status_of(page)).to_contain_text(expected)
@@ -102,21 +99,21 @@ def test_an_uploaded_image_is_measured_and_augmented(page, tmp_path) -> None:
     assert np.array_equal(pixels_of(shown(page)[2]), view)
 
 
-def test_pasting_an_image(page, tmp_path) -> None:
-    data = base64.b64encode(picture_file(tmp_path).read_bytes()).decode()
-    page.get_by_label("Remove Image").click()
-    page.locator("#source-image input[type=file]").wait_for(state="attached")
+def test_pasting_an_image(open_page) -> None:
+    page = open_page()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.evaluate(
-        """data => {
-          const bytes = Uint8Array.from(atob(data), c => c.charCodeAt(0));
-          const transfer = new DataTransfer();
-          transfer.items.add(new File([bytes], 'dropped.png', {type: 'image/png'}));
-          const target = document.querySelector('#source-image button');
-          target.dispatchEvent(new DragEvent('drop', {dataTransfer: transfer, bubbles: true, cancelable: true}));
-        }""",
-        data,
+        """async () => {
+          const canvas = new OffscreenCanvas(300, 200);
+          const context = canvas.getContext('2d');
+          for (let x = 0; x < 300; x += 3) { context.fillStyle = `hsl(${7 * x} 80% ${x % 90}%)`; context.fillRect(x, 0, 3, 200 - x / 3); }
+          await navigator.clipboard.write([new ClipboardItem({'image/png': await canvas.convertToBlob()})]);
+        }"""
     )
-    expect(status_of(page)).to_contain_text("(dropped.png, views")
+    page.get_by_label("Paste from clipboard").click()
+    expect(page.locator("#statistics")).to_contain_text("300 × 200 px")
+    expect(status_of(page)).not_to_contain_text("astronaut")
+    expect(page.locator(".aa-pair")).to_have_count(12)
 
 
 def test_same_seed_same_views_other_seed_others(page) -> None:
@@ -187,17 +184,7 @@ def test_a_bad_file_gives_a_sentence_and_keeps_the_result(page, kind, tmp_path) 
     else:
         file.write_bytes(b"\x89PNG\r\n\x1a\nnonsense" if kind == "broken" else b"no image at all")
     before = shown(page)
-    # Dropped on the image that is there: nothing is removed first.
-    page.evaluate(
-        """([name, data]) => {
-          const bytes = Uint8Array.from(atob(data), c => c.charCodeAt(0));
-          const transfer = new DataTransfer();
-          transfer.items.add(new File([bytes], name, {type: 'image/png'}));
-          for (const target of document.querySelectorAll('#source-image .upload-container, #source-image .image-frame'))
-            target.dispatchEvent(new DragEvent('drop', {dataTransfer: transfer, bubbles: true, cancelable: true}));
-        }""",
-        ["bad.png", base64.b64encode(file.read_bytes()).decode()],
-    )
+    upload(page, file)
     problem = page.locator("#problem p")
     expect(problem).to_have_count(1)
     expect(problem).to_contain_text("bad.png: ")
