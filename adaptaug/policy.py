@@ -19,7 +19,9 @@ from adaptaug.ops import OPS, Op
 
 MAX_FILE_BYTES = 1_000_000
 MAX_DEPTH = 50
-_OPENING = (yaml.BlockSequenceStartToken, yaml.BlockMappingStartToken, yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken)
+_OPENING = (
+    yaml.BlockSequenceStartToken, yaml.BlockMappingStartToken, yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken,
+)  # fmt: skip
 _CLOSING = (yaml.BlockEndToken, yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken)
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -149,7 +151,8 @@ class Policy(BaseModel):
 
     def for_view(self, number: int) -> Policy:
         """The policy of one view: `pair.second` applies to every view but the first."""
-        return self._second if number and self._second is not None else self
+        # Through __dict__: torch.compile cannot trace pydantic's access to private attributes.
+        return self.__dict__.get("_second", self) if number else self
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as its file: spawned workers have the text, and the operations' models are made at import."""

@@ -154,7 +154,8 @@ def test_show_makes_a_picture(photo):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"size": 0}, "size: .*8 to"), ({"size": 32.0}, "size"), ({"size": True}, "size"), ({"size": 10**6}, "size"),
+        ({"size": 0}, "size: .*8 to"), ({"size": 32.0}, "size"), ({"size": True}, "size"),
+        ({"size": 10**6}, "size"),
         ({"finish": "float"}, "finish: .*imagenet"), ({"policy": "natrual"}, "did you mean 'natural'"),
         ({"policy": {"operations": {}}}, "version"),
     ],
@@ -174,7 +175,7 @@ def test_wrong_number_of_views_is_refused(n):
 
 def test_render_refuses_params_of_other_images(photo, to_tensor):
     params = adaptaug.plan(photo(), size=32)
-    with pytest.raises(adaptaug.AdaptAugError, match="one row for each of 2 images, got 1"):
+    with pytest.raises(adaptaug.AdaptAugError, match=r"one row for each of 2 images, got 1"):
         adaptaug.render(to_tensor(photo())[None].repeat(2, 1, 1, 1), params)
-    with pytest.raises(adaptaug.AdaptAugError, match="interpolation: .*nearest"):
+    with pytest.raises(adaptaug.AdaptAugError, match=r"interpolation: .*nearest"):
         adaptaug.render(photo(), params, interpolation="cubic")

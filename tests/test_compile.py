@@ -1,4 +1,4 @@
-"""The batched path never looks at a value: one graph under torch.compile, and it runs on tensors without data."""
+"""The batched path never looks at a value: one graph under torch.compile, and it runs without data."""
 
 from __future__ import annotations
 
@@ -52,13 +52,14 @@ def test_compiles_to_one_graph_with_the_same_pixels(name: str, photo, to_tensor,
     plain = [view(images, keys), view(images, keys + 1)]
     difference = (torch.stack(made).int() - torch.stack(plain).int()).abs()
     assert difference.max() <= 1 and (difference > 0).float().mean() <= 1e-3
-    # On the CPU, uncompiled, the renderer looks at the factors and takes a quicker way; the same way is the same bits.
+    # Uncompiled on the CPU, the renderer looks at the factors to go a quicker way: made to go the other, it
+    # makes the same bits.
     monkeypatch.setattr(engine, "may_look", lambda tensor: False)
     assert torch.equal(made[0], view(images, keys)) and torch.equal(made[1], view(images, keys + 1))
 
 
 def test_views_compile_too(photo, to_tensor, fresh_compiler, monkeypatch):
-    views = adaptaug.Views(POLICIES["simclr"], size=SIZE)
+    views = adaptaug.Views("byol", size=SIZE)  # whose second view has a policy of its own
     images, keys = batch(photo, to_tensor)
     compiled = torch.compile(lambda x, k: views(x, key=k), backend="eager", fullgraph=True)
     made = compiled(images, keys)

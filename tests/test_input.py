@@ -68,7 +68,7 @@ def test_a_truncated_file_is_one_sentence(format: str, photo):
     """PIL reads pixels only when asked, so a broken file shows itself here."""
     written = io.BytesIO()
     Image.fromarray(photo("coffee", 200, 160)).save(written, format)
-    with pytest.raises(adaptaug.AdaptAugError, match="truncated|broken|read"):
+    with pytest.raises(adaptaug.AdaptAugError, match="cannot be read"):
         augment(Image.open(io.BytesIO(written.getvalue()[:3000])))
 
 

@@ -121,7 +121,7 @@ def test_as_rows_takes_every_kind_of_key():
     ids=repr,
 )
 def test_as_rows_refuses_other_keys_in_one_sentence(key: object):
-    with pytest.raises(adaptaug.AdaptAugError, match="key must be .*2 images"):
+    with pytest.raises(adaptaug.AdaptAugError, match=r"key must be .*2 images"):
         keys.as_rows(key, 2)
 
 

@@ -15,8 +15,9 @@ from adaptaug.measure import box_reduce, luma_levels, measure_crop
 
 NAMES = ("astronaut", "chelsea", "coffee", "rocket")
 DERIVED = (
-    "mean", "contrast", "dark_fraction", "bright_fraction", "entropy", "chroma", "colourfulness", "grey", "detail_map",
-    "centroid", "spread", "detail_box", "sharpness", "border_uniformity", "foreground_fraction", "integrals",
+    "mean", "contrast", "dark_fraction", "bright_fraction", "entropy", "chroma", "colourfulness", "grey",
+    "detail_map", "centroid", "spread", "detail_box", "sharpness", "border_uniformity", "foreground_fraction",
+    "integrals",
 )  # fmt: skip
 
 

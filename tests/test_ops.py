@@ -28,7 +28,7 @@ def only(name: str, **entry: Any) -> adaptaug.Policy:
 
 
 def transformed(image: torch.Tensor, rows: list[list[float]]) -> torch.Tensor:
-    """PIL's bilinear warp by a 3x3 matrix from view to source, in coordinates centred on the image, unit = half."""
+    """PIL's bilinear warp by a 3x3 matrix from view to source, about the centre, half a side long."""
     half = SIZE / 2
     place = np.array([[half, 0, half], [0, half, half], [0, 0, 1]])
     matrix = place @ np.array(rows) @ np.linalg.inv(place)
@@ -44,8 +44,8 @@ def shear(image: torch.Tensor, x: float, y: float) -> torch.Tensor:
     return F.affine(image, 0.0, [0, 0], 1.0, [x, y], BILINEAR)
 
 
-# operation -> [(its numbers, what another library makes of the image)]; a new operation adds its line here, or
-# a test of its own formula below and its name in OWN_FORMULA.
+# operation -> [(its numbers, what another library makes of the image)]; a new operation adds its line here,
+# or a test of its own formula below and its name in OWN_FORMULA.
 REFERENCES: dict[str, list[tuple[dict[str, float], Any]]] = {
     "hflip": [({}, F.horizontal_flip)],
     "vflip": [({}, F.vertical_flip)],

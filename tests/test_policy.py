@@ -1,4 +1,4 @@
-"""Policy files: presets load, saving loses nothing, what is wrong is refused with its path and what is accepted."""
+"""Policy files: presets load, saving loses nothing, errors name the path and what is accepted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from adaptaug.ops import OPS
 from adaptaug.policy import MAX_FILE_BYTES, Promise, preset_names
 
 LIMITS = {  # the promise's defaults; True where a greater number is tighter
-    "std": True, "std_share": True, "clip": False, "dark": True, "bright": False, "correlation": True, "erased": False,
+    "std": True, "std_share": True, "clip": False, "dark": True, "bright": False, "correlation": True,
+    "erased": False,
 }  # fmt: skip
 
 

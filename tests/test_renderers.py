@@ -1,4 +1,4 @@
-"""The two renderers: they agree on photographs, replay what was planned, and do not alias or depend on the batch."""
+"""The two renderers agree, replay what was planned, and do not alias or depend on the batch."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Same(Dataset[Any]):
 
 
 class Both(Dataset[Any]):
-    """With keys, and the usual way without: views as a transform. One data set, as starting workers takes long."""
+    """With keys, and as a transform without: one data set for both, as starting workers takes long."""
 
     def __init__(self) -> None:
         self.views = adaptaug.Views("natural", size=SIZE, finish="uint8")

@@ -13,6 +13,7 @@ HEADINGS = "".join(
     f'<th scope="col">{text}</th>'
     for text in ("Parameter", "Policy range", "View", "Value in its range", "Safe range", "Because")
 )
+NOTHING = "\N{EN DASH}"
 COLOURS = {"A": "var(--aa-a)", "B": "var(--aa-b)"}
 
 
@@ -26,7 +27,7 @@ def pair_detail(comparison: Comparison, chosen: tuple[int, int]) -> str:
         _picture(name, view, certificate, comparison.size)
         for name, view, certificate in zip("AB", pair, explained["certificates"], strict=True)
     )
-    rows = "".join(_rows(row) for row in explained["rows"])
+    rows = "".join(_rows(row, column.policy.guards) for row in explained["rows"])
     return (
         '<section class="aa aa-detail" aria-label="The chosen pair">'
         f"<header><h2>Pair {index + 1} of {escape(column.policy.name)}</h2>"
@@ -69,63 +70,75 @@ def _picture(name: str, view: View, certificate: str, size: int) -> str:
         outcome = f"fails {'; '.join(f'({f.test}) {f.label}: {f.sentence}' for f in view.failures)}"
     else:
         outcome = "keeps the promise"
+    judged = f"Certificate: {certificate}" if view.params.guards else certificate.capitalize()
     tiny = " tiny" if size < 224 else ""
     return (
         f'<figure><span class="aa-big{tiny}"><img src="{png(view.pixels)}" '
         f'alt="View {name}: {escape(verdict(view))}"></span>'
         f'<figcaption><span class="aa-key {name.lower()}">View {name}</span> {escape(outcome)}. '
-        f'<span class="certificate">Certificate: {escape(certificate)}.</span></figcaption></figure>'
+        f'<span class="certificate">{escape(judged)}.</span></figcaption></figure>'
     )
 
 
-def _rows(row: dict[str, Any]) -> str:
+def _rows(row: dict[str, Any], guards: bool) -> str:
     op = OPS[row["operation"]]
     unit = "" if op.switch else escape(row["unit"])
     name = f"{escape(row['parameter'])}<small>{unit or escape(op.about)}</small>"
     head = f'<th scope="row" rowspan="{{span}}">{name}</th>'
-    policy = "on or off" if op.switch else _range(row["policy"])
-    if not any(view["applied"] for view in row["views"]):
-        reason = escape(row["views"][0]["reason"])
-        if row["views"][1]["reason"] != row["views"][0]["reason"]:
-            reason = f"A: {reason}; B: {escape(row['views'][1]['reason'])}"
+    one, other = row["views"]
+    policies = [_policy(view["policy"], op.switch) for view in row["views"]]
+    if not (one["applied"] or other["applied"]) and policies[0] == policies[1]:
+        reason = escape(one["reason"])
+        if other["reason"] != one["reason"]:
+            reason = f"A: {reason}; B: {escape(other['reason'])}"
         return (
-            f'<tr class="first unused">{head.format(span=1)}<td class="num">{policy}</td><td>A, B</td>'
-            f"<td>\N{EN DASH}</td><td>\N{EN DASH}</td><td>{reason}</td></tr>"
+            f'<tr class="first unused">{head.format(span=1)}<td class="num">{policies[0]}</td><td>A, B</td>'
+            f"<td>{NOTHING}</td><td>{NOTHING}</td><td>{reason}</td></tr>"
         )
     lines = []
     for i, (name, view) in enumerate(zip("AB", row["views"], strict=True)):
-        lead = f'{head.format(span=2)}<td class="num" rowspan="2">{policy}</td>' if i == 0 else ""
+        lead = head.format(span=2) if i == 0 else ""
+        if policies[0] != policies[1]:
+            lead += f'<td class="num">{policies[i]}</td>'
+        elif i == 0:
+            lead += f'<td class="num" rowspan="2">{policies[0]}</td>'
         key = f'<td><span class="aa-key {name.lower()}">{name}</span></td>'
         if not view["applied"]:
-            cells = "<td>\N{EN DASH}</td><td>\N{EN DASH}</td>"
+            cells = f"<td>{NOTHING}</td><td>{NOTHING}</td>"
         elif op.switch:
-            cells = "<td>yes</td><td>\N{EN DASH}</td>"
+            cells = f"<td>yes</td><td>{NOTHING}</td>"
         else:
-            bar = _bar(row["policy"], view["safe"], view["value"], COLOURS[name])
+            safe = view["safe"] if guards else None  # a manual policy draws from its own, safe or not
+            bar = _bar(view["policy"], safe, view["value"], COLOURS[name])
             value = f'<span class="aa-value"><span>{number(view["value"])}</span>{bar}</span>'
-            cells = f'<td class="num">{value}</td><td class="num">{_range(view["safe"])}</td>'
+            cells = f'<td class="num">{value}</td><td class="num">{_range(safe) if safe else NOTHING}</td>'
         lines.append(
             f'<tr class="{("first", "second")[i]}">{lead}{key}{cells}<td>{escape(view["reason"])}</td></tr>'
         )
     return "".join(lines)
 
 
+def _policy(bounds: list[float] | None, switch: bool) -> str:
+    return NOTHING if bounds is None else "on or off" if switch else _range(bounds)
+
+
 def _range(bounds: list[float]) -> str:
     return f"{number(bounds[0])} to {number(bounds[1])}"
 
 
-def _bar(policy: list[float], safe: list[float], value: float, colour: str) -> str:
+def _bar(policy: list[float], safe: list[float] | None, value: float, colour: str) -> str:
     """The policy's range as a line, the safe range as its thick part, the value as a dot."""
-    low, high = min(policy[0], safe[0], value), max(policy[1], safe[1], value)
+    ends = [*policy, *(safe or policy), value]
+    low, high = min(ends), max(ends)
     width = (high - low) or 1.0
 
     def x(number: float) -> str:
         return f"{5 + 100 * (number - low) / width:.1f}"
 
+    line = 'y1="7" y2="7"'
+    thick = f'<line x1="{x(safe[0])}" x2="{x(safe[1])}" {line} class="safe"/>' if safe else ""
     return (
         '<svg class="aa-range" viewBox="0 0 110 14" aria-hidden="true">'
-        f'<line x1="{x(policy[0])}" x2="{x(policy[1])}" y1="7" y2="7" stroke="var(--aa-faint)"/>'
-        f'<line x1="{x(safe[0])}" x2="{x(safe[1])}" y1="7" y2="7" class="safe" stroke-width="6" '
-        'stroke-linecap="round"/>'
+        f'<line x1="{x(policy[0])}" x2="{x(policy[1])}" {line} stroke="var(--aa-faint)"/>{thick}'
         f'<circle cx="{x(value)}" cy="7" r="4.5" fill="{colour}"/></svg>'
     )

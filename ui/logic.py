@@ -25,6 +25,7 @@ MAX_PIXELS = 40_000_000
 MAX_PAIRS, MIN_SIZE, MAX_SIZE = 12, 32, 224
 MAX_SEED = 2**31 - 1
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
+ABSENT = "not in the policy of this view"
 # name in ImageStats.summary(), what people call it, the end of its bar, what it means
 STATISTICS = (
     ("mean", "Brightness", 1.0, "mean luma: 0 black, 1 white"),
@@ -229,16 +230,19 @@ def outline(params: ViewParams) -> list[tuple[float, float]]:
 def explain_pair(pair: tuple[View, View]) -> dict[str, Any]:
     """Both views' parameters side by side.
 
-    Returns: `rows`, one a parameter: its name, unit, policy range and per view applied, value, safe range and
-    reason; `certificates`, one sentence a view.
+    Returns: `rows`, one a parameter: its name, operation, unit and, per view, applied, value, policy and safe
+    range, and reason (the views of an asymmetric policy need not have the same parameters or ranges);
+    `certificates`, one sentence a view.
     """
     explained = [view.params.explain() for view in pair]
     by_name = [{row["parameter"]: row for row in explanation.rows} for explanation in explained]
     rows = []
     order = list(OPS)  # a parameter's neighbours are those of its operation
-    for name, row in sorted(by_name[0].items(), key=lambda item: order.index(item[1]["operation"])):
-        views = [{k: found[name][k] for k in ("applied", "value", "safe", "reason")} for found in by_name]
-        rows.append({k: row[k] for k in ("parameter", "operation", "unit", "policy")} | {"views": views})
+    together = by_name[1] | by_name[0]
+    for name, row in sorted(together.items(), key=lambda item: order.index(item[1]["operation"])):
+        absent = {"applied": False, "value": None, "policy": None, "safe": None, "reason": ABSENT}
+        views = [{k: found[name][k] for k in absent} if name in found else absent for found in by_name]
+        rows.append({k: row[k] for k in ("parameter", "operation", "unit")} | {"views": views})
     return {"rows": rows, "certificates": [explanation.certificate for explanation in explained]}
 
 

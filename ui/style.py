@@ -29,6 +29,7 @@ CSS = """
 #left { flex: 0 0 300px !important; min-width: 0 !important; gap: 20px; }
 #results { flex: 1 1 0 !important; min-width: 0 !important; gap: 14px; }
 #controls { gap: 8px; } #choices { gap: 12px; margin-top: 6px; }
+#samples .aa-samples { margin-top: 6px; }
 #problem:not(:has(p)) { display: none; }
 .min_value, .max_value { color: var(--aa-faint) !important; }
 #policies, #seed-row { gap: 10px; flex-wrap: nowrap; align-items: flex-end; }
@@ -43,7 +44,7 @@ CSS = """
 
 #status-line { padding: 10px 14px; border: 1px solid var(--aa-line); border-radius: 10px;
   background: var(--aa-soft); font-size: 14px; color: var(--body-text-color); min-height: 42px; overflow-wrap: anywhere; }
-.aa-problem { padding: 10px 14px; border-radius: 10px; border: 1px solid var(--aa-bad); color: var(--aa-bad);
+.aa p.aa-problem { padding: 10px 14px; border-radius: 10px; border: 1px solid var(--aa-bad); color: var(--aa-bad);
   font-size: 14px; overflow-wrap: anywhere; }
 
 .aa-samples { display: grid; grid-template-columns: repeat(5, 1fr); gap: 8px; }
@@ -121,7 +122,7 @@ CSS = """
   font-size: 12px; }
 .aa td.num { white-space: nowrap; font-variant-numeric: tabular-nums; }
 .aa tr.unused td, .aa tr.unused th { color: var(--aa-faint); font-weight: 400; }
-.aa-range .safe { stroke: var(--aa-track); }
+.aa-range .safe { stroke: var(--aa-track); stroke-width: 6; stroke-linecap: round; }
 .aa-value { display: flex; align-items: center; gap: 10px; }
 .aa-value > span { min-width: 50px; }
 .aa-range { width: 110px; height: 14px; flex: none; }

@@ -13,6 +13,7 @@ from adaptaug import AdaptAugError, Policy
 from adaptaug.ui import detail, logic, templates
 from adaptaug.ui.logic import Comparison, Source
 
+SLOW = 24_000_000  # levels of an image whose pairs take more than a second
 NO_SKIN = {"apply_default_css": False, "padding": False}
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
@@ -90,19 +91,23 @@ def build(policies: dict[str, Policy], first: tuple[str, str], samples: list[tup
         return result, chosen, line, templates.pairs(result, chosen), detail.pair_detail(result, chosen)
 
     def ingest(file: dict[str, Any] | None, before: Source | None) -> tuple[Any, ...]:
-        """A file's FileData -> source, picture, sentence, statistics.
+        """A file's FileData -> source, picture, sentence, statistics, status.
 
         The component's own preprocessing would raise on a broken file and show nothing, so it is switched off
         here; Gradio has checked before that the path lies in its upload folder.
         """
         if not file:
-            return before, gr.skip(), "", gr.skip()
+            return before, gr.skip(), "", gr.skip(), gr.skip()
         try:
             new = logic.decode(file["path"], file.get("orig_name"))
         except AdaptAugError as error:
             kept = "" if before is None else " The previous image is kept."
-            return before, _as_picture(before), templates.problem(f"{error}{kept}"), gr.skip()
-        return new, gr.skip(), "", templates.statistics(new)
+            return before, _as_picture(before), templates.problem(f"{error}{kept}"), gr.skip(), gr.skip()
+        slow = new.pixels.size > SLOW
+        waiting = (
+            f"{templates.escape(new.name)} is large: its pairs take some seconds." if slow else gr.skip()
+        )
+        return new, gr.skip(), "", templates.statistics(new), waiting
 
     def open_sample(index: int) -> tuple[Any, ...]:
         if not 0 <= index < len(samples):
@@ -123,7 +128,7 @@ def build(policies: dict[str, Policy], first: tuple[str, str], samples: list[tup
     opened = [source, picture, problem, measured]
     show = {"fn": preview, "inputs": settings, "outputs": shown, "concurrency_id": "preview", **QUIET}
     # Not `input`: when an image is removed it may still carry the old one.
-    picture.upload(ingest, [picture, source], opened, preprocess=False, **QUIET).then(**show)
+    picture.upload(ingest, [picture, source], [*opened, status], preprocess=False, **QUIET).then(**show)
     picture.clear(lambda: (None, "", ""), None, [source, problem, measured], **QUIET).then(**show)
     shelf.select(take_sample, None, opened, **QUIET).then(**show)
     changes = [control.change for control in (one, other, seed, count, size)]

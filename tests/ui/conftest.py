@@ -69,7 +69,9 @@ def open_page(browser, app_url, request, tmp_path):
         page.on("pageerror", lambda error: complaints.append(f"page error: {error}"))
         page.on("console", lambda m: complaints.append(f"console: {m.text}") if m.type == "error" else None)
         own = (app_url, "data:", "blob:")
-        page.on("request", lambda r: None if r.url.startswith(own) else complaints.append(f"outside: {r.url}"))
+        page.on(
+            "request", lambda r: None if r.url.startswith(own) else complaints.append(f"outside: {r.url}")
+        )
         page.goto(app_url + query)
         pages.append(page)
         if ready:

@@ -58,7 +58,9 @@ def test_a_shown_png_is_lossless() -> None:
 def test_same_seed_same_pairs_other_seed_others() -> None:
     image, policy = source(), Policy.load("natural")
     one, again, other = (logic.make_pairs(image, policy, seed, 2, 64) for seed in (0, 0, 1))
-    assert all(np.array_equal(one.pairs[i][v].pixels, again.pairs[i][v].pixels) for i in (0, 1) for v in (0, 1))
+    assert all(
+        np.array_equal(one.pairs[i][v].pixels, again.pairs[i][v].pixels) for i in (0, 1) for v in (0, 1)
+    )
     assert not np.array_equal(one.pairs[0][0].pixels, other.pairs[0][0].pixels)
 
 
@@ -144,6 +146,18 @@ def test_explanations_list_every_parameter_of_both_views() -> None:
     assert all(templates.escape(sentence) in html for sentence in explained["certificates"])
 
 
+def test_views_of_an_asymmetric_policy_are_explained_each_with_its_own_ranges() -> None:
+    changes = {"blur": {"p": 1.0, "range": [0.1, 1.0]}, "solarize": {"p": 1.0, "range": [0.4, 0.6]}}
+    policy = Policy.load("simclr").edit(pair={"second": changes})
+    comparison = logic.compare(source(), policy, Policy.load("natural"), 0, 1, 64)
+    rows = {
+        row["parameter"]: row["views"] for row in logic.explain_pair(comparison.columns[0].pairs[0])["rows"]
+    }
+    assert [view["policy"] for view in rows["blur"]] == [[0.1, 2.0], [0.1, 1.0]]
+    assert rows["solarize"][0]["reason"] == logic.ABSENT and rows["solarize"][1]["applied"]
+    assert logic.ABSENT in detail.pair_detail(comparison, (0, 0))
+
+
 def test_outline_of_the_full_frame_and_of_a_flip() -> None:
     policy = Policy.load("simclr").edit({"crop": {"area": [1, 1], "ratio": [1, 1]}, "hflip": {"p": 1.0}})
     params = adaptaug.plan(np.array(SAMPLES["astronaut"]), policy, key=(0, 0, 0), size=64)
@@ -201,8 +215,14 @@ def test_own_images_in_the_samples_place(tmp_path) -> None:
 def test_what_a_user_named_is_text() -> None:
     hostile = "<img src=x onerror=alert(1)>{{value}}${value}`'\".png"
     image = logic.as_source(hostile, np.array(SAMPLES["cat"]))
-    comparison = logic.compare(image, Policy.load("simclr").edit(name=hostile), Policy.load("natural"), 0, 1, 64)
-    written = [templates.statistics(image), templates.pairs(comparison, (0, 0)), detail.pair_detail(comparison, (0, 0))]
+    comparison = logic.compare(
+        image, Policy.load("simclr").edit(name=hostile), Policy.load("natural"), 0, 1, 64
+    )
+    written = [
+        templates.statistics(image),
+        templates.pairs(comparison, (0, 0)),
+        detail.pair_detail(comparison, (0, 0)),
+    ]
     written += [templates.problem(hostile), templates.escape(logic.status(comparison))]
     for html in written:
         assert "<img src=x" not in html and "{{" not in html and "${" not in html and "`" not in html

@@ -1,0 +1,120 @@
+"""Take the pictures of the app for the documentation: `python -m adaptaug.ui.screenshots [FOLDER]`.
+
+Writes app-light.png and app-dark.png (1280 px wide) and app-phone.png (390 px wide, twice the density, at the
+pairs). Needs Chromium, as the browser tests do.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from adaptaug import AdaptAugError
+from adaptaug.ui.app import build_app, free_port, launch_settings
+
+MAX_BYTES = 300_000
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "img"
+SHOTS: dict[str, dict[str, Any]] = {
+    "app-light": {"theme": "light", "width": 1280, "height": 1010, "density": 1},
+    "app-dark": {"theme": "dark", "width": 1280, "height": 1010, "density": 1},
+    "app-phone": {"theme": "light", "width": 390, "height": 844, "density": 2, "at": "#status-line"},
+}
+
+
+def find_chromium() -> str:
+    """Path of a Chromium. Raises: AdaptAugError: there is none."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if not found:
+        raise AdaptAugError(
+            "Chromium: none found; install Debian's package 'chromium' or set CHROMIUM to its path."
+        )
+    return found
+
+
+def shrink(png: bytes) -> bytes:
+    """Fewer colours, dithered so that photographs show no bands, until the file is below `MAX_BYTES`."""
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    for colours in (0, 256, 128, 64):
+        shown = image
+        if colours:
+            shown = with_palette(image, colours)
+        buffer = io.BytesIO()
+        shown.save(buffer, "PNG", optimize=True)
+        if buffer.tell() <= MAX_BYTES:
+            break
+    return buffer.getvalue()
+
+
+def with_palette(image: Image.Image, colours: int) -> Image.Image:
+    """The image in few colours, dithered, but its most frequent ones exact: a page's white stays white."""
+    flat = [colour for _, colour in sorted(image.getcolors(image.width * image.height), reverse=True)[:16]]
+    rest = image.quantize(colours - len(flat)).getpalette()[: 3 * (colours - len(flat))]
+    levels = [level for colour in flat for level in colour] + rest
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(levels)
+    # Pillow looks up the nearest colour in a coarse grid, so that even an exact one may be missed.
+    index = np.array(image.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG))
+    pixels = np.asarray(image)
+    for number, colour in enumerate(flat):
+        index[(pixels == colour).all(-1)] = number
+    shown = Image.fromarray(index)
+    shown.putpalette(levels)
+    return shown
+
+
+def take(folder: Path) -> list[Path]:
+    """Serve the app, open it in each way of `SHOTS`, and write the pictures."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = find_chromium()
+    folder.mkdir(parents=True, exist_ok=True)
+    app = build_app()
+    port = free_port(27860)
+    app.launch(server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, **launch_settings())
+    written = []
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+            )
+            for name, shot in SHOTS.items():
+                page = browser.new_page(
+                    viewport={"width": shot["width"], "height": shot["height"]},
+                    device_scale_factor=shot["density"],
+                    reduced_motion="reduce",
+                )
+                page.goto(f"http://127.0.0.1:{port}/?__theme={shot['theme']}")
+                page.locator('.aa-pair[data-side="1"]').first.wait_for()
+                page.locator("#source-image img").wait_for()
+                page.get_by_role("button", name="Use the sample coffee", exact=True).click()
+                page.get_by_text("(coffee, views of 128 px)").wait_for()
+                page.mouse.move(0, 0)
+                page.wait_for_function("[...document.images].every(image => image.complete)")
+                if "at" in shot:
+                    page.locator(shot["at"]).evaluate(
+                        "element => scrollBy(0, element.getBoundingClientRect().top - 12)"
+                    )
+                path = folder / f"{name}.png"
+                path.write_bytes(shrink(page.screenshot(animations="disabled")))
+                written.append(path)
+                page.close()
+            browser.close()
+    finally:
+        app.close(verbose=False)
+    return written
+
+
+if __name__ == "__main__":
+    try:
+        for picture in take(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER):
+            print(f"{picture} {picture.stat().st_size / 1000:.0f} kB")
+    except AdaptAugError as problem:
+        sys.exit(f"{problem}")
