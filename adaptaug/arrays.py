@@ -86,7 +86,8 @@ def matrices(entries: list[list[Array | float]], like: Array) -> Array:
     """Nested list of (B,) arrays and numbers -> (B, rows, columns) float64."""
     xp = namespace(like)
     rows = [
-        xp.stack([constant(e, like) if isinstance(e, (int, float)) else e for e in row], -1) for row in entries
+        xp.stack([constant(e, like) if isinstance(e, (int, float)) else e for e in row], -1)
+        for row in entries
     ]
     return xp.stack(rows, -2)
 
@@ -95,4 +96,6 @@ def may_look(tensor: torch.Tensor) -> bool:
     """Whether looking at values costs nothing: on the CPU, outside torch.compile and fake tensors."""
     from torch._guards import detect_fake_mode
 
-    return tensor.device.type == "cpu" and not torch.compiler.is_compiling() and detect_fake_mode(tensor) is None
+    return (
+        tensor.device.type == "cpu" and not torch.compiler.is_compiling() and detect_fake_mode(tensor) is None
+    )

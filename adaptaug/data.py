@@ -12,7 +12,7 @@ import numpy as np
 from adaptaug.errors import AdaptAugError
 from adaptaug.files import find_images, open_image
 
-_NPZ = "expected an .npz with 'x' or 'images', (N, H, W) or (N, H, W, 3) uint8, and, where there are labels, 'y' or 'labels'"
+_NPZ = "expected an .npz with 'x' or 'images', (N, H, W[, 3]) uint8, and, where there are labels, 'y' or 'labels'"
 
 
 @dataclass
@@ -68,7 +68,9 @@ def open_data(path: str | Path) -> Images:
     files = [Path(file) for file in find_images([path])]
     if not files:
         raise AdaptAugError(f"{path}: expected image files in this folder or below, found none.")
-    parents = sorted({file.relative_to(path).parts[0] for file in files if len(file.relative_to(path).parts) > 1})
+    parents = sorted(
+        {file.relative_to(path).parts[0] for file in files if len(file.relative_to(path).parts) > 1}
+    )
     labels, classes = None, []
     if parents and all(len(file.relative_to(path).parts) > 1 for file in files):
         classes = parents
@@ -79,7 +81,11 @@ def open_data(path: str | Path) -> Images:
 def _open_npz(path: Path) -> Images:
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            data = {name: arrays[name] for name in arrays.files if name in ("x", "images", "y", "labels", "class_names")}
+            data = {
+                name: arrays[name]
+                for name in arrays.files
+                if name in ("x", "images", "y", "labels", "class_names")
+            }
     except (OSError, ValueError, EOFError) as error:
         raise AdaptAugError(f"{path}: {_NPZ}; it cannot be read ({error}).") from None
     images = data.get("x", data.get("images"))

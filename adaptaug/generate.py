@@ -104,8 +104,9 @@ def make_view(
         strength, failed = xp.where(seen.blank, 0.0, certificate[0]), certificate[1]
         if engine.any_true(strength < 1.0):
             out = engine.blend(crop, out, strength)
+    drawn = _framed(where.entries, frame) | entries | tone | late
     params = ViewParams(
-        size=size, view=view, keys=keys, entries=_framed(where.entries, frame) | entries | tone | late, matrix=matrix, reduce=reduce,
+        size=size, view=view, keys=keys, entries=drawn, matrix=matrix, reduce=reduce,
         lift=xp.stack([scale, offset], -1), colour=colour, noise_seed=seed, strength=strength, failed=failed,
         frame=frame & ~seen.blank, blank=seen.blank, evidence=evidence | tone_evidence, guards=policy.guards,
     )  # fmt: skip
@@ -132,7 +133,14 @@ def _any(flags: list[Array]) -> Array:
 
 
 def _evidence(
-    engine: ModuleType, safe: Any, plane: Any, crop: Any, toned: Any, noised: Any, out: Any, late: dict[str, Any]
+    engine: ModuleType,
+    safe: Any,
+    plane: Any,
+    crop: Any,
+    toned: Any,
+    noised: Any,
+    out: Any,
+    late: dict[str, Any],
 ) -> guard.Evidence:
     """The moments that the certificate judges, computed once where no late operation changes them."""
     toned_plane = engine.luma(toned)
@@ -146,11 +154,20 @@ def _evidence(
     if "erase.area" in late:
         mean, _ = engine.moments(engine.luma(out))
     return guard.Evidence(
-        safe.mean, safe.std, mean, std, whole_std, whole_covariance, covariance, engine.newly_clipped(out, crop)
+        safe.mean,
+        safe.std,
+        mean,
+        std,
+        whole_std,
+        whole_covariance,
+        covariance,
+        engine.newly_clipped(out, crop),
     )
 
 
-def replay(engine: ModuleType, pixels: Any, params: ViewParams, nearest: bool = False, tone: bool = True) -> Any:
+def replay(
+    engine: ModuleType, pixels: Any, params: ViewParams, nearest: bool = False, tone: bool = True
+) -> Any:
     """The views that `params` describe, measuring nothing. `tone=False` follows the geometry alone."""
     crop = engine.warp(pixels, params.matrix, params.reduce, params.size, nearest)
     if not tone:
@@ -159,5 +176,3 @@ def replay(engine: ModuleType, pixels: Any, params: ViewParams, nearest: bool = 
     out = engine.affine(engine.filters(crop, params.entries), params.colour)
     out = engine.erase(engine.noise(out, params.entries, params.noise_seed), params.entries)
     return engine.blend(crop, out, params.strength)
-
-

@@ -18,7 +18,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from adaptaug.arrays import (
-    Array, arange, clamp, double, first_true, gather, integer, larger, namespace, pick, smaller, sort,
+    Array,
+    arange,
+    clamp,
+    double,
+    first_true,
+    gather,
+    integer,
+    larger,
+    namespace,
+    pick,
+    smaller,
+    sort,
 )  # fmt: skip
 from adaptaug.measure import CropStats, ImageStats
 from adaptaug.policy import Promise
@@ -121,7 +132,9 @@ def judge_boxes(stats: ImageStats, boxes: Array) -> tuple[Array, Array]:
     return std, total(2) / larger(stats.integrals[:, 2, -1], 1e-9)[:, None]
 
 
-def choose_box(stats: ImageStats, box: Array, std_floor: Array, content_floor: float) -> tuple[Array, Array, Array, Array]:
+def choose_box(
+    stats: ImageStats, box: Array, std_floor: Array, content_floor: float
+) -> tuple[Array, Array, Array, Array]:
     """The first of the nested boxes that holds enough contrast and detail.
 
     Returns: box (B, 4), steps taken (B,) (0: as drawn), and the drawn box's std and detail share.
@@ -286,7 +299,9 @@ class Evidence:
 def needs_repair(crop: CropStats, limit: Limits) -> Array:
     """(B,) whether a filtered crop already breaks the promise, so that its tone must move even if none was drawn."""
     outside = (crop.mean < limit.low) | (crop.mean > limit.high) | (crop.std < limit.std)
-    behind = (limit.dark & (crop.mean < limit.own - 0.5 * LEVEL)) | (limit.bright & (crop.mean > limit.own + 0.5 * LEVEL))
+    behind = (limit.dark & (crop.mean < limit.own - 0.5 * LEVEL)) | (
+        limit.bright & (crop.mean > limit.own + 0.5 * LEVEL)
+    )
     return outside | behind
 
 

@@ -34,10 +34,17 @@ class Keyed(Dataset[Any]):
                 "for a stream pass key=(seed, epoch, number) to the views yourself."
             )
         if not callable(views):
-            raise AdaptAugError(f"Keyed: expected Views or AdaptiveAugment as second argument, got {type(views).__name__}.")
+            raise AdaptAugError(
+                f"Keyed: expected Views or AdaptiveAugment as second argument, got {type(views).__name__}."
+            )
         self.dataset, self.views, self.seed = dataset, views, seed
         self._visits = torch.zeros(len(dataset), dtype=torch.int64).share_memory_()
         self._epoch = torch.full((1,), _FOLLOW_VISITS, dtype=torch.int64).share_memory_()
+        self._rank: int | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A spawned worker is outside the process group and cannot ask for its rank.
+        return self.__dict__ | {"_rank": keys.distributed_rank()}
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -57,7 +64,8 @@ class Keyed(Dataset[Any]):
         visit = int(self._visits[index])
         self._visits[index] += 1
         # Ranks share no memory, so without set_epoch each has numbers of its own.
-        return self.seed + (keys.distributed_rank() << 32), visit, index
+        rank = keys.distributed_rank() if self._rank is None else self._rank
+        return self.seed + (rank << 32), visit, index
 
     def set_epoch(self, epoch: int) -> None:
         """Fix the epoch of all keys from now on, in every worker."""

@@ -8,6 +8,7 @@ depend on batch size, worker count or the order in which images arrive.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from operator import index
 from typing import Any
@@ -92,8 +93,7 @@ def fresh_seed() -> int:
     it in every DataLoader worker. With persistent workers it simply runs on, so epochs differ.
     """
     drawn = int(torch.randint(-(2**63), 2**63 - 1, (), dtype=torch.int64))
-    rank = torch.distributed.get_rank() if _distributed() else 0
-    return _signed(drawn ^ (rank * _GOLDEN))
+    return _signed(drawn ^ (distributed_rank() * _GOLDEN))
 
 
 def _distributed() -> bool:
@@ -101,8 +101,11 @@ def _distributed() -> bool:
 
 
 def distributed_rank() -> int:
-    """This process's rank, 0 outside distributed training."""
-    return torch.distributed.get_rank() if _distributed() else 0
+    """This process's rank, 0 outside distributed training; a worker asks the launcher's RANK (torchrun's)."""
+    if _distributed():
+        return torch.distributed.get_rank()
+    rank = os.environ.get("RANK", "0")
+    return int(rank) if rank.isdigit() else 0
 
 
 def as_rows(key: Any, count: int) -> np.ndarray:
@@ -117,7 +120,9 @@ def as_rows(key: Any, count: int) -> np.ndarray:
     if key is None:
         key = fresh_seed()
     if isinstance(key, (int, np.integer)):
-        return np.array([(_signed(int(key)), 0, position) for position in range(count)], dtype=np.int64).reshape(-1, 3)
+        return np.array(
+            [(_signed(int(key)), 0, position) for position in range(count)], dtype=np.int64
+        ).reshape(-1, 3)
     if isinstance(key, torch.Tensor):
         key = key.cpu().numpy()
     if isinstance(key, Sequence) and len(key) and isinstance(key[0], (int, np.integer)):

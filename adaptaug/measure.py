@@ -29,7 +29,7 @@ BLANK_STD = 2.0 / 255.0
 _LUMA_R, _LUMA_G, _LUMA_B, _LUMA_HALF, _LUMA_SHIFT = 9798, 19235, 3735, 1 << 14, 15
 
 
-class cached_property:  # noqa: N801 - it reads as functools' own
+class cached_property:
     """functools.cached_property without its lock, which torch.compile cannot enter (Python below 3.12)."""
 
     def __init__(self, function: Callable[[Any], Any]):
@@ -97,7 +97,9 @@ class ImageStats:
 
     def rows(self, index: Any) -> ImageStats:
         """The statistics of some of the images (an index array, in any order, repeats allowed)."""
-        return replace(self, histogram=self.histogram[index], thumb=self.thumb[index], colour=self.colour[index])
+        return replace(
+            self, histogram=self.histogram[index], thumb=self.thumb[index], colour=self.colour[index]
+        )
 
     # -- tone ---------------------------------------------------------------------------------------------
     @cached_property
@@ -203,7 +205,9 @@ class ImageStats:
             total = larger(profile.sum(-1), 1e-9)[:, None]
             running = profile.cumsum(-1) / total
             count = float(profile.shape[-1])
-            bounds.append((double((running < 0.05).sum(-1)) / count, double((running < 0.95).sum(-1) + 1) / count))
+            bounds.append(
+                (double((running < 0.05).sum(-1)) / count, double((running < 0.95).sum(-1) + 1) / count)
+            )
         (x0, x1), (y0, y1) = bounds
         return namespace(x0).stack([x0, y0, x1, y1], -1)
 
@@ -255,7 +259,8 @@ class ImageStats:
         out.update({name: round(float(getattr(self, name)[row]), 4) for name in names})
         out["grey"] = bool(self.grey[row])
         out["quantiles"] = {
-            f"{100 * q:g}%": round(float(self.quantile(q)[row]), 4) for q in (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+            f"{100 * q:g}%": round(float(self.quantile(q)[row]), 4)
+            for q in (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
         }
         out["centroid"] = [round(float(v), 4) for v in self.centroid[row]]
         out["detail_box"] = [round(float(v), 4) for v in self.detail_box[row]]
@@ -279,7 +284,7 @@ def measure_pixels(pixels: Array) -> ImageStats:
     factor = -(-longest // THUMB_SIZE)
     if torch_like:
         flat = luma.flatten(1).to(torch.int64)
-        histogram = torch.zeros(len(luma), 256, dtype=torch.int64, device=luma.device)
+        histogram: Array = torch.zeros(len(luma), 256, dtype=torch.int64, device=luma.device)
         histogram = histogram.scatter_add(1, flat, torch.ones_like(flat))
         thumb = box_reduce(luma[:, None], factor)[:, 0]
         red, green, blue = box_reduce(small, factor).to(torch.float64).flatten(2).unbind(1)
@@ -312,11 +317,15 @@ class CropStats:
         """Correlation length of luma in pixels of the view, from the correlation of neighbours."""
         xp = namespace(self.mean)
         correlation = 1.0 - self.step / larger(2.0 * self.std**2, 1e-9)
-        return -1.0 / xp.log(xp.where(correlation > 0.05, xp.where(correlation < 0.999, correlation, 0.999), 0.05))
+        return -1.0 / xp.log(
+            xp.where(correlation > 0.05, xp.where(correlation < 0.999, correlation, 0.999), 0.05)
+        )
 
 
 def luma_moments(luma: Array) -> tuple[Array, Array]:
     """Mean and standard deviation in [0, 1] of (B, S, S) float or one (S, S) uint8 luma plane; exact sums."""
+    total: Array
+    square: Array
     if isinstance(luma, torch.Tensor):
         flat = luma.flatten(1)
         total, square = flat.sum(1, dtype=torch.float64), (flat * flat).sum(1, dtype=torch.float64)
@@ -335,7 +344,9 @@ def measure_crop(pixels: Array, luma: Array) -> CropStats:
     if isinstance(pixels, torch.Tensor):
         mean, std = luma_moments(luma)
         right, below = luma[:, :, 1:] - luma[:, :, :-1], luma[:, 1:, :] - luma[:, :-1, :]
-        total = (right * right).sum((1, 2), dtype=torch.float64) + (below * below).sum((1, 2), dtype=torch.float64)
+        total = (right * right).sum((1, 2), dtype=torch.float64) + (below * below).sum(
+            (1, 2), dtype=torch.float64
+        )
         samples = pixels[:, :, ::stride, ::stride].flatten(2).transpose(1, 2).to(torch.float64) / 255.0
     else:
         mean, std = luma_moments(luma)

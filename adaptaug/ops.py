@@ -175,7 +175,9 @@ def _blur_torch(images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
     kernels = torch.exp(-0.5 * (offsets / larger(sigma, 1e-3)[:, None]) ** 2)
     kernels = (kernels / kernels.sum(1, keepdim=True)).to(images.dtype).repeat_interleave(channels, 0)
     groups = batch * channels
-    flat = F.pad(images, (reach, reach, reach, reach), mode="reflect").reshape(1, groups, height + 2 * reach, -1)
+    flat = F.pad(images, (reach, reach, reach, reach), mode="reflect").reshape(
+        1, groups, height + 2 * reach, -1
+    )
     flat = F.conv2d(flat, kernels[:, None, None, :], groups=groups)
     flat = F.conv2d(flat, kernels[:, None, :, None], groups=groups)
     return flat.reshape(images.shape)
@@ -210,7 +212,7 @@ def noise_levels(seed: Array, size: int, sigma: Array) -> Array:
     Args: seed: (B,) whole numbers below 2^24; size: S; sigma: (B,) standard deviation in [0, 1].
     """
     if isinstance(seed, torch.Tensor):
-        counter = torch.arange(size * size, device=seed.device)
+        counter: Array = torch.arange(size * size, device=seed.device)
         bits = splitmix64((seed.to(torch.int64) << 32)[:, None] + counter[None])
         total = sum((bits >> shift & 0xFFFF).to(torch.float64) for shift in (0, 16, 32, 48))
     else:
@@ -229,7 +231,7 @@ def erase_mask(area: Array, ratio: Array, x: Array, y: Array, size: int) -> Arra
     height = clamp(xp.floor(xp.sqrt(area / ratio) * size), 0, size)
     left, top = xp.floor(x * (size - width + 1)), xp.floor(y * (size - height + 1))
     if isinstance(area, torch.Tensor):
-        pixel = torch.arange(size, device=area.device, dtype=torch.float64)[None]
+        pixel: Array = torch.arange(size, device=area.device, dtype=torch.float64)[None]
     else:
         pixel = np.arange(size, dtype=np.float64)[None]
     inside_x = (pixel >= left[:, None]) & (pixel < (left + width)[:, None])

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from adaptaug.arrays import Array, constant, namespace
+from adaptaug.arrays import Array, constant
 from adaptaug.errors import AdaptAugError
 from adaptaug.guard import REASONS, TESTS
 from adaptaug.ops import OPS
@@ -83,7 +83,9 @@ class ViewParams:
             if op.name not in operations:
                 continue
             if op.kind == "geometry":
-                raise AdaptAugError(f"without({op.name!r}): expected an operation after the warp; plan the crop anew.")
+                raise AdaptAugError(
+                    f"without({op.name!r}): expected an operation after the warp; plan the crop anew."
+                )
             fused |= op.kind in ("tone", "colour")
             identity = op.parameters[name.partition(".")[2] or "range"].identity
             entries[name] = replace(
@@ -105,7 +107,11 @@ class ViewParams:
             if isinstance(value, dict):
                 return {k: one(v) for k, v in value.items()}
             if isinstance(value, (np.ndarray, torch.Tensor)):
-                return np.asarray(value[index : index + 1].cpu() if isinstance(value, torch.Tensor) else value[index : index + 1])
+                return np.asarray(
+                    value[index : index + 1].cpu()
+                    if isinstance(value, torch.Tensor)
+                    else value[index : index + 1]
+                )
             return value
 
         return replace(self, **{f.name: one(getattr(self, f.name)) for f in fields(self)})
@@ -133,8 +139,9 @@ class ViewParams:
             for name, e in data.pop("entries").items()
         }
         evidence = {k: np.asarray(v) for k, v in data.pop("evidence").items()}
-        plain = {k: data.pop(k) for k in ("size", "view", "guards")}
-        return cls(entries=entries, evidence=evidence, **plain, **{k: np.asarray(v) for k, v in data.items()})
+        plain = ("size", "view", "guards")
+        rest: dict[str, Any] = {k: v if k in plain else np.asarray(v) for k, v in data.items()}
+        return cls(entries=entries, evidence=evidence, **rest)
 
     def explain(self, index: int = 0) -> Explanation:
         """Why one image's view looks as it does."""
@@ -148,7 +155,11 @@ class ViewParams:
                 return replace(value, **{k: move(getattr(value, k)) for k in _ENTRY_ARRAYS})
             if isinstance(value, dict):
                 return {k: move(v) for k, v in value.items()}
-            return torch.as_tensor(value, device=device) if isinstance(value, (np.ndarray, torch.Tensor)) else value
+            return (
+                torch.as_tensor(value, device=device)
+                if isinstance(value, (np.ndarray, torch.Tensor))
+                else value
+            )
 
         return replace(self, **{f.name: move(getattr(self, f.name)) for f in fields(self)})
 
@@ -208,7 +219,9 @@ class Explanation:
             value = f"{row['value']:.3g}" if row["applied"] else "-"
             policy = "{:.3g} .. {:.3g}".format(*row["policy"])
             safe = "{:.3g} .. {:.3g}".format(*row["safe"])
-            lines.append(f"{row['parameter']:<15}{value:>9}  policy {policy:<17} safe {safe:<17} {row['reason']}")
+            lines.append(
+                f"{row['parameter']:<15}{value:>9}  policy {policy:<17} safe {safe:<17} {row['reason']}"
+            )
         lines.append(f"certificate: {self.certificate}")
         return "\n".join(lines)
 
@@ -220,5 +233,3 @@ class _Quoted(dict[str, float]):
 
     def __missing__(self, key: str) -> float:
         return float("nan")
-
-

@@ -58,7 +58,9 @@ def read(images: Any) -> Source:
         try:  # PIL reads a file's pixels only now
             array = np.asarray(images if images.mode == "RGB" else images.convert("RGB"))
         except (OSError, SyntaxError, ValueError) as error:
-            raise AdaptAugError(f"{_ACCEPTED}; got a PIL image whose pixels cannot be read: {error}.") from error
+            raise AdaptAugError(
+                f"{_ACCEPTED}; got a PIL image whose pixels cannot be read: {error}."
+            ) from error
         return Source(_opencv, _checked(array), "pil", 3, None, "L" if images.mode in ("1", "L") else "RGB")
     if isinstance(images, np.ndarray):
         return _read_array(images)
@@ -73,7 +75,9 @@ def _read_array(array: np.ndarray) -> Source:
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim == 3 and array.shape[0] in (1, 3) and array.shape[2] not in (1, 3):
-        raise AdaptAugError(f"{_ACCEPTED}; got an array of shape {array.shape}, which looks like (C, H, W): transpose it.")
+        raise AdaptAugError(
+            f"{_ACCEPTED}; got an array of shape {array.shape}, which looks like (C, H, W): transpose it."
+        )
     if array.ndim != 3 or array.shape[2] not in (1, 3):
         raise AdaptAugError(f"{_ACCEPTED}; got an array of shape {array.shape}.")
     channels = array.shape[2]
@@ -92,10 +96,16 @@ def _read_tensor(tensor: torch.Tensor) -> Source:
     tensor = tensor.detach()  # whole levels have no gradient
     kind = "image" if tensor.ndim == 3 else "batch"
     if tensor.ndim not in (3, 4) or tensor.shape[-3] not in (1, 3):
-        hint = " (it looks like (H, W, C): permute it)" if tensor.ndim == 3 and tensor.shape[-1] in (1, 3) else ""
+        hint = (
+            " (it looks like (H, W, C): permute it)"
+            if tensor.ndim == 3 and tensor.shape[-1] in (1, 3)
+            else ""
+        )
         raise AdaptAugError(f"{_ACCEPTED}; got a tensor of shape {tuple(tensor.shape)}{hint}.")
     if min(tensor.shape[-2:]) < 2:
-        raise AdaptAugError(f"{_ACCEPTED} of at least 2 x 2 pixels; got a tensor of shape {tuple(tensor.shape)}.")
+        raise AdaptAugError(
+            f"{_ACCEPTED} of at least 2 x 2 pixels; got a tensor of shape {tuple(tensor.shape)}."
+        )
     if tensor.dtype != torch.uint8 and not tensor.is_floating_point():
         raise AdaptAugError(f"{_ACCEPTED} of uint8 or float in [0, 1]; got {tensor.dtype}.")
     # Looking at values would wait for a GPU, so a float batch is checked where it lies in memory.
@@ -107,7 +117,11 @@ def _read_tensor(tensor: torch.Tensor) -> Source:
                 "augment before normalising, and scale to [0, 1]."
             )
     batch = tensor if tensor.ndim == 4 else tensor[None]
-    levels = batch.to(torch.float32) if tensor.dtype == torch.uint8 else torch.round(batch.to(torch.float32) * 255.0)
+    levels = (
+        batch.to(torch.float32)
+        if tensor.dtype == torch.uint8
+        else torch.round(batch.to(torch.float32) * 255.0)
+    )
     channels = tensor.shape[-3]
     if channels == 1:
         levels = levels.expand(-1, 3, -1, -1)

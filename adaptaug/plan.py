@@ -112,7 +112,11 @@ def plan_where(stats: ImageStats, policy: Policy, draws: Draws, size: int) -> Wh
             _draw(policy, draws, op, parameter, 1 + i, applied) for i, parameter in enumerate(op.parameters)
         ]
     floor = policy["crop"].content if "crop" in policy else 0.0
-    steps = guard.SHRINK_STEPS if policy.guards and floor > 0 and any(not op.switch for op in geometry) else (1.0,)
+    steps = (
+        guard.SHRINK_STEPS
+        if policy.guards and floor > 0 and any(not op.switch for op in geometry)
+        else (1.0,)
+    )
     candidates = [_compose(stats, box, geometry, drawn, policy, step) for step in steps]
     matrix = candidates[-1]
     if len(steps) > 1:
@@ -139,7 +143,9 @@ def plan_where(stats: ImageStats, policy: Policy, draws: Draws, size: int) -> Wh
     return Where(entries, matrix, integer(reduce), evidence)
 
 
-def _plan_crop(stats: ImageStats, policy: Policy, draws: Draws) -> tuple[Array, dict[str, Entry], dict[str, Array]]:
+def _plan_crop(
+    stats: ImageStats, policy: Policy, draws: Draws
+) -> tuple[Array, dict[str, Entry], dict[str, Array]]:
     evidence: dict[str, Array] = {"image_mean": stats.mean, "image_std": stats.contrast}
     xp = namespace(stats.mean)
     if "crop" not in policy:
@@ -162,10 +168,20 @@ def _plan_crop(stats: ImageStats, policy: Policy, draws: Draws) -> tuple[Array, 
         enlarged = step > 0
         reason = xp.where(enlarged, float(guard.BOX_ENLARGED), double(area.reason))
         evidence |= {
-            "drawn_std": std, "drawn_content": content, "box_std_floor": floor, "content_floor": _full(entry.content, std),
-        }  # fmt: skip
+            "drawn_std": std,
+            "drawn_content": content,
+            "box_std_floor": floor,
+            "content_floor": _full(entry.content, std),
+        }
         final = box[:, 2] * box[:, 3]
-        area = Entry(final, xp.where(enlarged, final, area.low), larger(area.high, final), integer(reason), applied, area.policy)
+        area = Entry(
+            final,
+            xp.where(enlarged, final, area.low),
+            larger(area.high, final),
+            integer(reason),
+            applied,
+            area.policy,
+        )
         shape = box[:, 2] / box[:, 3] * aspect
         ratio = Entry(
             xp.where(enlarged, shape, ratio.value), xp.where(enlarged, shape, ratio.low),
@@ -195,7 +211,12 @@ def _shrunk(entry: Entry, op: Op, parameter: str, shrink: Array) -> Entry:
 
 
 def _compose(
-    stats: ImageStats, box: Array, geometry: list[Op], drawn: dict[str, list[Entry]], policy: Policy, step: float
+    stats: ImageStats,
+    box: Array,
+    geometry: list[Op],
+    drawn: dict[str, list[Entry]],
+    policy: Policy,
+    step: float,
 ) -> Array:
     """Box and distortions as one matrix from the view's [-1, 1] square to the source's [0, 1] frame.
 
@@ -205,7 +226,9 @@ def _compose(
     xp = namespace(box)
     half_width, half_height = box[:, 2] * (stats.width / 2), box[:, 3] * (stats.height / 2)
     radius = xp.sqrt(half_width * half_height)
-    total = matrices([[half_width / radius, 0.0, 0.0], [0.0, half_height / radius, 0.0], [0.0, 0.0, 1.0]], radius)
+    total = matrices(
+        [[half_width / radius, 0.0, 0.0], [0.0, half_height / radius, 0.0], [0.0, 0.0, 1.0]], radius
+    )
     for op in geometry:
         guarded = policy[op.name].guard and not op.switch
         amounts = [
@@ -215,7 +238,8 @@ def _compose(
         total = _product(matrix_of(op, *amounts), total)
     centre_x, centre_y = box[:, 0] + box[:, 2] / 2, box[:, 1] + box[:, 3] / 2
     place = matrices(
-        [[radius / stats.width, 0.0, centre_x], [0.0, radius / stats.height, centre_y], [0.0, 0.0, 1.0]], radius
+        [[radius / stats.width, 0.0, centre_x], [0.0, radius / stats.height, centre_y], [0.0, 0.0, 1.0]],
+        radius,
     )
     return _product(place, total)
 
@@ -274,7 +298,9 @@ def plan_tone(
         colour = _product(matrix_of(op, entry.value), colour)
     samples = [crop.samples[..., i] for i in range(3)]
     coloured = [
-        colour[:, i, 0, None] * samples[0] + colour[:, i, 1, None] * samples[1] + colour[:, i, 2, None] * samples[2]
+        colour[:, i, 0, None] * samples[0]
+        + colour[:, i, 1, None] * samples[1]
+        + colour[:, i, 2, None] * samples[2]
         for i in range(3)
     ]
     if limit is None:
@@ -286,7 +312,9 @@ def plan_tone(
     if limit is not None:
         strength = guard.tone_strength(crop, [gain[:, None] * c + offset[:, None] for c in coloured], limit)
         identity = matrices([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], crop.mean)
-        scaled = xp.where((strength == 1.0)[:, None, None], scaled, identity + (scaled - identity) * strength[:, None, None])
+        scaled = xp.where(
+            (strength == 1.0)[:, None, None], scaled, identity + (scaled - identity) * strength[:, None, None]
+        )
         offset = offset * strength
         evidence["tone_strength"] = strength
         start = {"exposure.mean": crop.mean, "exposure.std": crop.std}
@@ -309,7 +337,9 @@ def _keep_colour(entry: Entry, op: Op, draws: Draws, share: Array) -> Entry:
         low, high = xp.where(isoluminant, larger(entry.low, 0.0), entry.low), entry.high
         high = larger(high, low)
         value = xp.where(applied, _between(low, high, draws.fraction(op.name, 1)), 0.0)
-    reason = xp.where(entry.applied & isoluminant & (entry.low != low), float(guard.ISOLUMINANT), double(entry.reason))
+    reason = xp.where(
+        entry.applied & isoluminant & (entry.low != low), float(guard.ISOLUMINANT), double(entry.reason)
+    )
     if op.switch:
         reason = xp.where(entry.applied & isoluminant, float(guard.ISOLUMINANT), double(entry.reason))
     return Entry(value, low, high, integer(reason), applied, entry.policy)
@@ -333,7 +363,8 @@ def _manual_tone(crop: CropStats, policy: Policy, draws: Draws) -> tuple[Array, 
     if "exposure" in policy:
         exposed = draws.applied("exposure")
         entries |= {
-            f"exposure.{p}": _draw(policy, draws, OPS["exposure"], p, 1 + i, exposed) for i, p in enumerate(("mean", "std"))
+            f"exposure.{p}": _draw(policy, draws, OPS["exposure"], p, 1 + i, exposed)
+            for i, p in enumerate(("mean", "std"))
         }
     for name in ("brightness", "contrast"):
         if name in policy:
@@ -367,7 +398,9 @@ def _guarded_tone(
     if "exposure" in policy:
         exposed = draws.applied("exposure")
         spec = policy["exposure"]
-        entry = _mean_entry(draws.fraction("exposure", 1), spec.bounds("mean"), spec.bounds("mean"), exposed, room, 0.0, 1.0)
+        entry = _mean_entry(
+            draws.fraction("exposure", 1), spec.bounds("mean"), spec.bounds("mean"), exposed, room, 0.0, 1.0
+        )
         entries["exposure.mean"] = entry
         mean, any_drawn = xp.where(exposed, entry.value, mean), any_drawn | exposed
     for name, index in (("brightness", 1), ("contrast", 1)):
@@ -388,7 +421,9 @@ def _guarded_tone(
             gain_low = xp.where(applied, 1.0 + low, gain_low)
             gain_high = xp.where(applied, 1.0 + high, gain_high)
             gain_fraction = xp.where(applied, draws.fraction(name, index), gain_fraction)
-            entries[name] = Entry(crop.mean, crop.mean, crop.mean, integer(crop.mean * 0.0), applied, (low, high))
+            entries[name] = Entry(
+                crop.mean, crop.mean, crop.mean, integer(crop.mean * 0.0), applied, (low, high)
+            )
     if "exposure" in policy:
         low, high = policy["exposure"].bounds("std")
         limited = policy["exposure"].gain
@@ -451,4 +486,12 @@ def plan_late(policy: Policy, draws: Draws) -> tuple[dict[str, Entry], Array]:
         applied = draws.applied(op.name)
         for i, parameter in enumerate(op.parameters):
             entries[_label(op, parameter)] = _draw(policy, draws, op, parameter, 1 + i, applied)
+    if policy.guards and "erase" in policy:
+        area = entries["erase.area"]
+        most = policy.promise.erased
+        high = smaller(area.high, most)
+        value = smaller(area.value, most)
+        entries["erase.area"] = Entry(
+            value, smaller(area.low, most), high, area.reason, area.applied, area.policy
+        )
     return entries, integer(draws.number("noise", 7) * 2.0**24)

@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, create_model, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 
 from adaptaug.errors import AdaptAugError
 from adaptaug.ops import OPS, Op
@@ -34,9 +43,12 @@ class OperationPolicy(BaseModel):
     p: float = Field(1.0, ge=0, le=1, description="probability that it is applied to a view")
     guard: bool = Field(True, description="false: draw from the policy's range whatever the image")
     lock: bool = Field(False, description="true: learning and search leave this entry alone")
-    together: str | None = Field(None, description="operations of one name here are applied together or not at all")
+    together: str | None = Field(
+        None, description="operations of one name here are applied together or not at all"
+    )
     shape: tuple[float, float] = Field(
-        (1.0, 1.0), description="(a, b) of the Kumaraswamy distribution over the safe range; (1, 1) is uniform"
+        (1.0, 1.0),
+        description="(a, b) of the Kumaraswamy distribution over the safe range; (1, 1) is uniform",
     )
 
     @model_validator(mode="after")
@@ -77,14 +89,18 @@ OPERATION_MODELS: dict[str, type[OperationPolicy]] = {name: _operation_model(op)
 
 
 class Promise(BaseModel):
-    """Limits of the promise (guard.py states it). A file may tighten them; the schema refuses looser ones."""
+    """Limits of the promise (guard.py states it). A file may tighten them; `clip` may go to .25."""
 
     model_config = _STRICT
     std: float = Field(0.06, ge=0.06, le=0.2, description="least luma std of a view")
-    std_share: float = Field(0.4, ge=0.4, le=0.8, description="or this share of the full frame's luma std, if less")
+    std_share: float = Field(
+        0.4, ge=0.4, le=0.8, description="or this share of the full frame's luma std, if less"
+    )
     clip: float = Field(0.15, ge=0, le=0.25, description="most pixels newly clipped to 0 or 255 in a channel")
     dark: float = Field(0.10, ge=0.10, le=0.4, description="least luma mean, or the full frame's if less")
-    bright: float = Field(0.90, ge=0.6, le=0.90, description="greatest luma mean, or the full frame's if more")
+    bright: float = Field(
+        0.90, ge=0.6, le=0.90, description="greatest luma mean, or the full frame's if more"
+    )
     correlation: float = Field(0.5, ge=0.5, le=0.95, description="least |correlation| with the safe crop")
     erased: float = Field(0.25, ge=0, le=0.25, description="most of a view that may be erased")
 
@@ -119,7 +135,9 @@ class Policy(BaseModel):
     description: str = Field("", max_length=2000)
     guards: bool = Field(True, description="false: a manual policy, outside the promise")
     promise: Promise = Promise()
-    band: tuple[float, float] | None = Field(None, description="wanted similarity of the two views, low and high")
+    band: tuple[float, float] | None = Field(
+        None, description="wanted similarity of the two views, low and high"
+    )
     pair: Pair = Pair()
     operations: dict[str, Any] = Field(default_factory=dict)
     provenance: dict[str, Any] = Field(default_factory=dict, description="how a learned policy was found")
@@ -134,7 +152,9 @@ class Policy(BaseModel):
             model = OPERATION_MODELS.get(name)
             if model is None:
                 known = ", ".join(OPS)
-                raise ValueError(f"operations.{name}: no such operation{_did_you_mean(name, OPS)}; known: {known}")
+                raise ValueError(
+                    f"operations.{name}: no such operation{_did_you_mean(name, OPS)}; known: {known}"
+                )
             if isinstance(entry, OperationPolicy):
                 entry = entry.model_dump()
             try:
@@ -144,7 +164,9 @@ class Policy(BaseModel):
         object.__setattr__(self, "operations", parsed)
         if self.pair.second:
             try:
-                object.__setattr__(self, "_second", self._changed(self.pair.second, pair=Pair(share=self.pair.share)))
+                object.__setattr__(
+                    self, "_second", self._changed(self.pair.second, pair=Pair(share=self.pair.share))
+                )
             except AdaptAugError as error:
                 raise ValueError(f"pair.second: {error}") from None
         return self
@@ -171,7 +193,9 @@ class Policy(BaseModel):
         Raises: AdaptAugError: one sentence with the field's path, what was expected and what came.
         """
         if not isinstance(data, dict):
-            raise AdaptAugError(f"{source}: expected a mapping with 'version: 1' and 'operations', got {data!r:.60}.")
+            raise AdaptAugError(
+                f"{source}: expected a mapping with 'version: 1' and 'operations', got {data!r:.60}."
+            )
         if "version" not in data:
             raise AdaptAugError(f"{source}: the field 'version' is missing; write 'version: 1'.")
         try:
@@ -183,7 +207,9 @@ class Policy(BaseModel):
     def loads(cls, text: str, source: str = "policy") -> Policy:
         """Validate YAML text. Aliases, tags and texts over 1 MB are refused: a policy is plain data."""
         if len(text.encode()) > MAX_FILE_BYTES:
-            raise AdaptAugError(f"{source}: expected a policy file of at most 1 MB, got {len(text)} characters.")
+            raise AdaptAugError(
+                f"{source}: expected a policy file of at most 1 MB, got {len(text)} characters."
+            )
         try:
             depth = 0
             for token in yaml.scan(text, Loader=yaml.SafeLoader):
@@ -196,7 +222,9 @@ class Policy(BaseModel):
         except (yaml.YAMLError, RecursionError) as error:
             where = getattr(error, "problem_mark", None)
             line = f" at line {where.line + 1}" if where else ""
-            raise AdaptAugError(f"{source}: not valid YAML{line}; {getattr(error, 'problem', None) or 'check it'}.") from None
+            raise AdaptAugError(
+                f"{source}: not valid YAML{line}; {getattr(error, 'problem', None) or 'check it'}."
+            ) from None
         return cls.parse(data, source)
 
     @classmethod

@@ -45,7 +45,9 @@ class AdaptiveAugment(nn.Module):
     torch on its device. In a batch every image has its own draw. Nothing drawn is kept on the module.
     """
 
-    def __init__(self, policy: Policy | str | dict[str, Any] = "natural", size: int = 224, finish: str = "none"):
+    def __init__(
+        self, policy: Policy | str | dict[str, Any] = "natural", size: int = 224, finish: str = "none"
+    ):
         super().__init__()
         _check(size, finish)
         self.policy, self.size, self.finish = as_policy(policy), size, finish
@@ -118,7 +120,9 @@ def _rows(key: Any, source: Source) -> Any:
         return keys.as_rows(key, count)
     if isinstance(key, torch.Tensor):  # keys already on the device: nothing to wait for
         if key.shape != (count, 3) or key.is_floating_point():
-            raise AdaptAugError(f"key: expected a ({count}, 3) int64 tensor, got {key.dtype} of {tuple(key.shape)}.")
+            raise AdaptAugError(
+                f"key: expected a ({count}, 3) int64 tensor, got {key.dtype} of {tuple(key.shape)}."
+            )
         return key.to(device=source.device, dtype=torch.int64)
     return torch.from_numpy(keys.as_rows(key, count)).to(source.device)
 
@@ -147,13 +151,15 @@ def render(
     return write(pixels, source, finish)
 
 
-def plan(images: Any, policy: Policy | str = "natural", key: Any = None, size: int = 224, view: int = 0) -> ViewParams:
+def plan(
+    images: Any, policy: Policy | str = "natural", key: Any = None, size: int = 224, view: int = 0
+) -> ViewParams:
     """ViewParams of one view of each image; `AdaptiveAugment(policy, size).plan` in one call."""
     return AdaptiveAugment(policy, size).plan(images, key, view)
 
 
-def explain(image: Any, policy: Policy | str = "natural", key: Any = None, size: int = 224, view: int = 0) -> Explanation:
+def explain(
+    image: Any, policy: Policy | str = "natural", key: Any = None, size: int = 224, view: int = 0
+) -> Explanation:
     """Why a view of an image looks as it does."""
     return AdaptiveAugment(policy, size).explain(image, key, view)
-
-

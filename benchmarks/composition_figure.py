@@ -1,6 +1,6 @@
 """Where a manual policy looks and where `natural` looks: 40 crops each on five compositions.
 
-    python -m benchmarks.composition_figure     # writes docs/img/composition.png
+python -m benchmarks.composition_figure     # writes docs/img/composition.png
 """
 
 from __future__ import annotations
@@ -44,14 +44,16 @@ def main(out: str = "docs/img/composition.png") -> None:
             axis.imshow(image)
             for x, y, width, height, changed in boxes(image, policy):
                 colour = "#ff9f1c" if changed else "#35c2ff"
-                axis.add_patch(Rectangle((x, y), width, height, fill=False, edgecolor=colour, linewidth=0.9, alpha=0.75))
+                axis.add_patch(
+                    Rectangle((x, y), width, height, fill=False, edgecolor=colour, linewidth=0.9, alpha=0.75)
+                )
             axis.set(xticks=[], yticks=[], xlim=(0, image.shape[1]), ylim=(image.shape[0], 0))
             if row == 0:
                 axis.set_title(name, fontsize=10)
             if column == 0:
                 axis.set_ylabel(policy + ("\n(manual)" if policy == "simclr" else ""), fontsize=11)
     figure.suptitle(
-        f"Where each policy looks: {CROPS} crops of each image. Blue: as drawn. Orange: enlarged, the drawn box held too little.",
+        f"{CROPS} crops of each image. Blue: as drawn. Orange: enlarged, because the drawn box held too little.",
         fontsize=11,
     )
     Path(out).parent.mkdir(parents=True, exist_ok=True)

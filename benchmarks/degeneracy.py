@@ -55,13 +55,19 @@ def main() -> None:
     images = open_data(options.data).take(options.views, options.seed)
     rows = {p: measure_policy(images, p, options.views, options.size, options.seed) for p in options.policies}
     columns = list(next(iter(rows.values())))
-    table = Table("policy", *columns, title=f"share of views, {options.data}, {options.views} views of {options.size} px")
+    table = Table(
+        "policy",
+        *columns,
+        title=f"share of views, {options.data}, {options.views} views of {options.size} px",
+    )
     for policy, row in rows.items():
         table.add_row(policy, *(f"{row[column]:.2%}" for column in columns))
     Console().print(table)
     if options.out:
         command = "python -m benchmarks.degeneracy " + " ".join(
-            f"--{k} {' '.join(v) if isinstance(v, list) else v}" for k, v in vars(options).items() if v is not None
+            f"--{k} {' '.join(v) if isinstance(v, list) else v}"
+            for k, v in vars(options).items()
+            if v is not None
         )
         Path(options.out).write_text(json.dumps({"command": command, "rows": rows}, indent=1))
 

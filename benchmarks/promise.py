@@ -84,14 +84,18 @@ def run(sources, policies, views: int, seed: int = 0, batch: int = 64) -> list[d
                 aug = adaptaug.AdaptiveAugment(policy, size=size)
                 frame_of = adaptaug.AdaptiveAugment(FRAME, size=size)
                 for renderer in ("opencv", "torch"):
-                    for broken, acted, failed in _cells(renderer, images, aug, frame_of, per_cell, seed, batch):
+                    for broken, acted, failed in _cells(
+                        renderer, images, aug, frame_of, per_cell, seed, batch
+                    ):
                         tally["views"] += len(acted)
                         tally["certificate"] += int(acted.sum())
                         for test, flags in broken.items():
                             tally[f"broken: {test}"] += int(flags.sum())
                         for code in failed[acted]:
                             tests[int(code)] += 1
-            rows.append({"policy": str(policy), "source": name, "images": len(images), **tally, "failed": dict(tests)})
+            rows.append(
+                {"policy": str(policy), "source": name, "images": len(images), **tally, "failed": dict(tests)}
+            )
             share = tally["certificate"] / tally["views"]
             print(f"{policy!s:<14}{name:<22}{tally['views']:>8} views  violations {tally['broken: any']:>6}"
                   f"  certificate acted {share:7.3%}  {dict(tests)}", flush=True)  # fmt: skip
@@ -131,7 +135,10 @@ def main() -> None:
     cv2.setNumThreads(0)
     start = time.perf_counter()
     rows = run(
-        gather_sources(options.data, options.limit), options.policies, 2000 if options.quick else options.views, options.seed
+        gather_sources(options.data, options.limit),
+        options.policies,
+        2000 if options.quick else options.views,
+        options.seed,
     )
     total, broken = sum(r["views"] for r in rows), sum(r["broken: any"] for r in rows)
     print(f"{broken} violations over {total} views in {time.perf_counter() - start:.0f} s")
@@ -139,7 +146,7 @@ def main() -> None:
         Path(options.out).parent.mkdir(parents=True, exist_ok=True)
         result = {
             "command": "python -m benchmarks.promise " + " ".join(f"--{k} {v}" for k, v in vars(options).items() if v),
-            "machine": f"{platform.processor() or platform.machine()}, torch {torch.__version__}, cv2 {cv2.__version__}",
+            "machine": f"{platform.machine()}, torch {torch.__version__}, cv2 {cv2.__version__}",
             "seconds": round(time.perf_counter() - start), "views": total, "violations": broken, "rows": rows,
         }  # fmt: skip
         Path(options.out).write_text(json.dumps(result, indent=1))

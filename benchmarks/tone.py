@@ -1,6 +1,6 @@
 """Brightness decides: what `natural` does to the tone of dark, bright and ordinary photographs, and a hand policy.
 
-    python -m benchmarks.tone --data ../shared/data --out benchmarks/results/tone.json
+python -m benchmarks.tone --data ../shared/data --out benchmarks/results/tone.json
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ def tones(images: list[np.ndarray], policy: str, keys: int, size: int = 96) -> n
         source = float(adaptaug.measure(image).mean[0])
         for k in range(keys):
             params = augment.plan(image, key=(11, 0, i * keys + k))
-            planes = luma(np.stack([adaptaug.render(image, params), adaptaug.render(image, params.safe_crop())]))
+            planes = luma(
+                np.stack([adaptaug.render(image, params), adaptaug.render(image, params.safe_crop())])
+            )
             out.append([source, *planes.mean(1), *planes.std(1)])
     return np.array(out)
 
@@ -59,12 +61,17 @@ def main() -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     sources = gather_sources(options.data, 400)
-    result = {kind: {p: describe(tones(sources[kind], p, options.keys)) for p in ("natural", "simclr-cifar")} for kind in KINDS}
+    result = {
+        kind: {p: describe(tones(sources[kind], p, options.keys)) for p in ("natural", "simclr-cifar")}
+        for kind in KINDS
+    }
     for kind, policies in result.items():
         for policy, numbers in policies.items():
             print(f"{kind:<18}{policy:<14}{numbers}")
     if options.out:
-        result["command"] = f"python -m benchmarks.tone --data {options.data} --keys {options.keys} --out {options.out}"
+        result["command"] = (
+            f"python -m benchmarks.tone --data {options.data} --keys {options.keys} --out {options.out}"
+        )
         Path(options.out).write_text(json.dumps(result, indent=1))
 
 

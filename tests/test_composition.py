@@ -35,7 +35,12 @@ def held(image, boxes):
     """Share of the image's detail in each box, from the full-resolution pixels."""
     steps = detail(image)
     total = steps.sum()
-    return np.array([steps[int(y0) : int(np.ceil(y1)), int(x0) : int(np.ceil(x1))].sum() / total for x0, y0, x1, y1 in boxes])
+    return np.array(
+        [
+            steps[int(y0) : int(np.ceil(y1)), int(x0) : int(np.ceil(x1))].sum() / total
+            for x0, y0, x1, y1 in boxes
+        ]
+    )
 
 
 def touches(boxes, x0, y0, x1, y1):

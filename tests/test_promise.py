@@ -59,7 +59,9 @@ def count(policy, views, renderer, size, seed=0):
 
 def widen(monkeypatch):
     """Break every guard: the drawn box, the widest tone, any blur."""
-    monkeypatch.setattr(guard, "choose_box", lambda stats, box, *_: (box, box[:, 0] * 0, box[:, 0], box[:, 0]))
+    monkeypatch.setattr(
+        guard, "choose_box", lambda stats, box, *_: (box, box[:, 0] * 0, box[:, 0], box[:, 0])
+    )
     monkeypatch.setattr(guard, "tone_strength", lambda crop, *_: constant(1.0, crop.mean))
     monkeypatch.setattr(guard, "blur_limit", lambda crop, *_: constant(5.0, crop.mean))
     monkeypatch.setattr(guard.ToneRoom, "greatest_gain", lambda room, target: constant(12.0, target))

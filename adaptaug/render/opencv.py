@@ -19,7 +19,9 @@ Pixels = np.ndarray
 def warp(image: Pixels, matrix: Array, reduce: Array, size: int, nearest: bool = False) -> Pixels:
     """One warp of an (H, W[, C]) image; see render/torch.py. Only the part that is seen is averaged."""
     height, width = image.shape[:2]
-    factor = 1 if nearest else max(1, min(int(reduce[0]), min(height, width) // size))  # labels have no average
+    factor = (
+        1 if nearest else max(1, min(int(reduce[0]), min(height, width) // size))
+    )  # labels have no average
     # Pixel index of the view -> [-1, 1] -> source pixels, both at pixel centres.
     to_view = np.array([[2.0 / size, 0, 1.0 / size - 1], [0, 2.0 / size, 1.0 / size - 1], [0, 0, 1]])
     to_pixels = np.array([[width / factor, 0, -0.5], [0, height / factor, -0.5], [0, 0, 1]])
@@ -85,7 +87,7 @@ def erase(pixels: Pixels, entries: dict[str, Entry]) -> Pixels:
         return pixels
     corner = [entries[f"erase.{part}"].value for part in ("area", "ratio", "x", "y")]
     out = pixels.copy()
-    out[erase_mask(*corner, size=pixels.shape[1])[0]] = np.rint(pixels.mean((0, 1))).astype(np.uint8)
+    out[erase_mask(*corner, pixels.shape[1])[0]] = np.rint(pixels.mean((0, 1))).astype(np.uint8)
     return out
 
 

@@ -36,7 +36,9 @@ def warp(images: Pixels, matrix: Array, reduce: Array, size: int, nearest: bool 
         for factor in factors:
             level = box_reduce(images if len(factors) == 1 else images[reduce == factor], factor)
             rows = matrix if len(factors) == 1 else matrix[reduce == factor]
-            column, row = _positions(rows, width / factor, height / factor, level.shape[-1], level.shape[-2], size)
+            column, row = _positions(
+                rows, width / factor, height / factor, level.shape[-1], level.shape[-2], size
+            )
             part = _sample(level, column, row, nearest)
             if len(factors) == 1:
                 return part
@@ -54,7 +56,12 @@ def warp(images: Pixels, matrix: Array, reduce: Array, size: int, nearest: bool 
 
 
 def _positions(
-    matrix: Array, scale_x: Array | float, scale_y: Array | float, width: Array | int, height: Array | int, size: int
+    matrix: Array,
+    scale_x: Array | float,
+    scale_y: Array | float,
+    width: Array | int,
+    height: Array | int,
+    size: int,
 ) -> tuple[Array, Array]:
     """(B, S, S) columns and rows on a level that the views' pixels read; reflected at its edges, clamped inside."""
     view = (torch.arange(size, device=matrix.device, dtype=torch.float64) * 2 + 1) / size - 1
@@ -129,7 +136,7 @@ def erase(pixels: Pixels, entries: dict[str, Entry]) -> Pixels:
     if "erase.area" not in entries:
         return pixels
     corner = [entries[f"erase.{part}"].value for part in ("area", "ratio", "x", "y")]
-    mask = erase_mask(*corner, size=pixels.shape[-1])[:, None]
+    mask = erase_mask(*corner, pixels.shape[-1])[:, None]
     fill = torch.round(pixels.mean((2, 3), keepdim=True))
     return torch.where(mask, fill, pixels)
 
@@ -148,7 +155,9 @@ def covariance(luma_a: Pixels, luma_b: Pixels) -> Array:
     a, b = luma_a.flatten(1), luma_b.flatten(1)
     count = a.shape[1]
     product = (a * b).sum(1, dtype=torch.float64) / count
-    return (product - a.sum(1, dtype=torch.float64) / count * (b.sum(1, dtype=torch.float64) / count)) / 255.0**2
+    return (
+        product - a.sum(1, dtype=torch.float64) / count * (b.sum(1, dtype=torch.float64) / count)
+    ) / 255.0**2
 
 
 def newly_clipped(view: Pixels, crop: Pixels) -> Array:
