@@ -16,6 +16,8 @@ from adaptaug.errors import AdaptAugError
 SUFFIXES = frozenset(
     (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 )
+# What photographs come in. No EPS or other format whose decoder runs programs.
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "JPEG2000")
 MAX_PIXELS = 100_000_000
 _DEEP_MODES = ("I", "F")  # and every I;16: more than 8 bits a channel
 
@@ -67,7 +69,8 @@ def open_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Im
             warnings.simplefilter("ignore")  # ours is the limit, and odd metadata is no reason to stop
             if known is not None and max_pixels > known:
                 Image.MAX_IMAGE_PIXELS = max_pixels
-            with Image.open(path) as image:
+            Image.init()  # else Pillow knows only a few formats, and a name it does not know is a KeyError
+            with Image.open(path, formats=[f for f in FORMATS if f in Image.OPEN]) as image:
                 _check_header(image, name, max_pixels)
                 image.load()
                 return _upright_rgb(image)

@@ -85,9 +85,9 @@ def noise(pixels: Pixels, entries: dict[str, Entry], seed: Array) -> Pixels:
 def erase(pixels: Pixels, entries: dict[str, Entry]) -> Pixels:
     if "erase.area" not in entries or not entries["erase.area"].applied[0]:
         return pixels
-    corner = [entries[f"erase.{part}"].value for part in ("area", "ratio", "x", "y")]
+    area, ratio, x, y = (entries[f"erase.{part}"].value for part in ("area", "ratio", "x", "y"))
     out = pixels.copy()
-    out[erase_mask(*corner, pixels.shape[1])[0]] = np.rint(pixels.mean((0, 1))).astype(np.uint8)
+    out[erase_mask(area, ratio, x, y, pixels.shape[1])[0]] = np.rint(pixels.mean((0, 1))).astype(np.uint8)
     return out
 
 

@@ -135,8 +135,8 @@ def noise(pixels: Pixels, entries: dict[str, Entry], seed: Array) -> Pixels:
 def erase(pixels: Pixels, entries: dict[str, Entry]) -> Pixels:
     if "erase.area" not in entries:
         return pixels
-    corner = [entries[f"erase.{part}"].value for part in ("area", "ratio", "x", "y")]
-    mask = erase_mask(*corner, pixels.shape[-1])[:, None]
+    area, ratio, x, y = (entries[f"erase.{part}"].value for part in ("area", "ratio", "x", "y"))
+    mask = erase_mask(area, ratio, x, y, pixels.shape[-1])[:, None]
     fill = torch.round(pixels.mean((2, 3), keepdim=True))
     return torch.where(mask, fill, pixels)
 

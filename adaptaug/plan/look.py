@@ -1,252 +1,16 @@
-"""Statistics + policy + key -> parameters. The only place where anything is random, and every number comes
-from a key.
-
-Round one (`plan_where`) decides geometry from the image's statistics; after the warp, `plan_filters` and
-`plan_tone` decide how the crop looks from the crop's own. Nothing here sees a pixel.
-"""
+"""Round two: how it looks, from the statistics of the crop as rendered: filters, tone and colour, late operations."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-from adaptaug import guard, keys
-from adaptaug.arrays import Array, clamp, constant, double, integer, larger, matrices, namespace, smaller
-from adaptaug.measure import CropStats, ImageStats
-from adaptaug.ops import OPS, SLOTS_PER_OP, Op, matrix_of, of_kind, slot_count
+from adaptaug import guard
+from adaptaug.arrays import Array, clamp, double, integer, larger, matrices, namespace, smaller
+from adaptaug.measure import CropStats
+from adaptaug.ops import OPS, Op, matrix_of, of_kind
 from adaptaug.params import Entry
-from adaptaug.policy import OperationPolicy, Policy
-
-
-class Draws:
-    """The uniforms of one view of each image, handed out by operation.
-
-    An operation's first number decides whether it is applied; operations with the same `together` in the
-    policy share that of the first of them; those in `pair.share` get view 0's numbers in every view.
-    """
-
-    def __init__(self, policy: Policy, rows: Array, view: int):
-        self.policy = policy
-        self._own = keys.uniforms(rows, view, slot_count())
-        self._first = keys.uniforms(rows, 0, slot_count()) if policy.pair.share and view else self._own
-        self._leader: dict[str, str] = {}
-        for name in OPS:
-            if name in policy and policy[name].together:
-                self._leader.setdefault(policy[name].together, name)
-
-    def number(self, name: str, index: int) -> Array:
-        """(B,) uniforms: the `index`-th number of an operation."""
-        source = self._first if name in self.policy.pair.share else self._own
-        return source[:, OPS[name].slot * SLOTS_PER_OP + index]
-
-    def applied(self, name: str) -> Array:
-        """(B,) whether the policy's probability lets an operation act."""
-        entry: OperationPolicy = self.policy[name]
-        return self.number(self._leader[entry.together] if entry.together else name, 0) < entry.p
-
-    def fraction(self, name: str, index: int) -> Array:
-        """(B,) position in the safe range, in [0, 1], by the policy's distribution."""
-        return keys.kumaraswamy(self.number(name, index), *self.policy[name].shape)
-
-
-@dataclass(frozen=True)
-class Where:
-    """Round one's outcome."""
-
-    entries: dict[str, Entry]
-    matrix: Array
-    reduce: Array
-    evidence: dict[str, Array]
-
-
-def _between(low: Array, high: Array, fraction: Array, log: bool = False) -> Array:
-    if not log:
-        return low + fraction * (high - low)
-    xp = namespace(fraction)
-    return xp.exp(xp.log(low) + fraction * (xp.log(high) - xp.log(low)))
-
-
-def _full(value: float, like: Array) -> Array:
-    return constant(float(value), like)
-
-
-def _codes(code: Array | int, like: Array) -> Array:
-    return integer(constant(float(code), like)) if isinstance(code, int) else integer(code)
-
-
-def _draw(policy: Policy, draws: Draws, op: Op, parameter: str, index: int, applied: Array) -> Entry:
-    """A number from the policy's whole range."""
-    spec = op.parameters[parameter]
-    xp = namespace(applied)
-    bounds = policy[op.name].bounds(parameter)
-    like = draws.number(op.name, index)
-    low, high = _full(bounds[0], like), _full(bounds[1], like)
-    value = _between(low, high, draws.fraction(op.name, index), spec.log)
-    value = xp.where(applied, value, spec.identity)
-    reason = xp.where(applied, float(_unrestricted(policy, op)), float(guard.NOT_DRAWN))
-    return Entry(value, low, high, integer(reason), applied, bounds)
-
-
-def _unrestricted(policy: Policy, op: Op) -> int:
-    return guard.WHOLE_RANGE if policy.guards and policy[op.name].guard else guard.UNGUARDED
-
-
-def _label(op: Op, parameter: str) -> str:
-    return op.name if op.single else f"{op.name}.{parameter}"
-
-
-# --- round one --------------------------------------------------------------------------------------------
-def plan_where(stats: ImageStats, policy: Policy, draws: Draws, size: int) -> Where:
-    """Where to look: the crop, from nested boxes that hold enough; distortions, shrunk where they lose it.
-
-    Args:
-        stats: of the B sources; policy; draws: of one view; size: the view's side in pixels.
-    Returns: entries, (B, 3, 3) matrices, (B,) whole reduction factors, the statistics behind the reasons.
-    """
-    box, entries, evidence = _plan_crop(stats, policy, draws)
-    geometry = [op for op in of_kind("geometry") if op.matrix is not None and op.name in policy]
-    drawn: dict[str, list[Entry]] = {}
-    for op in geometry:
-        applied = draws.applied(op.name)
-        drawn[op.name] = [
-            _draw(policy, draws, op, parameter, 1 + i, applied) for i, parameter in enumerate(op.parameters)
-        ]
-    floor = policy["crop"].content if "crop" in policy else 0.0
-    steps = (
-        guard.SHRINK_STEPS
-        if policy.guards and floor > 0 and any(not op.switch for op in geometry)
-        else (1.0,)
-    )
-    candidates = [_compose(stats, box, geometry, drawn, policy, step) for step in steps]
-    matrix = candidates[-1]
-    if len(steps) > 1:
-        xp = namespace(matrix)
-        kept = [guard.content_in_view(stats, candidate) for candidate in candidates]
-        # The undistorted crop may hold less than the floor in whole cells; a distortion may not cost much more.
-        wanted = smaller(kept[-1] * 0.9, floor)
-        shrink = constant(steps[-1], wanted)
-        for step, candidate, content in list(zip(steps, candidates, kept, strict=True))[-2::-1]:
-            enough = content >= wanted
-            matrix = xp.where(enough[:, None, None], candidate, matrix)
-            shrink = xp.where(enough, step, shrink)
-        evidence |= {"shrink": shrink, "warped_content": kept[0]}
-        for op in geometry:
-            if not op.switch and policy[op.name].guard:
-                drawn[op.name] = [
-                    _shrunk(entry, op, parameter, shrink)
-                    for parameter, entry in zip(op.parameters, drawn[op.name], strict=True)
-                ]
-    for op in geometry:
-        entries |= {_label(op, p): e for p, e in zip(op.parameters, drawn[op.name], strict=True)}
-    shortest = smaller(box[:, 2] * stats.width, box[:, 3] * stats.height)
-    reduce = larger(namespace(box).floor(shortest / size + 1e-9), 1.0)
-    return Where(entries, matrix, integer(reduce), evidence)
-
-
-def _plan_crop(
-    stats: ImageStats, policy: Policy, draws: Draws
-) -> tuple[Array, dict[str, Entry], dict[str, Array]]:
-    evidence: dict[str, Array] = {"image_mean": stats.mean, "image_std": stats.contrast}
-    xp = namespace(stats.mean)
-    if "crop" not in policy:
-        zero = stats.mean * 0.0
-        return xp.stack([zero, zero, zero + 1.0, zero + 1.0], -1), {}, evidence
-    op, entry = OPS["crop"], policy["crop"]
-    applied = draws.applied("crop")
-    area = _draw(policy, draws, op, "area", 1, applied)
-    ratio = _draw(policy, draws, op, "ratio", 2, applied)
-    aspect = stats.width / stats.height
-    # A box that would stick out is cut to the frame, where torchvision draws again: one draw, always.
-    width = xp.where(applied, smaller(xp.sqrt(area.value * ratio.value / aspect), 1.0), 1.0)
-    height = xp.where(applied, smaller(xp.sqrt(area.value / ratio.value * aspect), 1.0), 1.0)
-    x, y = draws.number("crop", 3) * (1.0 - width), draws.number("crop", 4) * (1.0 - height)
-    box = xp.stack([x, y, width, height], -1)
-    if policy.guards and entry.guard:
-        promise = policy.promise
-        floor = smaller(stats.contrast * promise.std_share, promise.std) * 1.2
-        box, step, std, content = guard.choose_box(stats, box, floor, entry.content)
-        enlarged = step > 0
-        reason = xp.where(enlarged, float(guard.BOX_ENLARGED), double(area.reason))
-        evidence |= {
-            "drawn_std": std,
-            "drawn_content": content,
-            "box_std_floor": floor,
-            "content_floor": _full(entry.content, std),
-        }
-        final = box[:, 2] * box[:, 3]
-        area = Entry(
-            final,
-            xp.where(enlarged, final, area.low),
-            larger(area.high, final),
-            integer(reason),
-            applied,
-            area.policy,
-        )
-        shape = box[:, 2] / box[:, 3] * aspect
-        ratio = Entry(
-            xp.where(enlarged, shape, ratio.value), xp.where(enlarged, shape, ratio.low),
-            xp.where(enlarged, shape, ratio.high), integer(reason), applied, ratio.policy,
-        )  # fmt: skip
-    evidence |= {"box_x": box[:, 0], "box_y": box[:, 1], "box_width": box[:, 2], "box_height": box[:, 3]}
-    return box, {"crop.area": area, "crop.ratio": ratio}, evidence
-
-
-def _towards_identity(entry: Entry, op: Op, parameter: str, step: Array | float) -> Array:
-    """An amount moved towards its identity, in its logarithm where that is how it is drawn."""
-    spec = op.parameters[parameter]
-    if spec.log:
-        return entry.value**step
-    return spec.identity + (entry.value - spec.identity) * step
-
-
-def _shrunk(entry: Entry, op: Op, parameter: str, shrink: Array) -> Entry:
-    xp = namespace(shrink)
-    identity = op.parameters[parameter].identity
-    reduced = entry.applied & (shrink < 1.0)
-    value = xp.where(reduced, _towards_identity(entry, op, parameter, shrink), entry.value)
-    low = xp.where(reduced, smaller(value, identity), entry.low)
-    high = xp.where(reduced, larger(value, identity), entry.high)
-    reason = xp.where(reduced, float(guard.DISTORTION_REDUCED), double(entry.reason))
-    return Entry(value, low, high, integer(reason), entry.applied, entry.policy)
-
-
-def _compose(
-    stats: ImageStats,
-    box: Array,
-    geometry: list[Op],
-    drawn: dict[str, list[Entry]],
-    policy: Policy,
-    step: float,
-) -> Array:
-    """Box and distortions as one matrix from the view's [-1, 1] square to the source's [0, 1] frame.
-
-    Distortions act in pixels of the source over r = half the crop's geometric mean side, so that a rotation
-    is a rotation whatever the aspect of crop and source.
-    """
-    xp = namespace(box)
-    half_width, half_height = box[:, 2] * (stats.width / 2), box[:, 3] * (stats.height / 2)
-    radius = xp.sqrt(half_width * half_height)
-    total = matrices(
-        [[half_width / radius, 0.0, 0.0], [0.0, half_height / radius, 0.0], [0.0, 0.0, 1.0]], radius
-    )
-    for op in geometry:
-        guarded = policy[op.name].guard and not op.switch
-        amounts = [
-            _towards_identity(entry, op, parameter, step) if guarded and step != 1.0 else entry.value
-            for parameter, entry in zip(op.parameters, drawn[op.name], strict=True)
-        ]
-        total = _product(matrix_of(op, *amounts), total)
-    centre_x, centre_y = box[:, 0] + box[:, 2] / 2, box[:, 1] + box[:, 3] / 2
-    place = matrices(
-        [[radius / stats.width, 0.0, centre_x], [0.0, radius / stats.height, centre_y], [0.0, 0.0, 1.0]],
-        radius,
-    )
-    return _product(place, total)
-
-
-def _product(a: Array, b: Array) -> Array:
-    """(B, 3, 3) products, term by term: the same bits for any batch size, which a library's matmul is not."""
-    return a[:, :, :1] * b[:, :1, :] + a[:, :, 1:2] * b[:, 1:2, :] + a[:, :, 2:] * b[:, 2:, :]
+from adaptaug.plan.draws import Draws, between, draw, full, label, product
+from adaptaug.policy import Policy
 
 
 # --- round two: filters and tables ------------------------------------------------------------------------
@@ -259,16 +23,16 @@ def plan_filters(crop: CropStats, policy: Policy, draws: Draws, size: int) -> di
             continue
         applied = draws.applied(op.name)
         for i, parameter in enumerate(op.parameters):
-            entry = _draw(policy, draws, op, parameter, 1 + i, applied)
+            entry = draw(policy, draws, op, parameter, 1 + i, applied)
             if op.name == "blur" and policy.guards and policy["blur"].guard:
                 limit = guard.blur_limit(crop, size)
                 low, high = smaller(limit, entry.low), smaller(limit, entry.high)
                 bounded = applied & (high < entry.high)
                 code = guard.TOO_SMALL if size <= 32 else guard.SHARPNESS
                 reason = xp.where(bounded, float(code), double(entry.reason))
-                value = xp.where(applied, _between(low, high, draws.fraction("blur", 1)), 0.0)
+                value = xp.where(applied, between(low, high, draws.fraction("blur", 1)), 0.0)
                 entry = Entry(value, low, high, integer(reason), applied & (value > 0), entry.policy)
-            entries[_label(op, parameter)] = entry
+            entries[label(op, parameter)] = entry
     return entries
 
 
@@ -291,11 +55,11 @@ def plan_tone(
             continue
         assert op.matrix is not None
         applied = draws.applied(op.name)
-        entry = _draw(policy, draws, op, "range", 1, applied)
+        entry = draw(policy, draws, op, "range", 1, applied)
         if limit is not None and policy[op.name].guard and op.name in ("grey", "saturation"):
             entry = _keep_colour(entry, op, draws, share)
         entries[op.name] = entry
-        colour = _product(matrix_of(op, entry.value), colour)
+        colour = product(matrix_of(op, entry.value), colour)
     samples = [crop.samples[..., i] for i in range(3)]
     coloured = [
         colour[:, i, 0, None] * samples[0]
@@ -306,7 +70,7 @@ def plan_tone(
     if limit is None:
         gain, offset, tone = _manual_tone(crop, policy, draws)
     else:
-        evidence |= {"clip": _full(limit.promise.clip, crop.mean), "std_floor": limit.std}
+        evidence |= {"clip": full(limit.promise.clip, crop.mean), "std_floor": limit.std}
         gain, offset, tone = _guarded_tone(crop, coloured, policy, draws, limit)
     scaled = colour * gain[:, None, None]
     if limit is not None:
@@ -336,7 +100,7 @@ def _keep_colour(entry: Entry, op: Op, draws: Draws, share: Array) -> Entry:
         applied = entry.applied
         low, high = xp.where(isoluminant, larger(entry.low, 0.0), entry.low), entry.high
         high = larger(high, low)
-        value = xp.where(applied, _between(low, high, draws.fraction(op.name, 1)), 0.0)
+        value = xp.where(applied, between(low, high, draws.fraction(op.name, 1)), 0.0)
     reason = xp.where(
         entry.applied & isoluminant & (entry.low != low), float(guard.ISOLUMINANT), double(entry.reason)
     )
@@ -363,13 +127,13 @@ def _manual_tone(crop: CropStats, policy: Policy, draws: Draws) -> tuple[Array, 
     if "exposure" in policy:
         exposed = draws.applied("exposure")
         entries |= {
-            f"exposure.{p}": _draw(policy, draws, OPS["exposure"], p, 1 + i, exposed)
+            f"exposure.{p}": draw(policy, draws, OPS["exposure"], p, 1 + i, exposed)
             for i, p in enumerate(("mean", "std"))
         }
     for name in ("brightness", "contrast"):
         if name in policy:
             applied = draws.applied(name) if exposed is None else draws.applied(name) & ~exposed
-            entries[name] = _draw(policy, draws, OPS[name], "range", 1, applied)
+            entries[name] = draw(policy, draws, OPS[name], "range", 1, applied)
             amount = entries[name].value
             if name == "contrast":
                 offset = -gain * amount * crop.mean
@@ -485,7 +249,7 @@ def plan_late(policy: Policy, draws: Draws) -> tuple[dict[str, Entry], Array]:
             continue
         applied = draws.applied(op.name)
         for i, parameter in enumerate(op.parameters):
-            entries[_label(op, parameter)] = _draw(policy, draws, op, parameter, 1 + i, applied)
+            entries[label(op, parameter)] = draw(policy, draws, op, parameter, 1 + i, applied)
     if policy.guards and "erase" in policy:
         area = entries["erase.area"]
         most = policy.promise.erased

@@ -1,0 +1,12 @@
+"""Statistics + policy + key -> parameters. The only place where anything is random, and every number comes
+from a key.
+
+Round one (`plan_where`) decides geometry from the image's statistics; after the warp, `plan_filters` and
+`plan_tone` decide how the crop looks from the crop's own. Nothing here sees a pixel.
+"""
+
+from adaptaug.plan.draws import Draws
+from adaptaug.plan.look import plan_filters, plan_late, plan_tone
+from adaptaug.plan.where import Where, plan_where
+
+__all__ = ["Draws", "Where", "plan_filters", "plan_late", "plan_tone", "plan_where"]

@@ -1,0 +1,171 @@
+"""Round one: where to look, from the image's statistics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from adaptaug import guard
+from adaptaug.arrays import Array, constant, double, integer, larger, matrices, namespace, smaller
+from adaptaug.measure import ImageStats
+from adaptaug.ops import OPS, Op, matrix_of, of_kind
+from adaptaug.params import Entry
+from adaptaug.plan.draws import Draws, draw, full, label, product
+from adaptaug.policy import Policy
+
+
+@dataclass(frozen=True)
+class Where:
+    """Round one's outcome."""
+
+    entries: dict[str, Entry]
+    matrix: Array
+    reduce: Array
+    evidence: dict[str, Array]
+
+
+def plan_where(stats: ImageStats, policy: Policy, draws: Draws, size: int) -> Where:
+    """Where to look: the crop, from nested boxes that hold enough; distortions, shrunk where they lose it.
+
+    Args:
+        stats: of the B sources; policy; draws: of one view; size: the view's side in pixels.
+    Returns: entries, (B, 3, 3) matrices, (B,) whole reduction factors, the statistics behind the reasons.
+    """
+    box, entries, evidence = _plan_crop(stats, policy, draws)
+    geometry = [op for op in of_kind("geometry") if op.matrix is not None and op.name in policy]
+    drawn: dict[str, list[Entry]] = {}
+    for op in geometry:
+        applied = draws.applied(op.name)
+        drawn[op.name] = [
+            draw(policy, draws, op, parameter, 1 + i, applied) for i, parameter in enumerate(op.parameters)
+        ]
+    floor = policy["crop"].content if "crop" in policy else 0.0
+    steps = (
+        guard.SHRINK_STEPS
+        if policy.guards and floor > 0 and any(not op.switch for op in geometry)
+        else (1.0,)
+    )
+    candidates = [_compose(stats, box, geometry, drawn, policy, step) for step in steps]
+    matrix = candidates[-1]
+    if len(steps) > 1:
+        xp = namespace(matrix)
+        kept = [guard.content_in_view(stats, candidate) for candidate in candidates]
+        # The undistorted crop may hold less than the floor in whole cells; a distortion may not cost much more.
+        wanted = smaller(kept[-1] * 0.9, floor)
+        shrink = constant(steps[-1], wanted)
+        for step, candidate, content in list(zip(steps, candidates, kept, strict=True))[-2::-1]:
+            enough = content >= wanted
+            matrix = xp.where(enough[:, None, None], candidate, matrix)
+            shrink = xp.where(enough, step, shrink)
+        evidence |= {"shrink": shrink, "warped_content": kept[0]}
+        for op in geometry:
+            if not op.switch and policy[op.name].guard:
+                drawn[op.name] = [
+                    _shrunk(entry, op, parameter, shrink)
+                    for parameter, entry in zip(op.parameters, drawn[op.name], strict=True)
+                ]
+    for op in geometry:
+        entries |= {label(op, p): e for p, e in zip(op.parameters, drawn[op.name], strict=True)}
+    shortest = smaller(box[:, 2] * stats.width, box[:, 3] * stats.height)
+    reduce = larger(namespace(box).floor(shortest / size + 1e-9), 1.0)
+    return Where(entries, matrix, integer(reduce), evidence)
+
+
+def _plan_crop(
+    stats: ImageStats, policy: Policy, draws: Draws
+) -> tuple[Array, dict[str, Entry], dict[str, Array]]:
+    evidence: dict[str, Array] = {"image_mean": stats.mean, "image_std": stats.contrast}
+    xp = namespace(stats.mean)
+    if "crop" not in policy:
+        zero = stats.mean * 0.0
+        return xp.stack([zero, zero, zero + 1.0, zero + 1.0], -1), {}, evidence
+    op, entry = OPS["crop"], policy["crop"]
+    applied = draws.applied("crop")
+    area = draw(policy, draws, op, "area", 1, applied)
+    ratio = draw(policy, draws, op, "ratio", 2, applied)
+    aspect = stats.width / stats.height
+    # A box that would stick out is cut to the frame, where torchvision draws again: one draw, always.
+    width = xp.where(applied, smaller(xp.sqrt(area.value * ratio.value / aspect), 1.0), 1.0)
+    height = xp.where(applied, smaller(xp.sqrt(area.value / ratio.value * aspect), 1.0), 1.0)
+    x, y = draws.number("crop", 3) * (1.0 - width), draws.number("crop", 4) * (1.0 - height)
+    box = xp.stack([x, y, width, height], -1)
+    if policy.guards and entry.guard:
+        promise = policy.promise
+        floor = smaller(stats.contrast * promise.std_share, promise.std) * 1.2
+        box, step, std, content = guard.choose_box(stats, box, floor, entry.content)
+        enlarged = step > 0
+        reason = xp.where(enlarged, float(guard.BOX_ENLARGED), double(area.reason))
+        evidence |= {
+            "drawn_std": std,
+            "drawn_content": content,
+            "box_std_floor": floor,
+            "content_floor": full(entry.content, std),
+        }
+        final = box[:, 2] * box[:, 3]
+        area = Entry(
+            final,
+            xp.where(enlarged, final, area.low),
+            larger(area.high, final),
+            integer(reason),
+            applied,
+            area.policy,
+        )
+        shape = box[:, 2] / box[:, 3] * aspect
+        ratio = Entry(
+            xp.where(enlarged, shape, ratio.value), xp.where(enlarged, shape, ratio.low),
+            xp.where(enlarged, shape, ratio.high), integer(reason), applied, ratio.policy,
+        )  # fmt: skip
+    evidence |= {"box_x": box[:, 0], "box_y": box[:, 1], "box_width": box[:, 2], "box_height": box[:, 3]}
+    return box, {"crop.area": area, "crop.ratio": ratio}, evidence
+
+
+def _towards_identity(entry: Entry, op: Op, parameter: str, step: Array | float) -> Array:
+    """An amount moved towards its identity, in its logarithm where that is how it is drawn."""
+    spec = op.parameters[parameter]
+    if spec.log:
+        return entry.value**step
+    return spec.identity + (entry.value - spec.identity) * step
+
+
+def _shrunk(entry: Entry, op: Op, parameter: str, shrink: Array) -> Entry:
+    xp = namespace(shrink)
+    identity = op.parameters[parameter].identity
+    reduced = entry.applied & (shrink < 1.0)
+    value = xp.where(reduced, _towards_identity(entry, op, parameter, shrink), entry.value)
+    low = xp.where(reduced, smaller(value, identity), entry.low)
+    high = xp.where(reduced, larger(value, identity), entry.high)
+    reason = xp.where(reduced, float(guard.DISTORTION_REDUCED), double(entry.reason))
+    return Entry(value, low, high, integer(reason), entry.applied, entry.policy)
+
+
+def _compose(
+    stats: ImageStats,
+    box: Array,
+    geometry: list[Op],
+    drawn: dict[str, list[Entry]],
+    policy: Policy,
+    step: float,
+) -> Array:
+    """Box and distortions as one matrix from the view's [-1, 1] square to the source's [0, 1] frame.
+
+    Distortions act in pixels of the source over r = half the crop's geometric mean side, so that a rotation
+    is a rotation whatever the aspect of crop and source.
+    """
+    xp = namespace(box)
+    half_width, half_height = box[:, 2] * (stats.width / 2), box[:, 3] * (stats.height / 2)
+    radius = xp.sqrt(half_width * half_height)
+    total = matrices(
+        [[half_width / radius, 0.0, 0.0], [0.0, half_height / radius, 0.0], [0.0, 0.0, 1.0]], radius
+    )
+    for op in geometry:
+        guarded = policy[op.name].guard and not op.switch
+        amounts = [
+            _towards_identity(entry, op, parameter, step) if guarded and step != 1.0 else entry.value
+            for parameter, entry in zip(op.parameters, drawn[op.name], strict=True)
+        ]
+        total = product(matrix_of(op, *amounts), total)
+    centre_x, centre_y = box[:, 0] + box[:, 2] / 2, box[:, 1] + box[:, 3] / 2
+    place = matrices(
+        [[radius / stats.width, 0.0, centre_x], [0.0, radius / stats.height, centre_y], [0.0, 0.0, 1.0]],
+        radius,
+    )
+    return product(place, total)
