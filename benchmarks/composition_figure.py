@@ -58,7 +58,7 @@ def main(out: str = "docs/img/composition.png") -> None:
     )
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=90)
-    Image.open(out).convert("RGB").quantize(96).save(out, optimize=True)
+    Image.open(out).convert("RGB").quantize(224).save(out, optimize=True)
 
 
 if __name__ == "__main__":

@@ -47,8 +47,10 @@ def glyph() -> np.ndarray:
     page = data.page()
     paper = int(np.median(page))
     letter = cv2.resize(page[8:34, 21:33], (72, 156), interpolation=cv2.INTER_CUBIC)
+    _, parts, sizes, _ = cv2.connectedComponentsWithStats((letter < paper - 85).astype(np.uint8))
+    ink = parts == 1 + sizes[1:, cv2.CC_STAT_AREA].argmax()  # the letter, without its neighbours' fragments
     scene = np.full((SIDE, SIDE), paper, np.uint8)
-    scene[50:206, 92:164] = np.where(letter < paper - 60, letter, paper)
+    scene[50:206, 92:164] = np.where(ink, letter, paper)
     return np.repeat(scene[:, :, None], 3, 2)
 
 
