@@ -28,12 +28,6 @@ class Look:
     blank: Array
 
 
-def full_frame(like: Array) -> tuple[Array, Array]:
-    """Matrices and reduction key of the whole image squeezed into a view, one for each row of `like`."""
-    half = like * 0.0 + 0.5
-    return matrices([[half, 0.0, half], [0.0, half, half], [0.0, 0.0, 1.0]], half), half
-
-
 def look(engine: ModuleType, pixels: Any, policy: Policy, size: int) -> Look:
     """Measure the sources and, for a guarded policy, their full frames at the view's size."""
     stats = measure_pixels(pixels)
@@ -47,9 +41,10 @@ def look(engine: ModuleType, pixels: Any, policy: Policy, size: int) -> Look:
 
 
 def _frame(stats: ImageStats, size: int) -> tuple[Array, Array]:
-    matrix, _ = full_frame(stats.mean)
-    factor = max(1, min(stats.height, stats.width) // size)
-    return matrix, integer(stats.mean * 0.0 + factor)
+    """Matrices and reduction factors of the whole image squeezed into a view."""
+    half = stats.mean * 0.0 + 0.5
+    matrix = matrices([[half, 0.0, half], [0.0, half, half], [0.0, 0.0, 1.0]], half)
+    return matrix, integer(stats.mean * 0.0 + max(1, min(stats.height, stats.width) // size))
 
 
 def make_view(

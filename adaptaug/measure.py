@@ -10,7 +10,7 @@ view's size (round two: how it looks). Both are batched: one row an image; a sin
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -365,12 +365,6 @@ def is_blank(pixels: Array) -> Array:
         return (variance < (BLANK_STD * 255.0) ** 2).all(-1)
     _, std = cv2.meanStdDev(pixels)
     return np.array([bool((std < BLANK_STD * 255.0).all())])
-
-
-def as_numbers(stats: Any) -> dict[str, Any]:
-    """A statistics object's stored arrays as nested lists (JSON)."""
-    values = {f.name: getattr(stats, f.name) for f in fields(stats)}
-    return {k: v.tolist() if hasattr(v, "tolist") else v for k, v in values.items()}
 
 
 __all__ = ["CropStats", "ImageStats", "box_reduce", "luma_levels", "measure_crop", "measure_pixels"]

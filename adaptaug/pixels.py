@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from PIL import Image
@@ -153,8 +152,3 @@ def write(pixels: Any, source: Source, finish: str) -> Any:
     mean = torch.tensor(IMAGENET_MEAN, device=out.device).reshape(3, 1, 1) * 255.0
     std = torch.tensor(IMAGENET_STD, device=out.device).reshape(3, 1, 1) * 255.0
     return (out - mean) / std
-
-
-def single_threaded() -> None:
-    """Keep OpenCV from starting threads of its own: a DataLoader worker is one thread already."""
-    cv2.setNumThreads(0)
