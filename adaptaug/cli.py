@@ -170,6 +170,58 @@ def _readable(paths: list[Path]) -> Iterator[tuple[str, Image.Image]]:
             yield str(path), image
 
 
+# --- search -----------------------------------------------------------------------------------------------
+@app.command()
+def search(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A folder of class folders, or an .npz with labels.")],
+    start: Annotated[str, typer.Option(help="The policy to begin with: a preset's name or a file.")] = "simclr",
+    objective: Annotated[str, typer.Option(help="What arms are scored by: labels.")] = "labels",
+    budget: Annotated[int, typer.Option(min=6, help="Policies tried.")] = 30,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many images to train on.")] = 6000,
+    seed: Annotated[int, typer.Option(min=0, help="Of split, weights, batches and draws.")] = 0,
+    size: Annotated[int, typer.Option(min=8, max=512, help="Side of a view in pixels.")] = 32,
+    arch: Annotated[str, typer.Option(help="The network that is trained.")] = "resnet-tiny",
+    batch: Annotated[int, typer.Option(min=8, help="Images a step.")] = 128,
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes; default one a core. Results are equal.")] = None,
+    out: Annotated[Path, typer.Option(help="The policy file; the study and the report go beside it.")] = Path(
+        "policy.yaml"
+    ),
+) -> None:
+    """Learn a policy on a data set: try arms around the start, keep the best only if it is surely better.
+
+    Killed or interrupted, the same command goes on. OUT.search/ holds the study, every score and report.md.
+    """
+    try:
+        from adaptaug.learn import live
+        from adaptaug.learn.arms import Recipe
+        from adaptaug.learn.report import write_report
+        from adaptaug.learn.search import HAND, Search
+    except ModuleNotFoundError as error:
+        raise WorkFailed(f"this needs {error.name}, which is not installed: pip install 'adaptaug[search]'.") from error
+    if out.suffix not in (".yaml", ".yml") or not out.parent.is_dir() or out.is_dir():
+        raise AdaptAugError(f"--out {out}: expected a .yaml file in a folder that exists.")
+    recipe = Recipe(str(data), limit, seed, arch=arch, size=size, batch=batch)
+    with live.Live() as shown:
+        task = Search(recipe, start, out.with_suffix(".search"), budget, objective, workers, shown)
+        try:
+            outcome = task.run()
+        except KeyboardInterrupt:
+            kept = task.best_so_far()
+            kept.save(out)
+            _say(f"{out}: holds the best so far ({kept.provenance['outcome'] if kept.provenance else HAND}), "
+                 "not verified; the same command goes on.")  # fmt: skip
+            raise
+        shown.begin("report", 1)
+        report = write_report(task, outcome)
+    outcome.policy.save(out)
+    gain = outcome.against.get(HAND)
+    if outcome.shipped:
+        print(f"{out}: {outcome.best.name}, {gain} points above {outcome.start.name}; see {report}")
+    else:
+        print(f"{out}: {outcome.start.name} as it is, for no arm was surely better"
+              f"{f' (the best: {gain})' if gain else ''}; see {report}")  # fmt: skip
+
+
 # --- ui ---------------------------------------------------------------------------------------------------
 @app.command()
 def ui(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
+import torch
 
 from adaptaug.errors import AdaptAugError
 from adaptaug.files import find_images, open_image
@@ -44,6 +47,31 @@ class Images:
                 yield name, self[index]
             except AdaptAugError as error:
                 self.bad.append((name, str(error)))
+
+    @property
+    def same_size(self) -> bool:
+        """Whether all images are known to have one size."""
+        return isinstance(self.source, np.ndarray)
+
+    def pixels(self, index: Sequence[int] | np.ndarray, side: int | None = None) -> torch.Tensor:
+        """Some images as one (N, 3, H, W) uint8 tensor, every one resized to side x side where a side is given.
+
+        Resizing by area to a square changes the aspect; it is for small networks on photographs of all sizes.
+        """
+        kept = [self[int(i)] for i in index]
+        if side is not None:
+            kept = [cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA) for image in kept]
+        return torch.from_numpy(np.stack(kept)).permute(0, 3, 1, 2).contiguous()
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the number, names and labels of the images, and the pixels of up to 256 spread over them."""
+        digest = hashlib.sha256(str(len(self)).encode())
+        digest.update("\n".join(self.names).encode())
+        digest.update(b"" if self.labels is None else np.asarray(self.labels, np.int64).tobytes())
+        for i in range(min(256, len(self))):
+            image = self[i * len(self) // min(256, len(self))]
+            digest.update(str(image.shape).encode() + np.ascontiguousarray(image).tobytes())
+        return digest.hexdigest()[:16]
 
     def take(self, count: int, seed: int = 0) -> Images:
         """At most `count` of the images, chosen by a seed and kept in order."""

@@ -57,9 +57,11 @@ def make_view(
             (seed, epoch, index); view: its number; size: side in pixels; seen: from `look`.
     Returns: the views' pixels and their ViewParams.
     """
+    # Overlap is with view 0's crop, which is planned again: a plan is a function of statistics and key alone.
+    first = plan.Draws(policy, keys, 0, seen.stats) if view and policy.pair.overlap is not None else None
     policy = policy.for_view(view)
-    draws = plan.Draws(policy, keys, view)
-    where = plan.plan_where(seen.stats, policy, draws, size)
+    draws = plan.Draws(policy, keys, view, seen.stats)
+    where = plan.plan_where(seen.stats, policy, draws, size, first)
     matrix, reduce, evidence = where.matrix, where.reduce, where.evidence
     crop = engine.warp(pixels, matrix, reduce, size)
     plane = engine.luma(crop)
@@ -103,7 +105,8 @@ def make_view(
     params = ViewParams(
         size=size, view=view, keys=keys, entries=drawn, matrix=matrix, reduce=reduce,
         lift=xp.stack([scale, offset], -1), colour=colour, noise_seed=seed, strength=strength, failed=failed,
-        frame=frame & ~seen.blank, blank=seen.blank, evidence=evidence | tone_evidence, guards=policy.guards,
+        frame=frame & ~seen.blank, blank=seen.blank, guards=policy.guards,
+        evidence=evidence | tone_evidence | draws.evidence(),
     )  # fmt: skip
     return out, params
 

@@ -59,11 +59,19 @@ REASONS = (
     "the crop was flat (contrast {flat_std:.3f}): the full frame took its place",
     "keeps contrast above the promised floor ({std_floor:.3f})",
     "all tone and colour drawn back to {tone_strength:.0%} of the change: together they would break the promise",
+    "moved so that it overlaps the first view's crop by {overlap_low:g} to {overlap_high:g} "
+    "(drawn: {drawn_overlap:.2f})",
+    "moved and resized so that it overlaps the first view's crop by {overlap_low:g} to {overlap_high:g} "
+    "(drawn: {drawn_overlap:.2f})",
+    "overlaps the first view's crop by {overlap:.2f}, not {overlap_low:g} to {overlap_high:g}: every such box "
+    "would hold too little, and the content floor wins",
+    "overlaps the first view's crop by {overlap:.2f}, not {overlap_low:g} to {overlap_high:g}: the ranges of area "
+    "and ratio allow no such box",
 )
 (
     NOT_DRAWN, WHOLE_RANGE, UNGUARDED, BOX_ENLARGED, DISTORTION_REDUCED, DARK, BRIGHT, CLIPPING, EXCLUSIVE,
     TOO_SMALL, SHARPNESS, ISOLUMINANT, FLAT_CROP, KEEPS_CONTRAST,
-    TONE_REDUCED,
+    TONE_REDUCED, OVERLAP_MOVED, OVERLAP_RESIZED, CONTENT_WON, OVERLAP_OUT_OF_REACH,
 ) = range(len(REASONS))  # fmt: skip
 
 TESTS = (

@@ -88,7 +88,8 @@ def _where_notes(rows: dict[str, Any], params: ViewParams) -> list[Note]:
     elif "crop.area" in rows:
         area = rows["crop.area"]["value"] if rows["crop.area"]["applied"] else 1.0
         what = "whole frame" if area > 0.995 else f"crop {area:.0%}"
-        notes.append(Note(what, _why(rows, params, "crop.area")))
+        reasons = dict.fromkeys(_why(rows, params, name) for name in ("crop.area", "crop.ratio"))
+        notes.append(Note(what, "; ".join(reason for reason in reasons if reason)))
     if float(params.lift[0, 0]) < 1.0:
         moved = "lightened" if float(params.lift[0, 1]) > 0 else "darkened"
         notes.append(Note(f"crop {moved}", "its mean lay outside the promised range", alert=True))
@@ -181,6 +182,8 @@ def _why(rows: dict[str, Any], params: ViewParams, parameter: str) -> str:
     code, reason = int(params.entries[parameter].reason[0]), str(rows[parameter]["reason"])
     if code in _DULL:
         return ""
+    if rows[parameter]["conditioned"]:  # tells of a tendency, not of this view
+        reason = reason.removesuffix(f"; {rows[parameter]['conditioned']}")
     if code in _TOLD:
         reason = re.sub(r" \([^()]*\)", "", reason)
     return re.sub(r"\b0\.(?=\d)", ".", reason)

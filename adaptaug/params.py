@@ -180,7 +180,8 @@ class Explanation:
         for name, entry in params.entries.items():
             op_name, _, part = name.partition(".")
             op = OPS[op_name]
-            reason = REASONS[int(entry.reason[0])]
+            reason = REASONS[int(entry.reason[0])].format_map(_Quoted(numbers))
+            conditioned = _conditioned(op_name, numbers)
             self.rows.append(
                 {
                     "parameter": name,
@@ -190,7 +191,8 @@ class Explanation:
                     "policy": [float(entry.policy[0]), float(entry.policy[1])],
                     "safe": [float(entry.low[0]), float(entry.high[0])],
                     "unit": op.parameters[part or "range"].unit,
-                    "reason": reason.format_map(_Quoted(numbers)),
+                    "reason": "; ".join(part for part in (reason, conditioned) if part),
+                    "conditioned": conditioned,
                 }
             )
 
@@ -226,6 +228,17 @@ class Explanation:
         return "\n".join(lines)
 
     __repr__ = __str__
+
+
+def _conditioned(operation: str, numbers: dict[str, float]) -> str:
+    """What the policy's conditional weights did to an operation for this image; empty without any."""
+    said = []
+    if f"p.{operation}" in numbers:
+        said.append(f"p {numbers[f'p.{operation}']:.2f} -> {numbers[f'conditional_p.{operation}']:.2f}")
+    if f"power.{operation}" in numbers:
+        power = numbers[f"power.{operation}"]
+        said.append(f"{'stronger' if power < 1 else 'weaker'} draws (power {power:.2f})")
+    return f"{', '.join(said)} for this image" if said else ""
 
 
 class _Quoted(dict[str, float]):

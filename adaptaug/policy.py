@@ -5,11 +5,10 @@ A policy is YAML, `version: 1`, validated against the table in `ops`. policies/R
 
 from __future__ import annotations
 
-import difflib
 import importlib.resources
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import (
@@ -23,7 +22,8 @@ from pydantic import (
     model_validator,
 )
 
-from adaptaug.errors import AdaptAugError
+from adaptaug.conditional import Conditional, complaint
+from adaptaug.errors import AdaptAugError, did_you_mean
 from adaptaug.ops import OPS, Op
 
 MAX_FILE_BYTES = 1_000_000
@@ -105,6 +105,22 @@ class Promise(BaseModel):
     erased: float = Field(0.25, ge=0, le=0.25, description="most of a view that may be erased")
 
 
+LEAST_OVERLAP_WIDTH = 0.05  # a narrower interval is finer than the steps in which crops are placed
+
+
+def _overlap(value: Any) -> Any:
+    expected = f"expected two numbers [low, high] within [0, 1], at least {LEAST_OVERLAP_WIDTH:g} apart"
+    if value is None:
+        return None
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
+        raise ValueError(expected)
+    if any(isinstance(v, bool) or not isinstance(v, (int, float)) for v in value):
+        raise ValueError(expected)
+    if not (0 <= value[0] and value[1] <= 1 and value[1] - value[0] >= LEAST_OVERLAP_WIDTH - 1e-9):
+        raise ValueError(expected)
+    return float(value[0]), float(value[1])
+
+
 class Pair(BaseModel):
     """How the views of one image hang together."""
 
@@ -113,12 +129,15 @@ class Pair(BaseModel):
     second: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="changes to operations for every view but the first"
     )
+    overlap: Annotated[tuple[float, float] | None, BeforeValidator(_overlap)] = Field(
+        None, description="intersection over union of every later view's crop with the first view's"
+    )
 
     @model_validator(mode="after")
     def _known(self) -> Pair:
         for name in self.share:
             if name not in OPS:
-                raise ValueError(f"expected names of operations, got {name!r}{_did_you_mean(name, OPS)}")
+                raise ValueError(f"expected names of operations, got {name!r}{did_you_mean(name, OPS)}")
         return self
 
 
@@ -140,6 +159,9 @@ class Policy(BaseModel):
     )
     pair: Pair = Pair()
     operations: dict[str, Any] = Field(default_factory=dict)
+    conditional: Conditional = Field(
+        default_factory=Conditional, description="weights by which statistics move p and strength"
+    )
     provenance: dict[str, Any] = Field(default_factory=dict, description="how a learned policy was found")
     _second: Policy | None = PrivateAttr(None)
 
@@ -153,7 +175,7 @@ class Policy(BaseModel):
             if model is None:
                 known = ", ".join(OPS)
                 raise ValueError(
-                    f"operations.{name}: no such operation{_did_you_mean(name, OPS)}; known: {known}"
+                    f"operations.{name}: no such operation{did_you_mean(name, OPS)}; known: {known}"
                 )
             if isinstance(entry, OperationPolicy):
                 entry = entry.model_dump()
@@ -162,14 +184,26 @@ class Policy(BaseModel):
             except ValidationError as error:
                 raise ValueError(_sentence(error, f"operations.{name}", model)) from None
         object.__setattr__(self, "operations", parsed)
+        self._check_overlap()
+        if (wrong := complaint(self.conditional, parsed)) is not None:
+            raise ValueError(wrong)
         if self.pair.second:
             try:
-                object.__setattr__(
-                    self, "_second", self._changed(self.pair.second, pair=Pair(share=self.pair.share))
-                )
+                rest = self.pair.model_copy(update={"second": {}})
+                object.__setattr__(self, "_second", self._changed(self.pair.second, pair=rest))
             except AdaptAugError as error:
                 raise ValueError(f"pair.second: {error}") from None
         return self
+
+    def _check_overlap(self) -> None:
+        if self.pair.overlap is None:
+            return
+        if "crop" in self.pair.share:
+            raise ValueError(
+                "pair.overlap: expected crops of their own, got share: [crop], which makes them the same"
+            )
+        if "crop" not in self.operations:
+            raise ValueError("pair.overlap: expected a policy with the operation 'crop', got one without")
 
     def for_view(self, number: int) -> Policy:
         """The policy of one view: `pair.second` applies to every view but the first."""
@@ -236,7 +270,7 @@ class Policy(BaseModel):
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            hint = _did_you_mean(str(name_or_path), preset_names())
+            hint = did_you_mean(str(name_or_path), preset_names())
             raise AdaptAugError(
                 f"policy {str(name_or_path)!r}: neither a preset ({', '.join(preset_names())}) nor a readable "
                 f"file ({getattr(error, 'strerror', None) or error}){hint}."
@@ -298,11 +332,6 @@ def _plain(value: Any) -> Any:
     return {k: _plain(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
-def _did_you_mean(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
-
-
 def _sentence(error: ValidationError, prefix: str, model: type[BaseModel]) -> str:
     """The first complaint of a validation as 'path: what was expected, what came'."""
     first = error.errors()[0]
@@ -310,11 +339,12 @@ def _sentence(error: ValidationError, prefix: str, model: type[BaseModel]) -> st
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         name = str(first["loc"][-1])
-        owner = model
-        for part in first["loc"][:-1]:  # the nested model that refused the key
-            owner = getattr(owner.model_fields.get(str(part)), "annotation", owner) or owner
+        owner: Any = model
+        for part in first["loc"][:-1]:  # the nested model that refused the key; a mapping's is its values'
+            field = getattr(owner, "model_fields", {}).get(str(part))
+            owner = field.annotation if field else (get_args(owner) or (owner,))[-1]
         fields = getattr(owner, "model_fields", {})
-        return f"{path}: unknown field{_did_you_mean(name, fields)}; known: {', '.join(fields)}"
+        return f"{path}: unknown field{did_you_mean(name, fields)}; known: {', '.join(fields)}"
     if first["type"] == "value_error" and not first["loc"]:
         return message if not prefix else f"{prefix}: {message}"
     return f"{path}: {message[0].lower() + message[1:]}, got {first['input']!r:.60}"

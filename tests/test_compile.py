@@ -9,6 +9,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import adaptaug
+from adaptaug.conditional import STATISTICS
 from adaptaug.ops import OPS
 from adaptaug.render import torch as engine
 
@@ -59,7 +60,19 @@ def test_compiles_to_one_graph_with_the_same_pixels(name: str, photo, to_tensor,
 
 
 def test_views_compile_too(photo, to_tensor, fresh_compiler, monkeypatch):
-    views = adaptaug.Views("byol", size=SIZE)  # whose second view has a policy of its own
+    # The second view has a policy of its own, its crop overlaps the first's, and statistics move p and strength.
+    byol = adaptaug.Policy.load("byol")
+    coupled = byol.edit(
+        pair={"second": byol.pair.second, "overlap": [0.3, 0.6]},
+        conditional={
+            "statistics": {name: [0.3, 0.2] for name in STATISTICS},
+            "operations": {
+                "brightness": {"p": dict.fromkeys(STATISTICS, 0.1), "strength": {"mean": 0.5}},
+                "blur": {"strength": {"sharpness": -0.5}},
+            },
+        },
+    )
+    views = adaptaug.Views(coupled, size=SIZE)
     images, keys = batch(photo, to_tensor)
     compiled = torch.compile(lambda x, k: views(x, key=k), backend="eager", fullgraph=True)
     made = compiled(images, keys)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from adaptaug import guard, keys
-from adaptaug.arrays import Array, constant, integer, namespace
+from adaptaug.arrays import Array, clamp, constant, integer, larger, namespace
+from adaptaug.conditional import REACH, leaders
+from adaptaug.measure import ImageStats
 from adaptaug.ops import OPS, SLOTS_PER_OP, Op, slot_count
 from adaptaug.params import Entry
 from adaptaug.policy import OperationPolicy, Policy
@@ -13,31 +17,107 @@ class Draws:
     """The uniforms of one view of each image, handed out by operation.
 
     An operation's first number decides whether it is applied; operations with the same `together` in the
-    policy share that of the first of them; those in `pair.share` get view 0's numbers in every view.
+    policy share that of the first of them; those in `pair.share` get view 0's numbers in every view. The
+    policy's `conditional` weights move probabilities and fractions by the images' statistics.
     """
 
-    def __init__(self, policy: Policy, rows: Array, view: int):
+    def __init__(self, policy: Policy, rows: Array, view: int, stats: ImageStats):
         self.policy = policy
         self._own = keys.uniforms(rows, view, slot_count())
         self._first = keys.uniforms(rows, 0, slot_count()) if policy.pair.share and view else self._own
-        self._leader: dict[str, str] = {}
-        for name in OPS:
-            if name in policy and policy[name].together:
-                self._leader.setdefault(policy[name].together, name)
+        self._leader = leaders(policy.operations)
+        self._odds: dict[str, Array] = {}  # factor on the odds p / (1 - p): exp(w . s)
+        self._power: dict[str, Array] = {}  # of the fraction's way from the identity: exp(-w . s)
+        if policy.conditional.operations:
+            self._condition(stats)
+
+    def _condition(self, stats: ImageStats) -> None:
+        """exp(w . s) of every operation with weights; those of 0 are left out: they cost nothing, change no bit."""
+        xp = namespace(stats.mean)
+        unusual: dict[str, Array] = {}
+        for name, weights in self.policy.conditional.operations.items():
+            for given, sign, out in ((weights.p, 1.0, self._odds), (weights.strength, -1.0, self._power)):
+                total = None
+                for statistic, weight in given.items():
+                    if weight == 0.0:
+                        continue
+                    if statistic not in unusual:
+                        mean, deviation = self.policy.conditional.statistics[statistic]
+                        unusual[statistic] = clamp(
+                            (getattr(stats, statistic) - mean) / deviation, -REACH, REACH
+                        )
+                    term = sign * weight * unusual[statistic]
+                    total = term if total is None else total + term
+                if total is not None:
+                    out[name] = xp.exp(total)
 
     def number(self, name: str, index: int) -> Array:
         """(B,) uniforms: the `index`-th number of an operation."""
         source = self._first if name in self.policy.pair.share else self._own
         return source[:, OPS[name].slot * SLOTS_PER_OP + index]
 
-    def applied(self, name: str) -> Array:
-        """(B,) whether the policy's probability lets an operation act."""
+    def probability(self, name: str) -> Array | float:
+        """(B,) p of an operation for each image: sigmoid(logit(p) + w . s); the policy's own p without weights."""
         entry: OperationPolicy = self.policy[name]
-        return self.number(self._leader[entry.together] if entry.together else name, 0) < entry.p
+        odds = self._odds.get(self._leading(name))
+        return entry.p if odds is None else entry.p * odds / (1.0 - entry.p + entry.p * odds)
+
+    def applied(self, name: str) -> Array:
+        """(B,) whether the probability lets an operation act."""
+        return self.number(self._leading(name), 0) < self.probability(name)
+
+    def _leading(self, name: str) -> str:
+        """The operation whose first number, and whose weights of p, decide: its group's first, or itself."""
+        group = self.policy[name].together
+        return self._leader[group] if group else name
 
     def fraction(self, name: str, index: int) -> Array:
-        """(B,) position in the safe range, in [0, 1], by the policy's distribution."""
+        """(B,) position in the safe range, in [0, 1], by the policy's distribution alone."""
         return keys.kumaraswamy(self.number(name, index), *self.policy[name].shape)
+
+    def power(self, name: str) -> Array | None:
+        """(B,) exponent of `further` for an operation's amounts; None where no weight moves its strength."""
+        return self._power.get(name)
+
+    def evidence(self) -> dict[str, Array]:
+        """What the weights did, by operation, for `explain`: the p before and after, the exponent."""
+        found: dict[str, Array] = {}
+        for name, entry in self.policy.operations.items():
+            odds = self._odds.get(self._leading(name))
+            if odds is not None:
+                found[f"p.{name}"] = full(entry.p, odds)
+                found[f"conditional_p.{name}"] = self.probability(name)
+            if name in self._power:
+                found[f"power.{name}"] = self._power[name]
+        return found
+
+    def within(
+        self, name: str, index: int, low: Array, high: Array, identity: Array | float, log: bool = False
+    ) -> Array:
+        """(B,) position in the safe range [low, high], by the policy's distribution and the weights of strength."""
+        fraction, power = self.fraction(name, index), self.power(name)
+        return fraction if power is None else further(fraction, power, position(identity, low, high, log))
+
+
+def position(value: Array | float, low: Array, high: Array, log: bool = False) -> Array:
+    """(B,) where a value lies in [low, high], as a fraction; the nearer end where it lies outside."""
+    if log:
+        xp = namespace(low)
+        low, high = xp.log(low), xp.log(high)
+        value = math.log(value) if isinstance(value, (int, float)) else xp.log(value)
+    return clamp((value - low) / larger(high - low, 1e-12), 0.0, 1.0)
+
+
+def further(fraction: Array, power: Array, start: Array) -> Array:
+    """Fractions moved away from `start`, the identity's, for a power below 1, and towards it for one above.
+
+    With d in [0, 1] the share of the way from `start` to the end on the fraction's own side: d -> d ** power.
+    """
+    xp = namespace(fraction)
+    above = fraction >= start
+    way = xp.where(above, 1.0 - start, -start)
+    share = clamp((fraction - start) / xp.where(way == 0.0, 1.0, way), 0.0, 1.0)
+    return start + way * share**power
 
 
 def between(low: Array, high: Array, fraction: Array, log: bool = False) -> Array:
@@ -55,14 +135,22 @@ def _codes(code: Array | int, like: Array) -> Array:
     return integer(constant(float(code), like)) if isinstance(code, int) else integer(code)
 
 
-def draw(policy: Policy, draws: Draws, op: Op, parameter: str, index: int, applied: Array) -> Entry:
-    """A number from the policy's whole range."""
+def draw(
+    policy: Policy, draws: Draws, op: Op, parameter: str, index: int, applied: Array,
+    origin: Array | float | None = None,
+) -> Entry:  # fmt: skip
+    """A number from the policy's whole range; `origin`: what leaves the image alone, if not the identity."""
     spec = op.parameters[parameter]
     xp = namespace(applied)
     bounds = policy[op.name].bounds(parameter)
     like = draws.number(op.name, index)
     low, high = full(bounds[0], like), full(bounds[1], like)
-    value = between(low, high, draws.fraction(op.name, index), spec.log)
+    if spec.unit.startswith("position"):  # a place is neither strong nor weak
+        fraction = draws.fraction(op.name, index)
+    else:
+        start = spec.identity if origin is None else origin
+        fraction = draws.within(op.name, index, low, high, start, spec.log)
+    value = between(low, high, fraction, spec.log)
     value = xp.where(applied, value, spec.identity)
     reason = xp.where(applied, float(_unrestricted(policy, op)), float(guard.NOT_DRAWN))
     return Entry(value, low, high, integer(reason), applied, bounds)

@@ -9,7 +9,7 @@ from adaptaug.arrays import Array, clamp, double, integer, larger, matrices, nam
 from adaptaug.measure import CropStats
 from adaptaug.ops import OPS, Op, matrix_of, of_kind
 from adaptaug.params import Entry
-from adaptaug.plan.draws import Draws, between, draw, full, label, product
+from adaptaug.plan.draws import Draws, between, draw, full, further, label, position, product
 from adaptaug.policy import Policy
 
 
@@ -30,7 +30,7 @@ def plan_filters(crop: CropStats, policy: Policy, draws: Draws, size: int) -> di
                 bounded = applied & (high < entry.high)
                 code = guard.TOO_SMALL if size <= 32 else guard.SHARPNESS
                 reason = xp.where(bounded, float(code), double(entry.reason))
-                value = xp.where(applied, between(low, high, draws.fraction("blur", 1)), 0.0)
+                value = xp.where(applied, between(low, high, draws.within("blur", 1, low, high, 0.0)), 0.0)
                 entry = Entry(value, low, high, integer(reason), applied & (value > 0), entry.policy)
             entries[label(op, parameter)] = entry
     return entries
@@ -100,7 +100,7 @@ def _keep_colour(entry: Entry, op: Op, draws: Draws, share: Array) -> Entry:
         applied = entry.applied
         low, high = xp.where(isoluminant, larger(entry.low, 0.0), entry.low), entry.high
         high = larger(high, low)
-        value = xp.where(applied, between(low, high, draws.fraction(op.name, 1)), 0.0)
+        value = xp.where(applied, between(low, high, draws.within(op.name, 1, low, high, 0.0)), 0.0)
     reason = xp.where(
         entry.applied & isoluminant & (entry.low != low), float(guard.ISOLUMINANT), double(entry.reason)
     )
@@ -127,8 +127,8 @@ def _manual_tone(crop: CropStats, policy: Policy, draws: Draws) -> tuple[Array, 
     if "exposure" in policy:
         exposed = draws.applied("exposure")
         entries |= {
-            f"exposure.{p}": draw(policy, draws, OPS["exposure"], p, 1 + i, exposed)
-            for i, p in enumerate(("mean", "std"))
+            f"exposure.{p}": draw(policy, draws, OPS["exposure"], p, 1 + i, exposed, own)
+            for i, (p, own) in enumerate((("mean", crop.mean), ("std", crop.std)))
         }
     for name in ("brightness", "contrast"):
         if name in policy:
@@ -163,11 +163,11 @@ def _guarded_tone(
         exposed = draws.applied("exposure")
         spec = policy["exposure"]
         entry = _mean_entry(
-            draws.fraction("exposure", 1), spec.bounds("mean"), spec.bounds("mean"), exposed, room, 0.0, 1.0
+            draws, "exposure", spec.bounds("mean"), spec.bounds("mean"), exposed, room, 0.0, 1.0
         )
         entries["exposure.mean"] = entry
         mean, any_drawn = xp.where(exposed, entry.value, mean), any_drawn | exposed
-    for name, index in (("brightness", 1), ("contrast", 1)):
+    for name in ("brightness", "contrast"):
         if name not in policy:
             continue
         applied = draws.applied(name) & ~exposed
@@ -176,15 +176,15 @@ def _guarded_tone(
         if name == "brightness":
             # Half the amount of mid-grey, whatever the crop's own mean: a dark crop moves as far as any.
             entry = _mean_entry(
-                draws.fraction(name, index), (crop.mean + 0.5 * low, crop.mean + 0.5 * high), (low, high), applied,
-                room, crop.mean, 0.5,
+                draws, name, (crop.mean + 0.5 * low, crop.mean + 0.5 * high), (low, high), applied, room,
+                crop.mean, 0.5,
             )  # fmt: skip
             mean = xp.where(applied, crop.mean + 0.5 * entry.value, mean)
             entries[name] = _exclusive(entry, exposed)
         else:
             gain_low = xp.where(applied, 1.0 + low, gain_low)
             gain_high = xp.where(applied, 1.0 + high, gain_high)
-            gain_fraction = xp.where(applied, draws.fraction(name, index), gain_fraction)
+            gain_fraction = xp.where(applied, draws.fraction(name, 1), gain_fraction)
             entries[name] = Entry(
                 crop.mean, crop.mean, crop.mean, integer(crop.mean * 0.0), applied, (low, high)
             )
@@ -196,6 +196,13 @@ def _guarded_tone(
         gain_fraction = xp.where(exposed, draws.fraction("exposure", 2), gain_fraction)
     greatest = room.greatest_gain(mean)
     low, high = clamp(gain_low, room.least_gain, greatest), clamp(gain_high, room.least_gain, greatest)
+    for name, drawn in (("contrast", None), ("exposure", exposed)):  # a gain of 1 is where both start
+        power = draws.power(name)
+        if power is not None and name in policy:
+            drawn = entries["contrast"].applied if drawn is None else drawn
+            gain_fraction = xp.where(
+                drawn, further(gain_fraction, power, position(1.0, low, high)), gain_fraction
+            )
     gain = xp.where(any_drawn, low + gain_fraction * (high - low), 1.0)
     offset = xp.where(any_drawn, mean - gain * crop.mean, 0.0)
     reason = xp.where(
@@ -225,17 +232,17 @@ def _exclusive(entry: Entry, exposed: Array) -> Entry:
 
 
 def _mean_entry(
-    fraction: Array, wanted: tuple[Any, Any], bounds: tuple[float, float], applied: Array, room: guard.ToneRoom,
-    origin: Array | float, unit: float,
+    draws: Draws, name: str, wanted: tuple[Any, Any], bounds: tuple[float, float], applied: Array,
+    room: guard.ToneRoom, origin: Array | float, unit: float,
 ) -> Entry:  # fmt: skip
     """A target for the view's mean: the wanted interval cut to the feasible one, reported as (mean - origin) / unit."""
-    xp = namespace(fraction)
+    xp = namespace(applied)
     want_low, want_high = wanted[0] + room.mean * 0.0, wanted[1] + room.mean * 0.0
     low, high = clamp(want_low, room.low, room.high), clamp(want_high, room.low, room.high)
     reason = xp.where(high < want_high, double(room.reason_high), float(guard.WHOLE_RANGE))
     reason = xp.where(low > want_low, double(room.reason_low), reason)
     reason = xp.where(applied, reason, float(guard.NOT_DRAWN))
-    mean = low + fraction * (high - low)
+    mean = low + draws.within(name, 1, low, high, room.mean) * (high - low)
     value = xp.where(applied, (mean - origin) / unit, 0.0)
     return Entry(value, (low - origin) / unit, (high - origin) / unit, integer(reason), applied, bounds)
 

@@ -10,6 +10,7 @@ from adaptaug.measure import ImageStats
 from adaptaug.ops import OPS, Op, matrix_of, of_kind
 from adaptaug.params import Entry
 from adaptaug.plan.draws import Draws, draw, full, label, product
+from adaptaug.plan.overlap import Placed, place, placed_entries
 from adaptaug.policy import Policy
 
 
@@ -23,14 +24,26 @@ class Where:
     evidence: dict[str, Array]
 
 
-def plan_where(stats: ImageStats, policy: Policy, draws: Draws, size: int) -> Where:
+def plan_where(
+    stats: ImageStats, policy: Policy, draws: Draws, size: int, first: Draws | None = None
+) -> Where:
     """Where to look: the crop, from nested boxes that hold enough; distortions, shrunk where they lose it.
 
     Args:
-        stats: of the B sources; policy; draws: of one view; size: the view's side in pixels.
+        stats: of the B sources; policy; draws: of one view; size: the view's side in pixels; first: view 0's
+            draws, where this view's crop must overlap that of view 0 (`pair.overlap`).
     Returns: entries, (B, 3, 3) matrices, (B,) whole reduction factors, the statistics behind the reasons.
     """
     box, entries, evidence = _plan_crop(stats, policy, draws)
+    if first is not None:
+        placed = _place_crop(stats, policy, draws, first, (box, entries, evidence))
+        box, entries, evidence = (
+            placed.box,
+            placed_entries(placed, entries, stats),
+            evidence | placed.evidence,
+        )
+    if "crop" in policy:
+        evidence |= {f"box_{part}": box[:, i] for i, part in enumerate(("x", "y", "width", "height"))}
     geometry = [op for op in of_kind("geometry") if op.matrix is not None and op.name in policy]
     drawn: dict[str, list[Entry]] = {}
     for op in geometry:
@@ -114,8 +127,26 @@ def _plan_crop(
             xp.where(enlarged, shape, ratio.value), xp.where(enlarged, shape, ratio.low),
             xp.where(enlarged, shape, ratio.high), integer(reason), applied, ratio.policy,
         )  # fmt: skip
-    evidence |= {"box_x": box[:, 0], "box_y": box[:, 1], "box_width": box[:, 2], "box_height": box[:, 3]}
     return box, {"crop.area": area, "crop.ratio": ratio}, evidence
+
+
+def _place_crop(
+    stats: ImageStats, policy: Policy, draws: Draws, first: Draws,
+    drawn: tuple[Array, dict[str, Entry], dict[str, Array]],
+) -> Placed:  # fmt: skip
+    """The crop moved to overlap view 0's; one that was not applied stays the whole frame."""
+    box, entries, evidence = drawn
+    interval = first.policy.pair.overlap
+    assert interval is not None
+    reference, _, _ = _plan_crop(stats, first.policy, first)
+    floors = (evidence["box_std_floor"], evidence["content_floor"]) if "box_std_floor" in evidence else None
+    areas = policy["crop"].bounds("area")
+    placed = place(stats, box, reference, areas, interval, draws.number("crop", 5), floors)
+    applied, xp = entries["crop.area"].applied, namespace(box)
+    return Placed(
+        xp.where(applied[:, None], placed.box, box), xp.where(applied, placed.reason, -1.0),
+        placed.evidence | {"overlap": xp.where(applied, placed.evidence["overlap"], placed.evidence["drawn_overlap"])},
+    )  # fmt: skip
 
 
 def _towards_identity(entry: Entry, op: Op, parameter: str, step: Array | float) -> Array:

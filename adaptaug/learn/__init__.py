@@ -1,0 +1,1 @@
+"""Learning a policy: which operations and how strong, found by training."""

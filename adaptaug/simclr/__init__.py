@@ -1,0 +1,1 @@
+"""Pretraining: encoders, the contrastive step, the trainer and how features are judged."""

@@ -1,0 +1,211 @@
+"""The search: it learns, ships only what is better, and survives kill -9."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("optuna")
+pytest.importorskip("lightly")
+
+from sklearn.datasets import load_digits
+
+from adaptaug.cli import run
+from adaptaug.errors import AdaptAugError
+from adaptaug.learn.arms import Recipe
+from adaptaug.learn.search import RUNS, Search
+from adaptaug.learn.space import DIMENSIONS, coordinates, place
+from adaptaug.learn.statistics import paired_interval
+from adaptaug.policy import Policy, preset_names
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """scikit-learn's digits, 16 px."""
+    data = load_digits()
+    images = [
+        cv2.resize((d * 15.9).astype(np.uint8), (16, 16), interpolation=cv2.INTER_CUBIC) for d in data.images
+    ]
+    path = tmp_path_factory.mktemp("data") / "digits.npz"
+    np.savez(path, x=np.stack(images), y=data.target)
+    return path
+
+
+def small(data, seed=0, **changes):
+    return Recipe(str(data), **{"limit": 256, "seed": seed, "size": 16, "batch": 64, "bank": 200} | changes)
+
+
+# --- the space ---------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", preset_names())
+def test_the_start_is_a_point_of_its_own_space(name):
+    policy = Policy.load(name)
+    same = place(policy, coordinates(policy), policy.name)
+    assert same.operations == policy.operations
+
+
+@pytest.mark.parametrize("name", ["simclr", "digits"])
+@pytest.mark.parametrize("dimension", DIMENSIONS, ids=lambda d: d.name)
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_what_is_placed_is_read_back(name, dimension, share):
+    value = dimension.low + share * (dimension.high - dimension.low)
+    placed = place(Policy.load(name), {dimension.name: value}, "placed")
+    assert dimension.read(placed) == pytest.approx(value, abs=0.01)
+    assert placed.guards
+
+
+def test_locked_operations_stay(digits):
+    policy = Policy.load("simclr").edit({"hflip": {"lock": True}})
+    search = Search(small(digits), policy, digits.parent / "locked", budget=6, workers=0)
+    assert "flip" not in {d.name for d in search.dimensions}
+
+
+# --- the decision ------------------------------------------------------------------------------------------
+def test_interval_covers_the_truth():
+    rng, inside = np.random.default_rng(0), 0
+    for _ in range(400):
+        base = rng.random((3, 500)) < 0.8
+        change = rng.normal(0, 0.02, (3, 1))  # runs differ
+        better = rng.random((3, 500)) < 0.83 + change
+        interval = paired_interval(better, base)
+        inside += interval.low <= 3 <= interval.high
+    assert 0.93 <= inside / 400 <= 1
+
+
+def test_equal_arms_have_no_difference():
+    hits = np.random.default_rng(0).random((3, 100)) < 0.5
+    assert paired_interval(hits, hits).low == 0
+
+
+def _pretend(folder, winner, gain):
+    """Results as the training jobs would have written them, for every name a job can have."""
+    rng = np.random.default_rng(0)
+    (folder / "arms").mkdir(parents=True, exist_ok=True)
+
+    def write(name, accuracy):
+        hits = rng.random(800) < accuracy
+        np.savez(folder / "arms" / f"{name}.npz", knn=hits, ridge=hits, seconds=1.0, pairs=256)
+
+    write("warm-up", 0)
+    for number in range(8):
+        for rung in (1, 2, 3):
+            write(f"arm-{number:02d}-rung-{rung}", 0.9 if number == winner else 0.6)
+        for r in range(1, RUNS + 1):
+            write(f"verify-{number:02d}-run-{r}", 0.7 + gain * (number == winner))
+
+
+@pytest.mark.parametrize(
+    ("winner", "gain", "ships"), [(4, 0.1, True), (4, 0.0, False), (0, 0.1, False), (1, 0.1, True)]
+)
+def test_ships_only_what_the_verification_proves(digits, tmp_path, winner, gain, ships):
+    _pretend(tmp_path, winner, gain)
+    outcome = Search(small(digits), "simclr", tmp_path, budget=8, workers=0).run()
+    assert outcome.best.number == winner
+    assert outcome.shipped == ships
+    assert (outcome.policy.operations == Policy.load("simclr").operations) == (not ships or winner == 1)
+    assert outcome.policy.guards == ships
+
+
+def test_the_start_is_returned_where_it_is_best(tmp_path):
+    """The class is the colour and nothing else: whatever an arm adds, the start that keeps colour stays ahead."""
+    rng = np.random.default_rng(0)
+    hue = rng.integers(0, 6, 600)
+    hsv = np.zeros((600, 16, 16, 3), np.uint8)
+    hsv[..., 0] = (hue * 30)[:, None, None]
+    hsv[..., 1], hsv[..., 2] = 160, rng.integers(60, 220, (600, 16, 16))
+    np.savez(tmp_path / "hues.npz", x=np.stack([cv2.cvtColor(i, cv2.COLOR_HSV2RGB) for i in hsv]), y=hue)
+    start = Policy.parse({"version": 1, "name": "keeps-colour", "guards": True, "operations": {
+        "crop": {"area": [0.3, 1.0]}, "hflip": {"p": 0.5}}})  # fmt: skip
+    outcome = Search(small(tmp_path / "hues.npz"), start, tmp_path / "s", budget=6, workers=0).run()
+    assert outcome.policy.operations == start.operations
+
+
+# --- the command -------------------------------------------------------------------------------------------
+def arguments(data, out):
+    return ["search", str(data), "--start", "simclr", "--budget", "6", "--limit", "256", "--seed", "3", "--size", "16",
+            "--batch", "64", "--workers", "0", "--out", str(out)]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def searched(digits, tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole") / "policy.yaml"
+    assert run(arguments(digits, out)) == 0
+    return out
+
+
+def test_policy_file_says_where_it_comes_from(searched):
+    policy = Policy.load(searched)
+    assert policy.provenance["seed"] == 3
+    assert policy.provenance["objective"] == "labels"
+    assert len(policy.provenance["arms"]) == 6
+    assert policy.provenance["cost"]["pairs"] > 0
+    assert {len(difference) for difference in policy.provenance["difference"].values()} <= {3}
+
+
+def test_report_names_every_dimension(searched):
+    folder = searched.with_suffix(".search")
+    text = (folder / "report.md").read_text()
+    assert all(f"| {d.name} |" in text for d in DIMENSIONS)
+    assert all(
+        (folder / name).stat().st_size > 5000 for name in ("scores.png", "ranges.png", "relevance.png")
+    )
+
+
+def test_optuna_reads_the_study(searched):
+    import optuna
+
+    study = optuna.load_study(
+        study_name="adaptaug", storage=f"sqlite:///{searched.with_suffix('.search')}/study.db"
+    )
+    assert len(study.trials) == 6
+
+
+@pytest.mark.parametrize(
+    "moment", [4, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 7, 10, 12, 15))]
+)
+def test_killed_and_run_again_gives_the_same_policy(digits, searched, tmp_path, moment):
+    out = tmp_path / "policy.yaml"
+    command = [sys.executable, "-m", "adaptaug.cli", *arguments(digits, out)]
+    victim = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    results = out.with_suffix(".search") / "arms"
+    deadline = time.monotonic() + 120
+    while len(list(results.glob("*.npz"))) < moment and time.monotonic() < deadline:
+        time.sleep(0.02)
+    victim.send_signal(signal.SIGKILL)
+    victim.wait()
+    assert not out.exists()
+    assert run(arguments(digits, out)) == 0
+    assert out.read_text() == searched.read_text()
+
+
+def test_interrupted_it_keeps_the_best_so_far(digits, tmp_path, monkeypatch):
+    out = tmp_path / "policy.yaml"
+    monkeypatch.setattr(
+        "adaptaug.learn.search.Search._verify", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
+    assert run(arguments(digits, out)) == 130
+    assert "interrupted" in Policy.load(out).provenance
+
+
+def test_other_settings_in_the_folder_are_refused(digits, searched, capsys):
+    assert run([*arguments(digits, searched), "--budget", "7"]) == 2
+    assert "other settings" in capsys.readouterr().err
+
+
+def test_data_without_labels_is_refused(tmp_path, capsys):
+    np.savez(tmp_path / "x.npz", x=np.zeros((2000, 16, 16), np.uint8))
+    assert run(arguments(tmp_path / "x.npz", tmp_path / "p.yaml")) == 2
+    assert "expected labels" in capsys.readouterr().err
+
+
+def test_too_few_images_are_refused(digits, tmp_path):
+    with pytest.raises(AdaptAugError, match="at least"):
+        Search(small(digits, limit=100), "simclr", tmp_path, budget=6)
+
+
+def test_settings_are_readable(searched):
+    assert json.loads((searched.with_suffix(".search") / "settings.json").read_text())["budget"] == 6
