@@ -170,6 +170,10 @@ def _readable(paths: list[Path]) -> Iterator[tuple[str, Image.Image]]:
             yield str(path), image
 
 
+def _missing(error: ModuleNotFoundError, extra: str) -> str:
+    return f"this needs {error.name}, which is not installed: pip install 'adaptaug[{extra}]'."
+
+
 # --- search -----------------------------------------------------------------------------------------------
 @app.command()
 def search(
@@ -182,7 +186,7 @@ def search(
     size: Annotated[int, typer.Option(min=8, max=512, help="Side of a view in pixels.")] = 32,
     arch: Annotated[str, typer.Option(help="The network that is trained.")] = "resnet-tiny",
     batch: Annotated[int, typer.Option(min=8, help="Images a step.")] = 128,
-    workers: Annotated[int | None, typer.Option(min=0, help="Processes; default one a core. Results are equal.")] = None,
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes; default one a core.")] = None,
     out: Annotated[Path, typer.Option(help="The policy file; the study and the report go beside it.")] = Path(
         "policy.yaml"
     ),
@@ -197,7 +201,7 @@ def search(
         from adaptaug.learn.report import write_report
         from adaptaug.learn.search import HAND, Search
     except ModuleNotFoundError as error:
-        raise WorkFailed(f"this needs {error.name}, which is not installed: pip install 'adaptaug[search]'.") from error
+        raise WorkFailed(_missing(error, "search")) from error
     if out.suffix not in (".yaml", ".yml") or not out.parent.is_dir() or out.is_dir():
         raise AdaptAugError(f"--out {out}: expected a .yaml file in a folder that exists.")
     recipe = Recipe(str(data), limit, seed, arch=arch, size=size, batch=batch)
@@ -220,6 +224,65 @@ def search(
     else:
         print(f"{out}: {outcome.start.name} as it is, for no arm was surely better"
               f"{f' (the best: {gain})' if gain else ''}; see {report}")  # fmt: skip
+
+
+# --- pretrain ---------------------------------------------------------------------------------------------
+@app.command()
+def pretrain(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A folder, a folder of class folders, or an .npz.")],
+    policy: Annotated[str, typer.Option(help="A preset's name or a policy file.")] = "natural",
+    arch: Annotated[str, typer.Option(help="resnet-tiny, resnet18, resnet34, resnet50 or resnet101.")] = "resnet50",
+    stem: Annotated[str, typer.Option(help="imagenet, cifar (3x3, no max-pool), or auto: by the size.")] = "auto",
+    size: Annotated[
+        int | None, typer.Option(min=8, max=1024, help="Side of a view; default 224, or the images' up to 64 px.")
+    ] = None,
+    epochs: Annotated[int, typer.Option(min=1)] = 100,
+    batch_size: Annotated[int, typer.Option(min=2, help="Images a step; NT-Xent's negatives are these.")] = 256,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many images to train on.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, order and draws.")] = 0,
+    optimizer: Annotated[str, typer.Option(help="adamw or lars.")] = "adamw",
+    rate: Annotated[float | None, typer.Option(help="Peak learning rate; default by optimizer and batch.")] = None,
+    scaling: Annotated[str, typer.Option(help="Of the default rate with the batch: linear or sqrt.")] = "linear",
+    temperature: Annotated[float, typer.Option(min=0.01, max=10)] = 0.5,
+    layers: Annotated[int, typer.Option(min=2, max=3, help="Of the projection head: 2 SimCLR, 3 SimCLRv2.")] = 2,
+    precision: Annotated[str, typer.Option(help="auto, bf16 or 32.")] = "auto",
+    views_on: Annotated[str, typer.Option(help="device, cpu (in the workers), or auto.")] = "auto",
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read images.")] = 0,
+    knn_every: Annotated[int, typer.Option(min=1, help="Epochs between two looks at the held-out part.")] = 5,
+    checkpoint_every: Annotated[int, typer.Option(min=1, help="Steps between two checkpoints.")] = 200,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    out: Annotated[Path, typer.Option(help="The run's folder.")] = Path(
+        "run"
+    ),
+) -> None:
+    """Pretrain an encoder with SimCLR on adaptive views. Killed or interrupted, --resume goes on."""
+    try:
+        from adaptaug.simclr.trainer import Settings
+        from adaptaug.simclr.trainer import pretrain as train
+    except ModuleNotFoundError as error:
+        raise WorkFailed(_missing(error, "train")) from error
+    import logging
+
+    from adaptaug.data import open_data
+
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    if size is None:
+        images = open_data(data)
+        side = max(images[0].shape[:2]) if images.same_size else 224
+        size = side if side <= 64 else 224
+    settings = Settings(
+        str(data), str(out), policy, arch, stem, size, epochs, batch_size, limit, seed, optimizer, rate, scaling,
+        temperature=temperature, layers=layers, precision=precision, views_on=views_on, workers=workers,
+        knn_every=knn_every, checkpoint_every=checkpoint_every,
+    )  # fmt: skip
+    done = train(settings, resume, progress=sys.stderr.isatty())
+    for sentence in (*done.notes, *done.unreadable):
+        _say(sentence)
+    scores = ", ".join(f"{name} {value:.4g}" for name, value in done.scores.items())
+    if done.step < done.steps:
+        _say(f"stopped at step {done.step} of {done.steps}; --resume goes on.")
+        raise typer.Exit(INTERRUPTED)
+    print(f"{out}/encoder.safetensors: {arch}, {done.step} steps{f'; {scores}' if scores else ''}")
 
 
 # --- ui ---------------------------------------------------------------------------------------------------

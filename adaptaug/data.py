@@ -64,13 +64,13 @@ class Images:
         return torch.from_numpy(np.stack(kept)).permute(0, 3, 1, 2).contiguous()
 
     def fingerprint(self) -> str:
-        """SHA-256 over the number, names and labels of the images, and the pixels of up to 256 spread over them."""
+        """SHA-256 over number, names and labels of the images, and pixels or files of up to 256 spread over them."""
         digest = hashlib.sha256(str(len(self)).encode())
         digest.update("\n".join(self.names).encode())
         digest.update(b"" if self.labels is None else np.asarray(self.labels, np.int64).tobytes())
         for i in range(min(256, len(self))):
-            image = self[i * len(self) // min(256, len(self))]
-            digest.update(str(image.shape).encode() + np.ascontiguousarray(image).tobytes())
+            item = self.source[i * len(self) // min(256, len(self))]
+            digest.update(item.tobytes() if isinstance(item, np.ndarray) else Path(item).read_bytes())
         return digest.hexdigest()[:16]
 
     def take(self, count: int, seed: int = 0) -> Images:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -24,17 +25,18 @@ class Contrast(nn.Module):
         layers: of the projection head: 2 is SimCLR's, 3 SimCLRv2's.
         temperature: of NT-Xent.
         precision: computes forward in this type where it is not None.
+        return_params: of `views`: whether they come with what was drawn.
     """
 
     def __init__(
         self, encoder: nn.Module, policy: Policy | str, size: int, layers: int = 2, temperature: float = 0.5,
-        projection: int = 128, precision: torch.dtype | None = None,
+        projection: int = 128, precision: torch.dtype | None = None, return_params: bool = False,
     ):  # fmt: skip
         super().__init__()
         self.encoder = encoder
         self.head = SimCLRProjectionHead(encoder.width, encoder.width, projection, num_layers=layers)
         self.loss = NTXentLoss(temperature=temperature, gather_distributed=torch.distributed.is_initialized())
-        self.views = Views(policy, n=2, size=size, finish="imagenet")
+        self.views = Views(policy, n=2, size=size, finish="imagenet", return_params=return_params)
         self.precision = precision
 
     def embed(self, images: torch.Tensor) -> torch.Tensor:
@@ -43,11 +45,22 @@ class Contrast(nn.Module):
         with torch.autocast(images.device.type, self.precision, enabled=self.precision is not None):
             return self.head(self.encoder(images)).float()
 
+    def embed_clean(self, images: torch.Tensor) -> torch.Tensor:
+        """`embed` in evaluation mode, without gradients, on the CPU."""
+        was_training = self.training
+        self.eval()
+        with torch.no_grad():
+            embedded = self.embed(images).cpu()
+        self.train(was_training)
+        return embedded
+
+    def loss_of(self, views: Sequence[torch.Tensor]) -> torch.Tensor:
+        """NT-Xent of two views, which pass the encoder as one batch."""
+        return self.loss(*self.embed(torch.cat(list(views))).chunk(2))
+
     def forward(self, images: torch.Tensor, key: Any) -> torch.Tensor:
-        """Images (B, 3, H, W) uint8 with their keys -> the loss. Both views pass the encoder as one batch."""
-        first, second = self.views(images, key=key)
-        z = self.embed(torch.cat([first, second]))
-        return self.loss(*z.chunk(2))
+        """Images (B, 3, H, W) uint8 with their keys -> the loss."""
+        return self.loss_of(self.views(images, key=key))
 
 
 def new_contrast(

@@ -78,6 +78,27 @@ def linear_probe(
     return float((probe.predict(queries.numpy()) == np.asarray(labels)).mean())
 
 
+def raw_features(images: torch.Tensor) -> torch.Tensor:
+    """Pixels of uint8 images as features, (N, 3 H W): what an encoder has to beat."""
+    return images.flatten(1).float() / 255
+
+
+def rankme(points: torch.Tensor) -> float:
+    """Effective rank: exp of the entropy of the normalised singular values (Garrido et al., 2023)."""
+    values = torch.linalg.svdvals(points.double())
+    share = values / values.sum() + 1e-7
+    return float(torch.exp(-(share * share.log()).sum()))
+
+
+def alignment_uniformity(first: torch.Tensor, second: torch.Tensor) -> dict[str, float]:
+    """Of two views' embeddings (N, D): mean squared distance of a pair, and log mean exp(-2 d^2) over all pairs of
+    different images, on the unit sphere (Wang and Isola, 2020). Lower is better for both."""
+    first, second = functional.normalize(first, dim=1), functional.normalize(second, dim=1)
+    alignment = (first - second).square().sum(1).mean()
+    uniformity = torch.pdist(first).square().mul(-2).exp().mean().log()
+    return {"alignment": float(alignment), "uniformity": float(uniformity)}
+
+
 def labelled_subset(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     """Indices of `count` items, as evenly over the classes as they allow, drawn by the seed."""
     labels = np.asarray(labels)

@@ -1,0 +1,105 @@
+"""Images for pretraining: an order that is a pure function of seed and step, and batches read in that order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from adaptaug.data import Images
+from adaptaug.errors import AdaptAugError
+from adaptaug.views import Views
+
+_WORST_SHARE = 0.01  # of images that may be unreadable before training stops
+
+
+class Order:
+    """Which images make up a step: a permutation per epoch, drawn from (seed, epoch), the remainder left out.
+
+    With `ranks` processes, process `rank` has every ranks-th image of each global batch.
+    """
+
+    def __init__(self, count: int, batch: int, seed: int, rank: int = 0, ranks: int = 1):
+        self.count, self.batch, self.seed, self.rank, self.ranks = count, batch, seed, rank, ranks
+        self.steps_per_epoch = count // batch
+
+    def keys(self, step: int) -> np.ndarray:
+        """(B, 3): (seed, epoch, index) of the step's images on this process."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        order = np.random.default_rng((self.seed, epoch)).permutation(self.count)
+        index = order[place * self.batch : (place + 1) * self.batch][self.rank :: self.ranks]
+        return np.stack([np.full_like(index, self.seed), np.full_like(index, epoch), index], 1)
+
+
+class _Batches(Dataset):
+    """Step -> batch, so that a worker reads and makes a whole batch."""
+
+    def __init__(self, images: Images, order: Order, index: np.ndarray, views: Views | None):
+        self.images, self.order, self.index, self.views = images, order, index, views
+
+    def __getitem__(self, step: int) -> dict[str, Any]:
+        keys, kept, bad = self.order.keys(step), [], []
+        pixels: list[Any] = []
+        for row, i in enumerate(self.index[keys[:, 2]]):
+            try:
+                image = self.images[int(i)]
+            except AdaptAugError as error:
+                bad.append(str(error))
+                continue
+            pixels.append(self.views(image, key=tuple(keys[row])) if self.views else image)
+            kept.append(row)
+        batch: dict[str, Any] = {"keys": keys[kept], "bad": bad}
+        if self.views is None:
+            batch["images"] = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous()
+        else:
+            batch["views"] = [torch.stack(view) for view in zip(*pixels, strict=True)]
+        return batch
+
+
+class Batches:
+    """The loader Lightning iterates over: one epoch's steps from wherever training stands.
+
+    Args:
+        images, index: the data set and which of it is trained on.
+        order: says which images make up a step.
+        step: called at the start of an epoch: how many steps are done. A run that resumes within an epoch goes on
+            with the next batch because nothing here has a memory of its own.
+        views: made in the workers where given, else uint8 images of one size are handed on.
+    """
+
+    def __init__(self, images: Images, index: np.ndarray, order: Order, step: Callable[[], int],
+                 views: Views | None = None, workers: int = 0):  # fmt: skip
+        self.dataset, self.order, self.step, self.workers = (
+            _Batches(images, order, index, views),
+            order,
+            step,
+            workers,
+        )
+
+    def __len__(self) -> int:
+        return self.order.steps_per_epoch
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        done = self.step()
+        end = (done // len(self) + 1) * len(self)
+        return iter(DataLoader(
+            self.dataset, batch_size=None, sampler=range(done, end), num_workers=self.workers,
+            multiprocessing_context="spawn" if self.workers else None,
+        ))  # fmt: skip
+
+
+class Unreadable:
+    """Counts images that could not be read and stops the run when they are more than one in a hundred."""
+
+    def __init__(self, count: int):
+        self.count, self.sentences = count, dict[str, None]()
+
+    def add(self, sentences: list[str]) -> None:
+        """Note new ones. Raises: AdaptAugError: too many."""
+        self.sentences.update(dict.fromkeys(sentences))
+        if len(self.sentences) > _WORST_SHARE * self.count:
+            raise AdaptAugError(f"{len(self.sentences)} of {self.count} images could not be read, more than 1 %; "
+                                f"the last: {next(reversed(self.sentences))}")  # fmt: skip

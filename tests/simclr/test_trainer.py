@@ -1,0 +1,330 @@
+"""Pretraining: it learns, repeats itself bit for bit, and loses nothing when it is killed."""
+
+import json
+import multiprocessing
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from PIL import Image
+from sklearn.datasets import load_digits
+
+pytest.importorskip("pytorch_lightning")
+pytest.importorskip("lightly")
+
+from safetensors.torch import load_file
+
+from adaptaug import files
+from adaptaug.cli import run
+from adaptaug.errors import AdaptAugError
+from adaptaug.simclr import checkpoints, evaluate, loading
+from adaptaug.simclr.contrast import Contrast
+from adaptaug.simclr.encoders import ARCHS, TORCHVISION_ARCHS, build_encoder
+from adaptaug.simclr.trainer import Pretraining, Settings, pretrain
+
+STEPS = 8  # of a run below: two epochs of four
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """scikit-learn's 1,797 digits at 16 px."""
+    data = load_digits()
+    path = tmp_path_factory.mktemp("data") / "digits.npz"
+    np.savez(path, x=np.kron(data.images, np.ones((2, 2))).astype(np.uint8) * 15, y=data.target)
+    return path
+
+
+@pytest.fixture(scope="module")
+def settings(digits, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    return Settings(
+        str(digits), str(out), policy="digits", arch="resnet-tiny", size=16, epochs=2, batch=64, limit=256,
+        held_out=300, knn_every=1, checkpoint_every=3, precision="32",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(settings):
+    return pretrain(settings)
+
+
+def weights(folder):
+    return Path(folder, "encoder.safetensors").read_bytes()
+
+
+def lines(folder):
+    return [json.loads(line) for line in Path(folder, "metrics.jsonl").read_text().splitlines()]
+
+
+# --- a whole run -------------------------------------------------------------------------------------------
+def test_same_seed_same_weights(settings, finished, tmp_path):
+    pretrain(replace(settings, out=str(tmp_path)))
+    assert weights(tmp_path) == weights(settings.out)
+
+
+def test_another_seed_other_weights(settings, finished, tmp_path):
+    pretrain(replace(settings, out=str(tmp_path), seed=1))
+    assert weights(tmp_path) != weights(settings.out)
+
+
+def test_every_step_is_logged_once(settings, finished):
+    steps = [line["step"] for line in lines(settings.out) if "train_loss" in line]
+    assert steps == list(range(1, STEPS + 1))
+    keys = {"step", "epoch", "train_loss", "learning_rate", "certificate_share", "images_per_second"}
+    assert all(keys <= set(line) for line in lines(settings.out) if "train_loss" in line)
+
+
+def test_held_out_scores_are_logged(settings, finished):
+    scores = [line for line in lines(settings.out) if "knn" in line]
+    assert [line["epoch"] for line in scores] == [-1, 0, 1]
+    assert {"knn_of_raw_pixels", "rankme", "alignment", "uniformity"} <= set(scores[0])
+
+
+def test_encoder_file_says_how_it_was_made(settings, finished):
+    about = json.loads(Path(settings.out, "encoder.json").read_text())
+    assert (about["arch"], about["width"], about["steps"]) == ("resnet-tiny", 128, STEPS)
+    assert "operations" in about["policy"]
+    assert about["settings"]["seed"] == 0
+
+
+def test_encoder_is_read_back(settings, finished):
+    encoder = checkpoints.load_encoder(settings.out)
+    features = evaluate.features(encoder, torch.zeros(2, 3, 16, 16, dtype=torch.uint8))
+    assert features.shape == (2, 128)
+
+
+@pytest.mark.slow
+def test_it_learns(digits, tmp_path):
+    result = pretrain(Settings(str(digits), str(tmp_path), policy="digits", arch="resnet-tiny", size=16, epochs=20,
+                               batch=128, held_out=600, knn_every=20))  # fmt: skip
+    first, *_, last = (line for line in lines(tmp_path) if "knn" in line)
+    assert last["knn"] > first["knn"] + 5
+    assert result.step == result.steps
+
+
+# --- killed ------------------------------------------------------------------------------------------------
+def _kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _on_call(owner, name, number, before=None):
+    """Replace owner.name so that its `number`-th call kills the process, after `before(...)` where given."""
+    original, calls = getattr(owner, name), []
+
+    def counted(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == number:
+            if before:
+                before(*args, **kwargs)
+            _kill()
+        return original(*args, **kwargs)
+
+    setattr(owner, name, counted)
+
+
+def _half_a_file(state, file):
+    file.write(b"half of a checkpoint")
+    file.flush()
+
+
+MOMENTS = {
+    "the first step": lambda: _on_call(Contrast, "loss_of", 1),
+    "a step before any checkpoint": lambda: _on_call(Contrast, "loss_of", 3),
+    "a step after one": lambda: _on_call(Contrast, "loss_of", 5),
+    "an epoch's first batch": lambda: _on_call(loading.Order, "keys", 5),
+    "the first checkpoint's write": lambda: _on_call(torch, "save", 1, _half_a_file),
+    "the second checkpoint's write": lambda: _on_call(torch, "save", 2, _half_a_file),
+    "a checkpoint's rename": lambda: _on_call(files.Path, "replace", 4),
+    "validation": lambda: _on_call(evaluate, "rankme", 2),
+    "the last validation": lambda: _on_call(evaluate, "rankme", 3),
+    "an optimizer's step": lambda: _on_call(torch.optim.AdamW, "step", 7),
+    "the removal of an old checkpoint": lambda: _on_call(files.Path, "unlink", 6),
+    "the export": lambda: _on_call(checkpoints, "export_encoder", 1),
+    "between the export's files": lambda: _on_call(checkpoints, "save", 1),
+}
+
+
+def _run_and_die(settings, moment):
+    torch.set_num_threads(1)
+    MOMENTS[moment]()
+    pretrain(settings)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_and_resumed_it_ends_with_equal_weights(settings, finished, tmp_path, moment):
+    mine = replace(settings, out=str(tmp_path))
+    victim = multiprocessing.get_context("fork").Process(target=_run_and_die, args=(mine, moment))
+    victim.start()
+    victim.join(120)
+    assert victim.exitcode == -signal.SIGKILL
+    result = pretrain(mine, resume=True)
+    assert result.step == STEPS
+    assert weights(tmp_path) == weights(settings.out)
+    losses = [[(line["step"], line["train_loss"]) for line in lines(folder) if "train_loss" in line]
+              for folder in (tmp_path, settings.out)]  # fmt: skip
+    assert losses[0] == losses[1]
+
+
+def test_asked_to_stop_it_saves_first(settings, finished, tmp_path, monkeypatch):
+    mine = replace(settings, out=str(tmp_path))
+    step, calls = Pretraining.training_step, []
+
+    def interrupted(self, *args):
+        calls.append(1)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, *args)
+
+    monkeypatch.setattr(Pretraining, "training_step", interrupted)
+    assert pretrain(mine).step == 2
+    monkeypatch.undo()
+    assert pretrain(mine, resume=True).step == STEPS
+    assert weights(tmp_path) == weights(settings.out)
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 not a checkpoint", None], ids=["empty", "garbage", "truncated"])
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(settings, finished, tmp_path, damage):
+    mine = replace(settings, out=str(tmp_path))
+    pretrain(mine)
+    newest = checkpoints.checkpoints(tmp_path)[0]
+    newest.write_bytes(newest.read_bytes()[:5000] if damage is None else damage)
+    result = pretrain(mine, resume=True)
+    assert len(result.notes) == 1
+    assert newest.name in result.notes[0]
+    assert weights(tmp_path) == weights(settings.out)
+
+
+# --- what is refused ---------------------------------------------------------------------------------------
+def refused(settings, out, **changes):
+    with pytest.raises(AdaptAugError) as error:
+        pretrain(replace(settings, out=str(out), **changes))
+    assert str(error.value).count(". ") == 0
+    return str(error.value)
+
+
+def test_only_damaged_checkpoints(settings, finished, tmp_path):
+    (tmp_path / "step-00000003.ckpt").write_bytes(b"")
+    with pytest.raises(AdaptAugError, match="none of 1 checkpoints can be read"):
+        pretrain(replace(settings, out=str(tmp_path)), resume=True)
+
+
+def test_checkpoint_of_another_architecture(settings, finished):
+    with pytest.raises(AdaptAugError, match="expected a run of resnet18, got one of resnet-tiny"):
+        pretrain(replace(settings, arch="resnet18"), resume=True)
+
+
+def test_folder_with_a_run(settings, finished):
+    assert "--resume" in refused(settings, settings.out)
+
+
+def test_batch_larger_than_the_set(settings, tmp_path):
+    assert "batch: expected 2 to 256" in refused(settings, tmp_path, batch=257)
+
+
+def test_one_image(settings, tmp_path):
+    np.savez(tmp_path / "one.npz", x=np.zeros((1, 16, 16), np.uint8))
+    assert "batch" in refused(settings, tmp_path / "run", data=str(tmp_path / "one.npz"))
+
+
+def test_empty_folder(settings, tmp_path):
+    (tmp_path / "none").mkdir()
+    assert "found none" in refused(settings, tmp_path / "run", data=str(tmp_path / "none"))
+
+
+def test_output_that_cannot_be_written(settings, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert "expected a folder to write" in refused(settings, tmp_path / "file" / "run")
+
+
+@pytest.mark.parametrize("name", ["optimizer", "precision", "views_on", "scaling", "arch", "stem"])
+def test_unknown_choice(settings, tmp_path, name):
+    assert f"{name}: expected one of" in refused(settings, tmp_path, **{name: "sideways"})
+
+
+def test_full_disk(settings, tmp_path, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(28, "No space left on device", str(tmp_path))
+
+    monkeypatch.setattr(torch, "save", full)
+    arguments = ["pretrain", settings.data, "--arch", "resnet-tiny", "--epochs", "1", "--limit", "256", "--batch-size",
+                 "64", "--checkpoint-every", "1", "--out", str(tmp_path)]  # fmt: skip
+    assert run(arguments) == 1
+    assert "No space left on device" in capsys.readouterr().err
+
+
+# --- folders -----------------------------------------------------------------------------------------------
+@pytest.fixture
+def folder(tmp_path, photographs):
+    """120 photographs of several sizes in two classes; `spoil(n)` damages n files."""
+    rng = np.random.default_rng(0)
+    for i in range(120):
+        name, image = list(photographs.items())[i % 4]
+        h, w = rng.integers(40, 90, 2)
+        top, left = rng.integers(0, image.shape[0] - h), rng.integers(0, image.shape[1] - w)
+        (tmp_path / "photos" / name[0]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[top : top + h, left : left + w]).save(tmp_path / "photos" / name[0] / f"{i:03d}.png")
+    return tmp_path / "photos"
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_folder_of_photographs_with_a_bad_file(folder, tmp_path, workers):
+    bad = sorted(folder.rglob("*.png"))
+    bad[7].write_bytes(b"not an image")
+    result = pretrain(Settings(str(folder), str(tmp_path / f"run{workers}"), arch="resnet-tiny", size=32, epochs=1,
+                               batch=24, held_out=0, workers=workers))  # fmt: skip
+    assert result.step == 5
+    assert len(result.unreadable) == 1
+    assert bad[7].name in result.unreadable[0]
+
+
+def test_too_many_bad_files_stop_the_run(folder, tmp_path):
+    for file in sorted(folder.rglob("*.png"))[::10]:
+        file.write_bytes(b"not an image")
+    with pytest.raises(AdaptAugError, match="more than 1 %"):
+        pretrain(Settings(str(folder), str(tmp_path / "run"), arch="resnet-tiny", size=32, epochs=1, batch=24,
+                          held_out=0))  # fmt: skip
+
+
+# --- encoders ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("arch", ARCHS)
+@pytest.mark.parametrize("stem", ["imagenet", "cifar"])
+def test_encoder_width(arch, stem):
+    encoder = build_encoder(arch, stem).eval()
+    with torch.no_grad():
+        assert encoder(torch.zeros(1, 3, 64, 64)).shape == (1, encoder.width)
+
+
+@pytest.mark.parametrize("arch", TORCHVISION_ARCHS)
+def test_torchvision_takes_the_weights(arch, tmp_path):
+    encoder = build_encoder(arch, "imagenet")
+    checkpoints.export_encoder(encoder, tmp_path, {})
+    theirs = getattr(torchvision.models, arch)()
+    theirs.load_state_dict(load_file(tmp_path / "encoder.safetensors"))
+    assert torch.equal(theirs.layer4[0].conv1.weight, encoder.layer4[0].conv1.weight)
+
+
+# --- scores ------------------------------------------------------------------------------------------------
+def test_rankme_of_isotropic_points_is_their_dimension():
+    assert evaluate.rankme(torch.eye(16)) == pytest.approx(16, rel=0.01)
+
+
+def test_labelled_subset_is_balanced():
+    labels = np.array([0] * 50 + [1] * 30 + [2] * 5)
+    chosen = evaluate.labelled_subset(labels, 15, seed=0)
+    assert np.bincount(labels[chosen]).tolist() == [5, 5, 5]
+
+
+def test_knn_agrees_with_scikit_learn():
+    from sklearn.neighbors import KNeighborsClassifier
+
+    x, y = load_digits(return_X_y=True)
+    points = torch.tensor(x, dtype=torch.float32)
+    mine = evaluate.knn_correct(points[:1000], y[:1000], points[1000:], y[1000:]).mean()
+    weigh = lambda distance: np.exp((1 - distance) / 0.1)  # noqa: E731
+    theirs = KNeighborsClassifier(20, metric="cosine", weights=weigh).fit(x[:1000], y[:1000]).score(x[1000:], y[1000:])
+    assert mine == pytest.approx(theirs, abs=0.005)
