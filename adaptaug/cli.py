@@ -177,15 +177,21 @@ def _missing(error: ModuleNotFoundError, extra: str) -> str:
 # --- search -----------------------------------------------------------------------------------------------
 @app.command()
 def search(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="A folder of class folders, or an .npz with labels.")],
-    start: Annotated[str, typer.Option(help="The policy to begin with: a preset's name or a file.")] = "simclr",
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="A folder of class folders, or an .npz with labels.")
+    ],
+    start: Annotated[
+        str, typer.Option(help="The policy to begin with: a preset's name or a file.")
+    ] = "simclr",
     objective: Annotated[str, typer.Option(help="What arms are scored by: labels.")] = "labels",
     budget: Annotated[int, typer.Option(min=6, help="Policies tried.")] = 30,
     limit: Annotated[int, typer.Option(min=1, help="At most this many images to train on.")] = 6000,
     seed: Annotated[int, typer.Option(min=0, help="Of split, weights, batches and draws.")] = 0,
     size: Annotated[int, typer.Option(min=8, max=512, help="Side of a view in pixels.")] = 32,
     arch: Annotated[str, typer.Option(help="The network that is trained.")] = "resnet-tiny",
-    batch: Annotated[int, typer.Option(min=8, help="Images a step.")] = 128,
+    batch: Annotated[
+        int, typer.Option(min=8, help="Images a step; small ones learn more from few images.")
+    ] = 64,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes; default one a core.")] = None,
     out: Annotated[Path, typer.Option(help="The policy file; the study and the report go beside it.")] = Path(
         "policy.yaml"
@@ -229,31 +235,44 @@ def search(
 # --- pretrain ---------------------------------------------------------------------------------------------
 @app.command()
 def pretrain(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="A folder, a folder of class folders, or an .npz.")],
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="A folder, a folder of class folders, or an .npz.")
+    ],
     policy: Annotated[str, typer.Option(help="A preset's name or a policy file.")] = "natural",
-    arch: Annotated[str, typer.Option(help="resnet-tiny, resnet18, resnet34, resnet50 or resnet101.")] = "resnet50",
-    stem: Annotated[str, typer.Option(help="imagenet, cifar (3x3, no max-pool), or auto: by the size.")] = "auto",
+    arch: Annotated[
+        str, typer.Option(help="resnet-tiny, resnet18, resnet34, resnet50 or resnet101.")
+    ] = "resnet50",
+    stem: Annotated[
+        str, typer.Option(help="imagenet, cifar (3x3, no max-pool), or auto: by the size.")
+    ] = "auto",
     size: Annotated[
-        int | None, typer.Option(min=8, max=1024, help="Side of a view; default 224, or the images' up to 64 px.")
+        int | None,
+        typer.Option(min=8, max=1024, help="Side of a view; default 224, or the images' up to 64 px."),
     ] = None,
     epochs: Annotated[int, typer.Option(min=1)] = 100,
-    batch_size: Annotated[int, typer.Option(min=2, help="Images a step; NT-Xent's negatives are these.")] = 256,
+    batch_size: Annotated[
+        int, typer.Option(min=2, help="Images a step; NT-Xent's negatives are these.")
+    ] = 256,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many images to train on.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of weights, order and draws.")] = 0,
     optimizer: Annotated[str, typer.Option(help="adamw or lars.")] = "adamw",
-    rate: Annotated[float | None, typer.Option(help="Peak learning rate; default by optimizer and batch.")] = None,
-    scaling: Annotated[str, typer.Option(help="Of the default rate with the batch: linear or sqrt.")] = "linear",
+    rate: Annotated[
+        float | None, typer.Option(help="Peak learning rate; default by optimizer and batch.")
+    ] = None,
+    scaling: Annotated[
+        str, typer.Option(help="Of the default rate with the batch: linear or sqrt.")
+    ] = "linear",
     temperature: Annotated[float, typer.Option(min=0.01, max=10)] = 0.5,
-    layers: Annotated[int, typer.Option(min=2, max=3, help="Of the projection head: 2 SimCLR, 3 SimCLRv2.")] = 2,
+    layers: Annotated[
+        int, typer.Option(min=2, max=3, help="Of the projection head: 2 SimCLR, 3 SimCLRv2.")
+    ] = 2,
     precision: Annotated[str, typer.Option(help="auto, bf16 or 32.")] = "auto",
     views_on: Annotated[str, typer.Option(help="device, cpu (in the workers), or auto.")] = "auto",
     workers: Annotated[int, typer.Option(min=0, help="Processes that read images.")] = 0,
     knn_every: Annotated[int, typer.Option(min=1, help="Epochs between two looks at the held-out part.")] = 5,
     checkpoint_every: Annotated[int, typer.Option(min=1, help="Steps between two checkpoints.")] = 200,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
-    out: Annotated[Path, typer.Option(help="The run's folder.")] = Path(
-        "run"
-    ),
+    out: Annotated[Path, typer.Option(help="The run's folder.")] = Path("run"),
 ) -> None:
     """Pretrain an encoder with SimCLR on adaptive views. Killed or interrupted, --resume goes on."""
     try:

@@ -36,7 +36,7 @@ class Recipe:
     seed: int
     arch: str = "resnet-tiny"
     size: int = 32
-    batch: int = 128
+    batch: int = 64
     rate: float = 2e-3
     temperature: float = 0.5
     bank: int = 1000

@@ -5,7 +5,7 @@
 3. Half of the arms are spread over the space (Sobol; a number keeps the start's value a quarter of the time and
    is off a quarter of the time). The others are asked of Optuna's Gaussian process, two at a time, where the arms
    before did well. Two more are always there: the start as it is, and the start with guards.
-4. Rungs: all arms train two epochs, the best six two more, the best two three more. Equal random numbers.
+4. Rungs: all arms train two epochs, the best ten two more, the best three three more. Equal random numbers.
 5. Verification: the best arm and the start are trained anew from the warm-up, several runs each, and judged on
    held-out images that picked nothing. Only if the 95 % interval of the paired difference lies above zero is the
    arm returned; otherwise the start is.
@@ -52,7 +52,7 @@ from adaptaug.policy import Policy
 
 OBJECTIVES = ("labels",)
 WARM_UP = 2  # epochs
-RUNGS = ((2, None), (2, 6), (3, 2))  # epochs added; how many arms are in, besides the start's
+RUNGS = ((2, None), (2, 10), (3, 3))  # epochs added; how many arms are in, besides the start's
 GENERATION = 2  # arms asked for at a time
 RUNS, RUN_EPOCHS = 3, 4  # of the verification
 HAND, GUARDED = "start", "start + guards"

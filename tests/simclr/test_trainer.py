@@ -187,7 +187,9 @@ def test_asked_to_stop_it_saves_first(settings, finished, tmp_path, monkeypatch)
     assert weights(tmp_path) == weights(settings.out)
 
 
-@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 not a checkpoint", None], ids=["empty", "garbage", "truncated"])
+@pytest.mark.parametrize(
+    "damage", [b"", b"PK\x03\x04 not a checkpoint", None], ids=["empty", "garbage", "truncated"]
+)
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(settings, finished, tmp_path, damage):
     mine = replace(settings, out=str(tmp_path))
     pretrain(mine)
@@ -267,7 +269,9 @@ def folder(tmp_path, photographs):
         h, w = rng.integers(40, 90, 2)
         top, left = rng.integers(0, image.shape[0] - h), rng.integers(0, image.shape[1] - w)
         (tmp_path / "photos" / name[0]).mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image[top : top + h, left : left + w]).save(tmp_path / "photos" / name[0] / f"{i:03d}.png")
+        Image.fromarray(image[top : top + h, left : left + w]).save(
+            tmp_path / "photos" / name[0] / f"{i:03d}.png"
+        )
     return tmp_path / "photos"
 
 
@@ -326,5 +330,9 @@ def test_knn_agrees_with_scikit_learn():
     points = torch.tensor(x, dtype=torch.float32)
     mine = evaluate.knn_correct(points[:1000], y[:1000], points[1000:], y[1000:]).mean()
     weigh = lambda distance: np.exp((1 - distance) / 0.1)  # noqa: E731
-    theirs = KNeighborsClassifier(20, metric="cosine", weights=weigh).fit(x[:1000], y[:1000]).score(x[1000:], y[1000:])
+    theirs = (
+        KNeighborsClassifier(20, metric="cosine", weights=weigh)
+        .fit(x[:1000], y[:1000])
+        .score(x[1000:], y[1000:])
+    )
     assert mine == pytest.approx(theirs, abs=0.005)
