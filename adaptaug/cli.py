@@ -13,7 +13,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -168,6 +168,55 @@ def _readable(paths: list[Path]) -> Iterator[tuple[str, Image.Image]]:
                 _say(f"left out {error}")
                 continue
             yield str(path), image
+
+
+# --- profile ----------------------------------------------------------------------------------------------
+@app.command()
+def profile(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A folder, a folder of class folders, or an .npz.")],
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many images, drawn by a fixed seed.")] = None,
+    out: Annotated[Path, typer.Option(help="The plot, a PNG; every number goes beside it.")] = Path("profile.png"),
+) -> None:
+    """What a data set is like: its statistics, the preset that suits it and why, what may be wrong with it."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from adaptaug import profile as profiling
+    from adaptaug.data import open_data
+
+    if out.suffix.lower() != ".png" or not out.parent.is_dir() or out.is_dir():
+        raise AdaptAugError(f"--out {out}: expected a .png file in a folder that exists.")
+    images = open_data(data) if limit is None else open_data(data).take(limit)
+    found = profiling.Profile()
+    few: list[Any] = []  # for a view's cost
+    console = Console(stderr=True)
+    for name, image in track(
+        images, "Looking", len(images), console=console, transient=True,
+        disable=len(images) <= _FEW or not console.is_terminal,
+    ):  # fmt: skip
+        found.add(name, image)
+        if len(few) < 8:
+            few.append(image)
+    for _, sentence in images.bad:
+        _say(f"left out {sentence}")
+    if not found.images:
+        raise WorkFailed(f"none of {len(images)} files could be read.")
+    preset, why = found.suggestion()
+    size = profiling.view_size(found)
+    milliseconds = profiling.cost(few, preset, size)
+    report = found.report() | {"view": {"policy": preset, "size": size, "milliseconds": round(milliseconds, 3)}}
+    try:
+        found.plot().savefig(out, dpi=130)
+        out.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise WorkFailed(
+            f"{error.filename or out}: could not be written ({error.strerror or error})."
+        ) from error
+    print(found.text())
+    for warning in found.warnings():
+        print(f"warning: {warning}")
+    print(f"a view costs {milliseconds:.2g} ms here ({size} px, one core, {preset})")
+    print(f"{found.images} images; suggested policy: {preset}, because {why}")
 
 
 def _missing(error: ModuleNotFoundError, extra: str) -> str:
