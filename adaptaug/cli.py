@@ -173,9 +173,15 @@ def _readable(paths: list[Path]) -> Iterator[tuple[str, Image.Image]]:
 # --- profile ----------------------------------------------------------------------------------------------
 @app.command()
 def profile(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="A folder, a folder of class folders, or an .npz.")],
-    limit: Annotated[int | None, typer.Option(min=1, help="At most this many images, drawn by a fixed seed.")] = None,
-    out: Annotated[Path, typer.Option(help="The plot, a PNG; every number goes beside it.")] = Path("profile.png"),
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="A folder, a folder of class folders, or an .npz.")
+    ],
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most this many images, drawn by a fixed seed.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The plot, a PNG; every number goes beside it.")] = Path(
+        "profile.png"
+    ),
 ) -> None:
     """What a data set is like: its statistics, the preset that suits it and why, what may be wrong with it."""
     from rich.console import Console
@@ -204,7 +210,9 @@ def profile(
     preset, why = found.suggestion()
     size = profiling.view_size(found)
     milliseconds = profiling.cost(few, preset, size)
-    report = found.report() | {"view": {"policy": preset, "size": size, "milliseconds": round(milliseconds, 3)}}
+    report = found.report() | {
+        "view": {"policy": preset, "size": size, "milliseconds": round(milliseconds, 3)}
+    }
     try:
         found.plot().savefig(out, dpi=130)
         out.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

@@ -320,6 +320,8 @@ def certify(seen: Evidence, limit: Limits) -> tuple[Array, Array]:
     passes. Mean, variance and correlation of these follow from the moments in closed form (truncation is
     towards the crop, which is valid itself, and moves no value by a level), and a truncated step never
     reaches 0 or 255 unless the crop is there already, so (b) holds for every s < 1. s = 0 is the safe crop.
+    Luma is in whole levels here, so a correlation may be off by half a level over each deviation: it must pass by
+    that much, and a crop of isoluminant colours, all rounding, is its own view.
     """
     xp = namespace(seen.mean)
     variance, plain = seen.whole_std**2, seen.std**2
@@ -335,8 +337,10 @@ def certify(seen: Evidence, limit: Limits) -> tuple[Array, Array]:
         std_ok = xp.sqrt(larger(std2, 0.0)) >= limit.std + slack * (1.0 if s else 0.0)
         clip_ok = (seen.clipped <= limit.promise.clip) | (s < 1.0)
         mean_ok = (mean >= limit.low) & (mean <= limit.high)
-        floor = limit.promise.correlation + (0.0 if s == 1.0 else 0.02)
-        like_ok = common * common >= floor**2 * own * larger(all2, 0.0)
+        all2 = larger(all2, 1e-12)
+        rounding = 0.5 * LEVEL * (larger(own, 1e-12) ** -0.5 + all2**-0.5)
+        floor = limit.promise.correlation + rounding + (0.0 if s == 1.0 else 0.02)
+        like_ok = (common * common >= floor**2 * own * all2) & (common * common > 0.0) | (s == 0.0)
         further = limit.dark & (mean < seen.crop_mean - 0.5 * LEVEL)
         further = further | (limit.bright & (mean > seen.crop_mean + 0.5 * LEVEL))
         ok = std_ok & clip_ok & mean_ok & like_ok & ~further

@@ -19,6 +19,7 @@ from pydantic import (
     PrivateAttr,
     ValidationError,
     create_model,
+    field_validator,
     model_validator,
 )
 
@@ -132,6 +133,15 @@ class Pair(BaseModel):
     overlap: Annotated[tuple[float, float] | None, BeforeValidator(_overlap)] = Field(
         None, description="intersection over union of every later view's crop with the first view's"
     )
+
+    @field_validator("second")
+    @classmethod
+    def _tuples(cls, second: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """As a file's lists become tuples in operations, so here: a policy equals what is read of its file."""
+        return {
+            name: {k: tuple(v) if isinstance(v, list) else v for k, v in change.items()}
+            for name, change in second.items()
+        }
 
     @model_validator(mode="after")
     def _known(self) -> Pair:

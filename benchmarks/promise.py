@@ -3,6 +3,7 @@
     python -m benchmarks.promise --data ../shared/data --views 200000 --out benchmarks/results/promise.json
 
 Half of the views go through OpenCV one by one, half through torch in batches, at 32, 96 and 224 px.
+`--random N` adds N policies with guards on and everything else anywhere the schema accepts; both views are judged.
 Judged by benchmarks/checker.py. Without --data, on the photographs that scikit-image ships.
 """
 
@@ -23,6 +24,7 @@ import adaptaug
 from adaptaug.measure import box_reduce
 from adaptaug.policy import Policy
 from benchmarks.checker import violations
+from benchmarks.random_policies import random_policy
 
 SIZES = (32, 96, 224)
 FRAME = Policy.parse({"version": 1, "name": "frame", "guards": False, "operations": {}})
@@ -49,12 +51,12 @@ def gather_sources(data: str | None, limit: int) -> dict[str, list[np.ndarray]]:
     return {name: images[:limit] for name, images in out.items()}
 
 
-def judge(images, aug, frame, key) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+def judge(images, aug, frame, key, view=0) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
     """Make a view of each image (a tensor batch or one array), judge it, and say where the certificate acted.
 
     `frame` is what FRAME, a policy without any operation, makes of the images: the full frame.
     """
-    params = aug.plan(images, key=key)
+    params = aug.plan(images, key=key, view=view)
     made = {"view": adaptaug.render(images, params), "crop": adaptaug.render(images, params.safe_crop())}
     if "noise" in params.entries or "erase.area" in params.entries:
         made["quiet"] = adaptaug.render(images, params.without("noise", "erase"))
@@ -64,7 +66,7 @@ def judge(images, aug, frame, key) -> tuple[dict[str, np.ndarray], np.ndarray, n
         made = {name: v.permute(0, 2, 3, 1).numpy() for name, v in made.items()}
     else:
         made = {name: v[None] for name, v in made.items()}
-    promise = aug.policy.promise
+    promise = aug.policy.for_view(view).promise
     broken = violations(
         **made, std=promise.std, std_share=promise.std_share, clip=promise.clip, dark=promise.dark,
         bright=promise.bright, like=promise.correlation,
@@ -94,10 +96,16 @@ def run(sources, policies, views: int, seed: int = 0, batch: int = 64) -> list[d
                         for code in failed[acted]:
                             tests[int(code)] += 1
             rows.append(
-                {"policy": str(policy), "source": name, "images": len(images), **tally, "failed": dict(tests)}
+                {
+                    "policy": getattr(policy, "name", policy),
+                    "source": name,
+                    "images": len(images),
+                    **tally,
+                    "failed": dict(tests),
+                }
             )
             share = tally["certificate"] / tally["views"]
-            print(f"{policy!s:<14}{name:<22}{tally['views']:>8} views  violations {tally['broken: any']:>6}"
+            print(f"{getattr(policy, 'name', policy)!s:<14}{name:<22}{tally['views']:>8} views  violations {tally['broken: any']:>6}"
                   f"  certificate acted {share:7.3%}  {dict(tests)}", flush=True)  # fmt: skip
     return rows
 
@@ -107,7 +115,7 @@ def _cells(renderer, images, aug, frame_of, count, seed, batch):
     if renderer == "opencv":
         frames = [frame_of(image) for image in images[:count]]
         for number, i in enumerate(order):
-            yield judge(images[i], aug, frames[i], (seed, 0, number))
+            yield judge(images[i], aug, frames[i], (seed, 0, number), number % 2)
         return
     # A batch holds what loading workers make of photographs: reduced by whole boxes to at most 384 px.
     images = [box_reduce(image, -(-max(image.shape[:2]) // 384)) for image in images]
@@ -118,7 +126,9 @@ def _cells(renderer, images, aug, frame_of, count, seed, batch):
         for start in range(0, len(members), batch):
             part = members[start : start + batch]
             stack = torch.from_numpy(np.stack([images[i] for _, i in part])).permute(0, 3, 1, 2)
-            yield judge(stack, aug, frame_of(stack), [(seed, 1, number) for number, _ in part])
+            yield judge(
+                stack, aug, frame_of(stack), [(seed, 1, number) for number, _ in part], start // batch % 2
+            )
 
 
 def main() -> None:
@@ -126,6 +136,7 @@ def main() -> None:
     parser.add_argument("--data")
     parser.add_argument("--views", type=int, default=200_000)
     parser.add_argument("--policies", nargs="+", default=["natural", "digits"])
+    parser.add_argument("--random", type=int, default=0, metavar="N", help="random policies besides")
     parser.add_argument("--limit", type=int, default=400, help="images of each kind")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true")
@@ -136,7 +147,7 @@ def main() -> None:
     start = time.perf_counter()
     rows = run(
         gather_sources(options.data, options.limit),
-        options.policies,
+        [*options.policies, *(random_policy(i) for i in range(options.random))],
         2000 if options.quick else options.views,
         options.seed,
     )
