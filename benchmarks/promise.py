@@ -105,8 +105,10 @@ def run(sources, policies, views: int, seed: int = 0, batch: int = 64) -> list[d
                 }
             )
             share = tally["certificate"] / tally["views"]
-            print(f"{getattr(policy, 'name', policy)!s:<14}{name:<22}{tally['views']:>8} views  violations {tally['broken: any']:>6}"
-                  f"  certificate acted {share:7.3%}  {dict(tests)}", flush=True)  # fmt: skip
+            print(
+                f"{rows[-1]['policy']:<14}{name:<22}{tally['views']:>8} views  violations {tally['broken: any']:>6}"
+                f"  certificate acted {share:7.3%}  {dict(tests)}", flush=True,
+            )  # fmt: skip
     return rows
 
 
