@@ -227,6 +227,15 @@ def profile(
     print(f"{found.images} images; suggested policy: {preset}, because {why}")
 
 
+def _own_side(data: Path, otherwise: int) -> int:
+    """The side of a view where none is given: that of small images of one size, else `otherwise`."""
+    from adaptaug.data import open_data
+
+    images = open_data(data)
+    side = max(images[0].shape[:2]) if images.same_size and len(images) else otherwise
+    return max(8, side) if side <= 64 else otherwise
+
+
 def _missing(error: ModuleNotFoundError, extra: str) -> str:
     return f"this needs {error.name}, which is not installed: pip install 'adaptaug[{extra}]'."
 
@@ -244,7 +253,10 @@ def search(
     budget: Annotated[int, typer.Option(min=6, help="Policies tried.")] = 30,
     limit: Annotated[int, typer.Option(min=1, help="At most this many images to train on.")] = 6000,
     seed: Annotated[int, typer.Option(min=0, help="Of split, weights, batches and draws.")] = 0,
-    size: Annotated[int, typer.Option(min=8, max=512, help="Side of a view in pixels.")] = 32,
+    size: Annotated[
+        int | None,
+        typer.Option(min=8, max=512, help="Side of a view; default the images' up to 64 px, else 64."),
+    ] = None,
     arch: Annotated[str, typer.Option(help="The network that is trained.")] = "resnet-tiny",
     batch: Annotated[
         int, typer.Option(min=8, help="Images a step; small ones learn more from few images.")
@@ -267,7 +279,7 @@ def search(
         raise WorkFailed(_missing(error, "search")) from error
     if out.suffix not in (".yaml", ".yml") or not out.parent.is_dir() or out.is_dir():
         raise AdaptAugError(f"--out {out}: expected a .yaml file in a folder that exists.")
-    recipe = Recipe(str(data), limit, seed, arch=arch, size=size, batch=batch)
+    recipe = Recipe(str(data), limit, seed, arch=arch, size=size or _own_side(data, 64), batch=batch)
     with live.Live() as shown:
         task = Search(recipe, start, out.with_suffix(".search"), budget, objective, workers, shown)
         try:
@@ -339,15 +351,9 @@ def pretrain(
         raise WorkFailed(_missing(error, "train")) from error
     import logging
 
-    from adaptaug.data import open_data
-
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    if size is None:
-        images = open_data(data)
-        side = max(images[0].shape[:2]) if images.same_size else 224
-        size = side if side <= 64 else 224
     settings = Settings(
-        str(data), str(out), policy, arch, stem, size, epochs, batch_size, limit, seed, optimizer, rate, scaling,
+        str(data), str(out), policy, arch, stem, size or _own_side(data, 224), epochs, batch_size, limit, seed, optimizer, rate, scaling,
         temperature=temperature, layers=layers, precision=precision, views_on=views_on, workers=workers,
         knn_every=knn_every, checkpoint_every=checkpoint_every,
     )  # fmt: skip
