@@ -353,9 +353,9 @@ def pretrain(
 
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     settings = Settings(
-        str(data), str(out), policy, arch, stem, size or _own_side(data, 224), epochs, batch_size, limit, seed, optimizer, rate, scaling,
-        temperature=temperature, layers=layers, precision=precision, views_on=views_on, workers=workers,
-        knn_every=knn_every, checkpoint_every=checkpoint_every,
+        str(data), str(out), policy, arch, stem, size or _own_side(data, 224), epochs, batch_size, limit, seed,
+        optimizer, rate, scaling, temperature=temperature, layers=layers, precision=precision, views_on=views_on,
+        workers=workers, knn_every=knn_every, checkpoint_every=checkpoint_every,
     )  # fmt: skip
     done = train(settings, resume, progress=sys.stderr.isatty())
     for sentence in (*done.notes, *done.unreadable):

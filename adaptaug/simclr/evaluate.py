@@ -79,8 +79,9 @@ def linear_probe(
 
 
 def raw_features(images: torch.Tensor) -> torch.Tensor:
-    """Pixels of uint8 images as features, (N, 3 H W): what an encoder has to beat."""
-    return images.flatten(1).float() / 255
+    """Pixels of uint8 images less each image's mean, (N, 3 H W): what an encoder has to beat."""
+    flat = images.flatten(1).float() / 255
+    return flat - flat.mean(1, keepdim=True)
 
 
 def rankme(points: torch.Tensor) -> float:

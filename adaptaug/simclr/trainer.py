@@ -38,6 +38,7 @@ from adaptaug.views import Views
 OPTIMIZERS = ("adamw", "lars")
 PRECISIONS = ("auto", "32", "bf16")
 VIEWS_ON = ("auto", "device", "cpu")
+_BANK = 5000
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Settings:
 
     `rate` None: LARS .3 * batch / 256, AdamW .001 * batch / 256 (`scaling="linear"`), or with the square root of
     batch / 256 (`"sqrt"`). `views_on` auto: on the device where all images have one size, else in the workers.
-    `held_out`: images kept from training for kNN, split evenly into bank and queries.
+    `held_out`: images kept from training as kNN's queries; its bank are up to 5,000 of the trained ones.
     """
 
     data: str
@@ -178,21 +179,26 @@ class Log(Callback):
 class Held(Callback):
     """kNN and label-free diagnostics on the held-out part, after the first and every few epochs and at the end."""
 
-    def __init__(self, images: Images, index: np.ndarray, settings: Settings, log: Log):
-        self.images, self.index, self.settings, self.lines = images, index, settings, log
+    def __init__(self, images: Images, held: np.ndarray, trained: np.ndarray, settings: Settings, log: Log):
+        self.images, self.held, self.bank = images, held, trained[:_BANK]
+        self.settings, self.lines = settings, log
 
     def measure(self, model: Contrast) -> dict[str, float]:
         """Scores in percent (kNN-20, where there are labels), RankMe, alignment and uniformity of two views."""
-        pixels = self.images.pixels(self.index, None if self.images.same_size else self.settings.size)
-        half = len(pixels) // 2
-        known = evaluate.features(model.encoder, pixels, precision=model.precision)
-        scores = {"rankme": evaluate.rankme(known)}
-        if self.images.labels is not None:
-            labels = self.images.labels[self.index]
-            hits = evaluate.knn_correct(known[:half], labels[:half], known[half:], labels[half:])
-            raw = evaluate.raw_features(pixels)
-            plain = evaluate.knn_correct(raw[:half], labels[:half], raw[half:], labels[half:])
-            scores |= {"knn": 100 * float(hits.mean()), "knn_of_raw_pixels": 100 * float(plain.mean())}
+        side = None if self.images.same_size else self.settings.size
+        pixels = self.images.pixels(self.held, side)
+        asked = evaluate.features(model.encoder, pixels, precision=model.precision)
+        scores = {"rankme": evaluate.rankme(asked)}
+        labels = self.images.labels
+        if labels is not None:
+            bank = self.images.pixels(self.bank, side)
+            known = evaluate.features(model.encoder, bank, precision=model.precision)
+            for name, (there, here) in {
+                "knn": (known, asked),
+                "knn_of_raw_pixels": (evaluate.raw_features(bank), evaluate.raw_features(pixels)),
+            }.items():
+                hits = evaluate.knn_correct(there, labels[self.bank], here, labels[self.held])
+                scores[name] = 100 * float(hits.mean())
         keys = [(self.settings.seed, 0, i) for i in range(min(256, len(pixels)))]
         views, _ = model.views(pixels[: len(keys)].to(next(model.parameters()).device), key=keys)
         scores |= evaluate.alignment_uniformity(*(model.embed_clean(view) for view in views))
@@ -208,7 +214,7 @@ class Held(Callback):
             self._note(trainer, module, trainer.current_epoch)
 
     def _note(self, trainer: pl.Trainer, module: Any, epoch: int) -> None:
-        if len(self.index) >= 40 and trainer.is_global_zero:
+        if len(self.held) >= 20 and trainer.is_global_zero:
             self.last = self.measure(module.model)
             self.lines.write({"step": trainer.global_step, "epoch": epoch, **self.last})
 
@@ -277,7 +283,7 @@ def pretrain(settings: Settings, resume: bool = False, progress: bool = False) -
     on_device = settings.views_on == "device" or (settings.views_on == "auto" and images.same_size)
     views = None if on_device else Views(settings.policy, size=settings.size)
     log = Log(folder / "metrics.jsonl", settings.batch)
-    measured = Held(images, held, settings, log)
+    measured = Held(images, held, trained, settings, log)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning|torch.optim.lr_scheduler")
         trainer = pl.Trainer(
