@@ -13,7 +13,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -179,52 +179,64 @@ def profile(
     limit: Annotated[
         int | None, typer.Option(min=1, help="At most this many images, drawn by a fixed seed.")
     ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(min=8, max=1024, help="Of the timed view; default 224, or the images' up to 64 px."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="The plot, a PNG; every number goes beside it.")] = Path(
         "profile.png"
     ),
 ) -> None:
-    """What a data set is like: its statistics, the preset that suits it and why, what may be wrong with it."""
+    """Say what a data set is like, which preset suits it and why, and what may be wrong with it.
+
+    Files that cannot be read are listed on stderr and left out.
+    """
     from rich.console import Console
     from rich.progress import track
 
     from adaptaug import profile as profiling
     from adaptaug.data import open_data
+    from adaptaug.files import write_atomically
 
     if out.suffix.lower() != ".png" or not out.parent.is_dir() or out.is_dir():
         raise AdaptAugError(f"--out {out}: expected a .png file in a folder that exists.")
-    images = open_data(data) if limit is None else open_data(data).take(limit)
-    found = profiling.Profile()
-    few: list[Any] = []  # for a view's cost
+    if data.is_dir() and out.resolve().is_relative_to(data.resolve()):
+        raise AdaptAugError(
+            f"--out {out}: expected a place outside DATA, where the plot would count as an image."
+        )
+    everything = open_data(data)
+    images = everything if limit is None else everything.take(limit)
+    found = profiling.Profile(bad=images.bad)
     console = Console(stderr=True)
     for name, image in track(
         images, "Looking", len(images), console=console, transient=True,
         disable=len(images) <= _FEW or not console.is_terminal,
     ):  # fmt: skip
         found.add(name, image)
-        if len(few) < 8:
-            few.append(image)
     for _, sentence in images.bad:
         _say(f"left out {sentence}")
-    if not found.images:
+    if not found.names:
         raise WorkFailed(f"none of {len(images)} files could be read.")
-    preset, why = found.suggestion()
-    size = profiling.view_size(found)
-    milliseconds = profiling.cost(few, preset, size)
-    report = found.report() | {
-        "view": {"policy": preset, "size": size, "milliseconds": round(milliseconds, 3)}
-    }
+    preset = found.suggestion()[0]
+    side = size or profiling.view_size(found)
+    milliseconds = profiling.cost(found.some(images), preset, side)
+    view = {"policy": preset, "size": side, "milliseconds": round(milliseconds, 3)}
+    report = {"adaptaug": __version__, "data": str(data), **found.report(), "view": view}
+    beside = out.with_suffix(".json")
     try:
-        found.plot().savefig(out, dpi=130)
-        out.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        write_atomically(beside, lambda file: file.write(json.dumps(report, indent=1).encode() + b"\n"))
+        write_atomically(out, lambda file: found.plot(data.name).savefig(file, format="png", dpi=130))
     except OSError as error:
         raise WorkFailed(
-            f"{error.filename or out}: could not be written ({error.strerror or error})."
+            f"{error.filename2 or error.filename or out}: could not be written ({error.strerror or error})."
         ) from error
-    print(found.text())
-    for warning in found.warnings():
+    print(f"{len(found.names):,} of {len(everything):,} images\n\n{found.text()}\n")
+    print(f"suggested: {preset}, because {report['because']}.")
+    print(f"next: {report['runner_up']}; {report['runner_up_is']}.")
+    for warning in report["warnings"]:
         print(f"warning: {warning}")
-    print(f"a view costs {milliseconds:.2g} ms here ({size} px, one core, {preset})")
-    print(f"{found.images} images; suggested policy: {preset}, because {why}")
+    print(f"a view costs {milliseconds:.2g} ms here ({preset}, {side} px, one at a time, without decoding).")
+    print(f"{out} and {beside.name}: the plot and every number.")
 
 
 def _own_side(data: Path, otherwise: int) -> int:

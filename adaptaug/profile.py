@@ -1,21 +1,22 @@
-"""What a data set is like: the distribution of its statistics, the preset that suits it and why, what is wrong with it.
+"""What a data set is like: the distribution of its statistics, the preset that suits it and why, what may be wrong.
 
-Images are looked at one by one and forgotten; kept are fixed histograms and a name and an 8 x 8 thumbnail
-of each to find duplicates.
+Images are looked at one by one and forgotten. Kept are histograms of a fixed size and, to find near-duplicates,
+72 bytes an image: a hash of 64 bits and a thumbnail of 8 x 8.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
 
-from adaptaug.measure import ImageStats, measure_pixels
+from adaptaug.data import Images
+from adaptaug.measure import ANALYSIS_SIZE, BLANK_STD, ImageStats, box_reduce, luma_levels, measure_pixels
 from adaptaug.views import Views
 
 if TYPE_CHECKING:
@@ -23,167 +24,273 @@ if TYPE_CHECKING:
 
 _BINS = 200
 _SMALL = 64  # px: up to this a view is as large as the image
-_TIMED = 8  # images a view's cost is measured on
-_SAME = 2.0  # levels: mean difference of two 8 x 8 thumbnails up to which candidates count as duplicates
-_CANDIDATES = 32  # compared per quarter of the hash, the latest: keeps the work linear
+EVEN, LEVELS, PIECES, INK, DARK, BLACK = 0.95, 0.85, 16, 0.8, 0.2, 0.3  # thresholds of the presets
+_NEAR = 0.03  # MNIST has 4 duplicates in 20,000 so, near 180 at .05; half of re-saved photographs differ by < .01
+_BITS = 6  # of 64 that may differ
+_WINDOW = 8  # neighbours in the order of the hashes that an image is compared with
+_CHUNK = 1 << 16  # pairs compared at a time
 
-# name: (least, most, unit, what is marked in the plot)
-STATISTICS: dict[str, tuple[float, float, str, tuple[float, ...]]] = {
-    "mean": (0, 1, "mean luma", (0.10, 0.90)),
-    "contrast": (0, 0.5, "standard deviation of luma", (0.06,)),
-    "clipped": (0, 1, "share of pixels below .05 or above .95", ()),
-    "entropy": (0, 5, "entropy of luma, bits of 5", ()),
-    "chroma": (0, 0.5, "mean distance from grey", ()),
-    "border": (0, 1, "uniformity of the border", (0.95,)),
-    "separation": (0, 1, "two-level separation of luma (Otsu)", (0.85,)),
-    "ink": (-1, 1, "one-sidedness of fine detail: dark strokes 1, light -1", (0.8,)),
+
+class Statistic(NamedTuple):
+    """How a statistic is shown: its range, and the limits of the promise and of the presets marked in it."""
+
+    title: str
+    low: float
+    high: float
+    unit: str
+    promise: tuple[float, ...] = ()
+    preset: tuple[float, ...] = ()
+
+
+STATISTICS = {
+    "mean": Statistic(
+        "Brightness", 0, 1, "mean luma (views: .10 to .90, or as it is)", (0.10, 0.90), (DARK,)
+    ),
+    "contrast": Statistic("Contrast", 0, 0.5, "std of luma (views: .06, or .4 of this)", (0.06,)),
+    "dark": Statistic("Dark pixels", 0, 1, "share with luma below .05"),
+    "bright": Statistic("Bright pixels", 0, 1, "share with luma above .95"),
+    "entropy": Statistic("Tones", 0, 5, "entropy of luma in bits, 5 at most"),
+    "chroma": Statistic("Colour", 0, 0.5, "mean distance from grey"),
+    "sharpness": Statistic("Sharpness", 0, 2, "squared steps / variance: 0 smooth, 2 noise"),
+    "foreground": Statistic("Foreground", 0, 1, "share of pixels unlike the border"),
+    "border": Statistic("Even border", 0, 1, "share of the border near its median", preset=(EVEN,)),
+    "levels": Statistic("Two levels", 0, 1, "luma variance between two classes (Otsu)", preset=(LEVELS,)),
+    "ink": Statistic("Ink", -1, 1, "fine detail: 1 all dark, -1 all light", preset=(-INK, INK)),
 }
+# preset: (what an image is that votes for it, what follows)
+PRESETS = {
+    "digits": (f"grey, with an even border ({EVEN} or more), two levels ({LEVELS} or more), at most {PIECES} strokes",
+               "colour means nothing and a flip makes another glyph, so shape varies instead"),
+    "documents": (f"text: fine detail nearly all dark (ink {INK} or more), or all light ({-INK} or less) and no night",
+                  "mirrored text is other text and colour means little, so tilt, slant and light vary"),
+    "lowlight": (f"dark: mean luma below {DARK}, and not grey on a black of 0 ({BLACK:.0%} of the pixels)",
+                 "tone gets lower targets and more gain, colour varies less"),
+    "natural": ("none of the above, so taken for photographs", "crop, flip, tone and colour may all vary"),
+}  # fmt: skip
 
 
 @dataclass
 class Profile:
     """Of the images added so far."""
 
-    images: int = 0
+    names: list[str] = field(default_factory=list)
     histograms: dict[str, np.ndarray] = field(
         default_factory=lambda: {n: np.zeros(_BINS, int) for n in STATISTICS}
     )
-    grey: int = 0
-    blank: int = 0
-    glyphs: int = 0
-    documents: int = 0
+    votes: Counter[str] = field(default_factory=Counter)  # preset: images; blank ones have none
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
-    duplicates: list[tuple[str, str]] = field(default_factory=list)
-    _seen: dict[tuple[int, bytes], list[tuple[str, np.ndarray]]] = field(default_factory=dict)
+    grey: int = 0
+    bad: list[tuple[str, str]] = field(default_factory=list)  # what could not be read: (name, sentence)
+    _marks: bytearray = field(default_factory=bytearray)  # 72 bytes an image
 
     def add(self, name: str, image: np.ndarray) -> None:
         """Look at one (H, W, 3) uint8 image."""
         stats = measure_pixels(image)
-        self.images += 1
-        height, width = image.shape[:2]
-        self.sizes[width, height] += 1
         values = _values(stats, image)
         for statistic, value in values.items():
-            least, most, *_ = STATISTICS[statistic]
-            place = int((value - least) / (most - least) * _BINS)
+            low, high = STATISTICS[statistic][1:3]
+            place = int((value - low) / (high - low) * _BINS)
             self.histograms[statistic][min(max(place, 0), _BINS - 1)] += 1
-        grey = bool(stats.grey[0])
-        self.grey += grey
-        self.blank += float(stats.contrast[0]) < 2 / 255
-        self.glyphs += grey and values["border"] >= 0.95 and values["separation"] >= 0.85
-        self.documents += abs(values["ink"]) >= 0.8
-        self._compare(name, image)
+        self.names.append(name)
+        self.sizes[image.shape[1], image.shape[0]] += 1
+        self.grey += bool(stats.grey[0])
+        if values["contrast"] >= BLANK_STD:
+            self.votes[looks_like(values, stats, image)] += 1
+        self._marks += _mark(image)
 
-    def _compare(self, name: str, image: np.ndarray) -> None:
-        """Note a near-duplicate: one of the four quarters of its 64-bit difference hash is another image's, and so
-        is its 8 x 8 thumbnail, nearly."""
-        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        rows = cv2.resize(grey, (9, 8), interpolation=cv2.INTER_AREA)
-        digest = np.packbits(rows[:, 1:] > rows[:, :-1]).tobytes()
-        thumb = cv2.resize(grey, (8, 8), interpolation=cv2.INTER_AREA)
-        buckets = [self._seen.setdefault((q, digest[2 * q : 2 * q + 2]), []) for q in range(4)]
-        for bucket in buckets:
-            for other, pixels in bucket[-_CANDIDATES:]:
-                if np.abs(pixels.astype(int) - thumb).mean() <= _SAME:
-                    self.duplicates.append((name, other))
-                    return
-        for bucket in buckets:
-            bucket.append((name, thumb))
+    def some(self, images: Images, count: int = 8) -> Iterator[np.ndarray]:
+        """Some of the images that could be read, spread evenly, read again one at a time."""
+        bad = {name for name, _ in self.bad}
+        good = [i for i, name in enumerate(images.names) if name not in bad]
+        yield from (images[good[i * len(good) // count]] for i in range(min(count, len(good))))
 
     def quantile(self, statistic: str, share: float) -> float:
         """Of a statistic over the images, to the width of a bin."""
-        least, most, *_ = STATISTICS[statistic]
+        low, high = STATISTICS[statistic][1:3]
         counts = self.histograms[statistic].cumsum()
-        return least + (int(np.searchsorted(counts, share * counts[-1])) + 0.5) * (most - least) / _BINS
+        return low + (int(np.searchsorted(counts, share * counts[-1])) + 0.5) * (high - low) / _BINS
+
+    def share(self, preset: str) -> float:
+        """Of the images that vote, those for a preset."""
+        return self.votes[preset] / max(1, self.votes.total())
 
     def suggestion(self) -> tuple[str, str]:
-        """(preset, why): glyphs, then documents, then dark photographs, else photographs."""
-        grey, dark = self.grey / self.images, self.quantile("mean", 0.5)
-        glyphs, documents = self.glyphs / self.images, self.documents / self.images
-        if glyphs >= 0.5:
-            return "digits", (f"{glyphs:.0%} of the images are grey strokes in two levels on an even border: "
-                              "colour means nothing, a flip makes another glyph, shape may vary")  # fmt: skip
-        if documents >= 0.5:
-            return "documents", (f"in {documents:.0%} of the images fine detail lies on one side of its surroundings, "
-                                 "as ink does: no flip, no colour")  # fmt: skip
-        if dark < 0.2:
-            return "lowlight", (f"the median image has a mean luma of {dark:.2f}, below .20: "
-                                "tone needs lower targets and more gain")  # fmt: skip
-        if grey >= 0.5:
-            return "natural", (f"{grey:.0%} are grey but neither strokes on an even border nor text: treated as "
-                               "photographs; its colour operations change nothing here")  # fmt: skip
-        return "natural", (f"photographs: {1 - grey:.0%} in colour, median luma {dark:.2f}, "
-                           f"no strokes ({glyphs:.0%}) and no text ({documents:.0%})")  # fmt: skip
+        """(preset, why): the one with most votes."""
+        preset = max(reversed(PRESETS), key=self.share)  # natural where nothing votes
+        because = f"{self.share(preset):.0%} of the images are {PRESETS[preset][0]}: {PRESETS[preset][1]}"
+        if preset == "natural" and (grey := self.grey / len(self.names)) > 0.5:
+            because += (f"; {grey:.0%} are grey, where its colour operations change nothing, and it flips: "
+                        "take digits if a mirrored image would mean something else")  # fmt: skip
+        return preset, because
+
+    def runner_up(self) -> tuple[str, str]:
+        """(preset, what speaks for it): the one with the next most votes; natural or lowlight without."""
+        first = self.suggestion()[0]
+        second = max((name for name in reversed(PRESETS) if name != first), key=self.share)
+        what = f"{self.votes[second]:,} of {len(self.names):,} images ({self.share(second):.0%}): {PRESETS[second][0]}"
+        if second == "lowlight":
+            what += f"; the median image has {self.quantile('mean', 0.5):.2f}"
+        return second, what
+
+    def duplicates(self) -> list[tuple[int, int]]:
+        """Near-duplicates: (an image, an earlier one like it), each image once.
+
+        Sorted by the hash, rotated by 0, 16, 32 and 48 bits, images with one equal quarter of their hash lie
+        together: only neighbours in these four orders are compared, so the work is that of sorting.
+        """
+        marks = np.frombuffer(bytes(self._marks), np.uint8).reshape(-1, 72)
+        hashes, thumbs = marks[:, :8].copy().view(np.uint64)[:, 0], marks[:, 8:]
+        found: dict[int, int] = {}
+        for bits in (0, 16, 32, 48):
+            turned = hashes << np.uint64(bits) | hashes >> np.uint64((64 - bits) % 64)
+            order = np.argsort(turned, kind="stable")
+            for shift in range(1, min(_WINDOW, len(order) - 1) + 1):
+                for start in range(0, len(order) - shift, _CHUNK):
+                    one = order[start : start + _CHUNK][: len(order) - shift - start]
+                    other = order[start + shift : start + shift + _CHUNK]
+                    near = np.bitwise_count(hashes[one] ^ hashes[other]) <= _BITS
+                    one, other = one[near], other[near]
+                    alike = _alike(thumbs[one].astype(np.float32), thumbs[other].astype(np.float32))
+                    for a, b in zip(one[alike].tolist(), other[alike].tolist(), strict=True):
+                        found.setdefault(max(a, b), min(a, b))
+        return sorted(found.items())
 
     def warnings(self) -> list[str]:
         """Sentences about what may be wrong with the data."""
-        out = []
-        if self.duplicates:
-            out.append(f"{len(self.duplicates)} near-duplicates, which are false negatives in contrastive learning "
-                       f"(the first: {self.duplicates[0][0]} and {self.duplicates[0][1]}).")  # fmt: skip
+        out, total = [], len(self.names)
+        first, second = self.suggestion()[0], self.runner_up()[0]
+        if self.share(first) < 0.7 and self.votes:
+            out.append(f"mixed data: {self.share(first):.0%} suit {first} and {self.share(second):.0%} {second}; "
+                       "split them, or compare both presets.")  # fmt: skip
+        if pairs := self.duplicates():
+            (again, earlier), *_ = pairs
+            out.append(f"{len(pairs):,} of {total:,} images are nearly another one: false negatives when both "
+                       f"are in a batch (the first: {self.names[again]} and {self.names[earlier]}).")  # fmt: skip
         if len(self.sizes) > 1:
-            widths = sorted(w * h for w, h in self.sizes)
-            out.append(f"{len(self.sizes)} sizes, {widths[0] / 1e6:.2g} to {widths[-1] / 1e6:.2g} megapixels: "
-                       "batches on the device need one size; make views in the loading workers.")  # fmt: skip
-        if self.blank:
-            out.append(f"{self.blank} blank images, which come back unaltered.")
+            areas = sorted((w * h, f"{w} x {h}") for w, h in self.sizes)
+            out.append(f"{len(self.sizes)} sizes, {areas[0][1]} to {areas[-1][1]}: batches on the device need one; "
+                       "make views in the loading workers.")  # fmt: skip
+        if blank := total - self.votes.total():
+            out.append(f"{blank:,} blank images, whose views are blank too.")
+        if self.bad:
+            out.append(f"{len(self.bad):,} of {total + len(self.bad):,} files could not be read.")
         return out
 
     def report(self) -> dict[str, Any]:
         """Every number, as JSON takes it."""
-        preset, why = self.suggestion()
+        (preset, why), (second, why_not) = self.suggestion(), self.runner_up()
         return {
-            "images": self.images, "suggestion": preset, "because": why, "warnings": self.warnings(),
-            "grey": self.grey, "blank": self.blank, "glyphs": self.glyphs, "documents": self.documents,
+            "images": len(self.names), "suggestion": preset, "because": why,
+            "runner_up": second, "runner_up_is": why_not,
+            "votes": {name: self.votes[name] for name in PRESETS}, "warnings": self.warnings(), "grey": self.grey,
             "sizes": [[w, h, n] for (w, h), n in self.sizes.most_common(20)],
-            "near_duplicates": self.duplicates[:100],
+            "unreadable": [sentence for _, sentence in self.bad],
+            "near_duplicates": [[self.names[a], self.names[b]] for a, b in self.duplicates()],
             "quantiles": {name: {str(q): round(self.quantile(name, q), 4) for q in (0.05, 0.25, 0.5, 0.75, 0.95)}
                           for name in STATISTICS},
+            "ranges": {name: [shown.low, shown.high] for name, shown in STATISTICS.items()},
             "histograms": {name: counts.tolist() for name, counts in self.histograms.items()},
         }  # fmt: skip
 
     def text(self) -> str:
-        """The distribution, one line a statistic: 5, 50 and 95 % and where the images lie."""
-        lines = [f"{'':<15}{'5 %':>7}{'50 %':>7}{'95 %':>7}"]
-        for name, (least, most, unit, _) in STATISTICS.items():
-            low, middle, high = (self.quantile(name, q) for q in (0.05, 0.5, 0.95))
-            lines.append(f"{name:<15}{low:7.2f}{middle:7.2f}{high:7.2f}  |{_bar(self.histograms[name])}|  "
-                         f"{least:g} to {most:g}: {unit}")  # fmt: skip
+        """One line a statistic, its quantiles and where the images lie; then what they look like."""
+        lines = [f"{'':<11}{'5 %':>6}{'50 %':>6}{'95 %':>6}"]
+        for name, shown in STATISTICS.items():
+            quantiles = "".join(f"{self.quantile(name, q):6.2f}" for q in (0.05, 0.5, 0.95))
+            bar = f"{shown.low:>2g}|{_bar(self.histograms[name])}|{shown.high:<3g}"
+            lines.append(f"{name:<11}{quantiles}  {bar}  {shown.unit}")
+        lines += ["", "looks like"]
+        lines += [f"{name:<11}{self.share(name):>6.0%}  {told}" for name, (told, _) in PRESETS.items()]
         return "\n".join(lines)
 
-    def plot(self) -> Figure:
-        """One histogram a statistic, the promise's limits and the presets' thresholds dotted."""
+    def plot(self, source: str) -> Figure:
+        """The votes and one histogram a statistic, with quantiles, limits of the promise and presets' thresholds."""
         from matplotlib.figure import Figure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
+        from matplotlib.lines import Line2D
+        from matplotlib.patches import Patch
 
-        figure = Figure(figsize=(11, 5.2), layout="constrained")
-        for axes, (name, (least, most, unit, marks)) in zip(
-            figure.subplots(2, 4).flat, STATISTICS.items(), strict=True
-        ):
-            counts = self.histograms[name].reshape(50, -1).sum(1)
-            edges = np.linspace(least, most, 51)
-            axes.stairs(100 * counts / self.images, edges, fill=True, color="#0b6e4f")
-            axes.axvline(self.quantile(name, 0.5), color="#222", linewidth=1)
-            for mark in marks:
-                axes.axvline(mark, color="#c8553d", linewidth=1.2, linestyle=":")
-            axes.set_title(name, loc="left", fontsize=10)
-            axes.set_xlabel(unit if len(unit) < 34 else unit.replace(": ", ":\n", 1), fontsize=8)
-            axes.set_xlim(least, most)
-            axes.spines[["top", "right", "left"]].set_visible(False)
-            axes.tick_params(labelsize=8)
-            axes.set_yticks([])
-        title = f"{self.images:,} images; suggested preset: {self.suggestion()[0]}"
-        note = "line: median; dotted: limits of the promise, thresholds of the presets"
-        figure.suptitle(f"{title} ({note})", fontsize=11, x=0.01, ha="left")
+        figure = Figure(figsize=(12.5, 8), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
+        axes = list(figure.subplots(3, 4).flat)
+        _plot_votes(axes[0], {name: 100 * self.share(name) for name in PRESETS})
+        for ax, (name, shown) in zip(axes[1:], STATISTICS.items(), strict=True):
+            quantiles = [self.quantile(name, q) for q in (0.05, 0.5, 0.95)]
+            _plot_histogram(ax, shown, 100 * self.histograms[name] / len(self.names), quantiles)
+        figure.suptitle(f"{source}: {len(self.names):,} images; suggested preset: {self.suggestion()[0]}",
+                        fontsize=14, fontweight="bold", x=0.01, ha="left")  # fmt: skip
+        figure.legend(handles=[
+            Patch(color=_GREEN, label="% of the images"), Patch(color=_BAND, label="5 to 95 % of them"),
+            Line2D([], [], color=_INK, label="median"),
+            Line2D([], [], color=_RED, linestyle="--", label="limit of the promise, for views"),
+            Line2D([], [], color=_BLUE, linestyle=":", linewidth=2, label="threshold of a preset"),
+        ], loc="outside lower left", ncols=5, frameon=False, fontsize=9)  # fmt: skip
         return figure
 
 
+_GREEN, _BAND, _INK, _RED, _BLUE = "#0b6e4f", "#e3ece7", "#222222", "#c8402a", "#2456a6"
+
+
+def _plot_votes(ax: Any, shares: dict[str, float]) -> None:
+    ax.bar_label(
+        ax.barh(list(shares), list(shares.values()), color=_GREEN), fmt="%.0f %%", padding=3, fontsize=9
+    )
+    ax.set(xlim=(0, 118), xticks=[])
+    ax.invert_yaxis()
+    _plain(ax, "The images look like", "top", "right", "bottom")
+
+
+def _plot_histogram(ax: Any, shown: Statistic, shares: np.ndarray, quantiles: list[float]) -> None:
+    low, median, high = quantiles
+    ax.axvspan(low, high, color=_BAND, linewidth=0)
+    ax.stairs(shares.reshape(50, -1).sum(1), np.linspace(shown.low, shown.high, 51), fill=True, color=_GREEN)
+    ax.axvline(median, color=_INK, linewidth=1.2)
+    for mark in shown.promise + shown.preset:
+        color, style = (_RED, "--") if mark in shown.promise else (_BLUE, ":")
+        ax.axvline(mark, color=color, linestyle=style, linewidth=1.5)
+        ax.text(
+            mark,
+            1.01,
+            f"{mark:.2f}",
+            transform=ax.get_xaxis_transform(),
+            color=color,
+            fontsize=7,
+            ha="center",
+        )
+    ax.set_title(f"median {median:.2f}", loc="right", fontsize=8, color="#555555", pad=12)
+    ax.set_xlabel(shown.unit, fontsize=8)
+    ax.set_xlim(shown.low, shown.high)
+    ax.locator_params(axis="y", nbins=4)
+    _plain(ax, shown.title, "top", "right")
+
+
+def _plain(ax: Any, title: str, *spines: str) -> None:
+    ax.set_title(title, loc="left", fontsize=10, fontweight="bold", pad=12)
+    ax.spines[list(spines)].set_visible(False)
+    ax.tick_params(labelsize=8)
+
+
 def _values(stats: ImageStats, image: np.ndarray) -> dict[str, float]:
-    return {
-        "mean": float(stats.mean[0]), "contrast": float(stats.contrast[0]),
-        "clipped": float(stats.dark_fraction[0] + stats.bright_fraction[0]), "entropy": float(stats.entropy[0]),
-        "chroma": float(stats.chroma[0]), "border": float(stats.border_uniformity[0]),
-        "separation": separation(stats.histogram[0]), "ink": ink(image),
+    measured = {
+        "mean": stats.mean, "contrast": stats.contrast, "dark": stats.dark_fraction, "bright": stats.bright_fraction,
+        "entropy": stats.entropy, "chroma": stats.chroma, "sharpness": stats.sharpness,
+        "foreground": stats.foreground_fraction, "border": stats.border_uniformity,
     }  # fmt: skip
+    values = {name: float(value[0]) for name, value in measured.items()}
+    return values | {"levels": separation(stats.histogram[0]), "ink": ink(image)}
+
+
+def looks_like(values: dict[str, float], stats: ImageStats, image: np.ndarray) -> str:
+    """The preset that one image votes for, by the thresholds that `PRESETS` states."""
+    grey = bool(stats.grey[0])
+    two_levels = grey and values["levels"] >= LEVELS
+    if two_levels and values["border"] >= EVEN and strokes(image) <= PIECES:
+        return "digits"
+    # Lamps and stars are light strokes too, but seldom in two levels.
+    if values["ink"] >= INK or (values["ink"] <= -INK and (two_levels or values["mean"] >= DARK)):
+        return "documents"
+    # A grey thing cut out on black is dark in the mean, and not dark itself.
+    cut_out = grey and stats.histogram[0][0] >= BLACK * stats.histogram[0].sum()
+    return "lowlight" if values["mean"] < DARK and not cut_out else "natural"
 
 
 def separation(histogram: np.ndarray) -> float:
@@ -199,22 +306,43 @@ def separation(histogram: np.ndarray) -> float:
     return float(min(between.max() / variance, 1.0))
 
 
+def strokes(image: np.ndarray) -> int:
+    """Connected pieces of the rarer of two levels, of more than 2 pixels at about 256 px: a glyph has few."""
+    luma = luma_levels(box_reduce(image, -(-max(image.shape[:2]) // ANALYSIS_SIZE)))
+    _, upper = cv2.threshold(luma, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    rarer = upper if upper.mean() < 0.5 else 1 - upper
+    areas = cv2.connectedComponentsWithStats(rarer)[2][1:, cv2.CC_STAT_AREA]
+    return int((areas > 2).sum())
+
+
 def ink(image: np.ndarray) -> float:
     """Which side of its surroundings fine detail lies on: (darker - lighter) / (darker + lighter) pixels.
 
     A pixel counts when it differs from the median of the 21 x 21 around it, at about 512 px, by more than 20 levels.
     Text gives .8 and more (ink) or less than -.8 (light on dark); photographs have both. 0 where less than 3 % count,
-    or where the image is smaller than 64 px.
+    or where the image is at most 64 px.
     """
-    luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    luma = luma_levels(image)
     if min(luma.shape) <= _SMALL:
         return 0.0
-    factor = max(1, round(max(luma.shape) / 512))
-    if factor > 1:
-        luma = cv2.resize(luma, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
+    luma = box_reduce(luma, max(1, round(max(luma.shape) / 512)))
     rest = luma.astype(np.int16) - cv2.medianBlur(luma, 21)
     darker, lighter = float((rest < -20).mean()), float((rest > 20).mean())
     return (darker - lighter) / (darker + lighter) if darker + lighter >= 0.03 else 0.0
+
+
+def _mark(image: np.ndarray) -> bytes:
+    """Difference hash (64 bits: is luma lighter than to its left, on 9 x 8) and an 8 x 8 thumbnail of luma."""
+    luma = luma_levels(image)
+    rows = cv2.resize(luma, (9, 8), interpolation=cv2.INTER_AREA)
+    thumb = cv2.resize(luma, (8, 8), interpolation=cv2.INTER_AREA)
+    return np.packbits(rows[:, 1:] > rows[:, :-1]).tobytes() + thumb.tobytes()
+
+
+def _alike(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Whether thumbnails (N, 64) differ by less than their contrast explains: a hash alone takes all 1s for one."""
+    contrast = np.minimum(one.std(1), other.std(1))
+    return np.abs(one - other).mean(1) <= np.maximum(1.0, _NEAR * contrast)
 
 
 def _bar(counts: np.ndarray, width: int = 40) -> str:
@@ -223,17 +351,15 @@ def _bar(counts: np.ndarray, width: int = 40) -> str:
 
 
 def cost(images: Iterable[np.ndarray], preset: str, size: int) -> float:
-    """Median milliseconds of a view of the first few images here, one at a time, as a loading worker makes them."""
+    """Median milliseconds of a view here, one image at a time as a loading worker makes them, without decoding."""
     views = Views(preset, n=2, size=size)
     times = []
     for i, image in enumerate(images):
-        views(image, key=(0, 0, i))  # the first look at an image warms caches
-        began = time.perf_counter()
-        views(image, key=(0, 1, i))
-        times.append((time.perf_counter() - began) / 2)
-        if i + 1 == _TIMED:
-            break
-    return 1000 * float(np.median(times))
+        for epoch in range(4):
+            began = time.perf_counter()
+            views(image, key=(0, epoch, i))
+            times.append((time.perf_counter() - began) / 2)
+    return 1000 * float(np.median(times[len(times) // 4 :]))  # the first ones warm caches
 
 
 def view_size(profile: Profile) -> int:

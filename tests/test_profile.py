@@ -10,11 +10,15 @@ from skimage import data as samples
 from sklearn.datasets import load_digits
 
 from adaptaug.cli import run
-from adaptaug.profile import STATISTICS, Profile, ink, separation, view_size
+from adaptaug.profile import STATISTICS, Profile, ink, separation, strokes, view_size
+
+
+def rgb(image):
+    return np.repeat(image[:, :, None], 3, 2) if image.ndim == 2 else image
 
 
 def crops(image, count=12, side=128, seed=0):
-    image = np.repeat(image[:, :, None], 3, 2) if image.ndim == 2 else image
+    image = rgb(image)
     rng = np.random.default_rng(seed)
     for i in range(count):
         top, left = rng.integers(0, image.shape[0] - side), rng.integers(0, image.shape[1] - side)
@@ -28,11 +32,20 @@ def profile_of(images):
     return found
 
 
-def glyphs():
-    for i, digit in enumerate(load_digits().images[:40]):
-        large = cv2.resize((digit * 15.9).astype(np.uint8), (24, 24), interpolation=cv2.INTER_CUBIC)
-        stroke = (cv2.copyMakeBorder(large, 4, 4, 4, 4, cv2.BORDER_CONSTANT) > 100).astype(np.uint8) * 255
-        yield f"{i}", np.repeat(stroke[:, :, None], 3, 2)
+def digits(count=40):
+    """As MNIST: strokes in 20 x 20, four pixels of black around."""
+    for i, digit in enumerate(load_digits().images[:count]):
+        large = cv2.resize((digit * 15.9).astype(np.uint8), (20, 20), interpolation=cv2.INTER_CUBIC)
+        yield f"{i}", rgb(cv2.copyMakeBorder(large, 4, 4, 4, 4, cv2.BORDER_CONSTANT))
+
+
+def scan():
+    """A page as a scanner gives it: two levels, white to the edge, as a glyph's ground is."""
+    page = samples.page()
+    black = page < cv2.medianBlur(page, 41) * 0.8
+    return rgb(
+        cv2.copyMakeBorder(255 - black.astype(np.uint8) * 255, 20, 20, 20, 20, cv2.BORDER_CONSTANT, value=255)
+    )
 
 
 @pytest.mark.parametrize(
@@ -40,23 +53,50 @@ def glyphs():
     [
         (lambda: crops(samples.astronaut()), "natural"),
         (lambda: crops(samples.coffee()), "natural"),
+        (lambda: crops(samples.camera()), "natural"),
         (lambda: crops(samples.page()), "documents"),
         (lambda: ((n, 255 - i) for n, i in crops(samples.page())), "documents"),
+        (lambda: [("scan", scan())], "documents"),
         (lambda: ((n, (i * 0.15).astype(np.uint8)) for n, i in crops(samples.coffee())), "lowlight"),
-        (glyphs, "digits"),
+        (lambda: crops(samples.hubble_deep_field(), side=256), "lowlight"),
+        (digits, "digits"),
+        (lambda: ((n, 255 - i) for n, i in digits()), "digits"),
     ],
-    ids=["portrait", "coffee", "page", "light on dark", "dark", "glyphs"],
+    ids=[
+        "portrait",
+        "coffee",
+        "grey",
+        "page",
+        "light on dark",
+        "scan",
+        "dark",
+        "stars",
+        "digits",
+        "dark digits",
+    ],
 )
 def test_the_preset_that_suits(images, preset):
-    chosen, why = profile_of(images()).suggestion()
-    assert chosen == preset
-    assert len(why) > 20
+    assert profile_of(images()).suggestion()[0] == preset
 
 
-def test_grey_photographs_are_photographs():
-    chosen, why = profile_of(crops(samples.camera())).suggestion()
-    assert chosen == "natural"
-    assert "grey" in why
+def test_grey_photographs_are_told_that_colour_operations_do_nothing():
+    assert "100% are grey" in profile_of(crops(samples.camera())).suggestion()[1]
+
+
+def test_a_mixture_names_both_presets():
+    found = profile_of([*crops(samples.coffee(), 6), *crops(samples.page(), 4)])
+    assert (found.suggestion()[0], found.runner_up()[0]) == ("natural", "documents")
+    assert "60% suit natural and 40% documents" in found.warnings()[0]
+
+
+def test_no_votes_leave_a_runner_up():
+    assert profile_of(digits()).runner_up()[0] == "natural"
+
+
+def test_blank_images_have_no_vote_and_are_counted():
+    found = profile_of([("a", np.zeros((9, 9, 3), np.uint8)), ("b", np.full((9, 9, 3), 200, np.uint8))])
+    assert found.suggestion()[0] == "natural"
+    assert "2 blank images" in found.warnings()[-1]
 
 
 def test_quantiles_agree_with_numpy():
@@ -82,26 +122,45 @@ def test_separation_of_one_level_is_nothing():
 
 
 def test_ink_is_on_one_side_of_text_only():
-    page, cat = (np.repeat(samples.page()[:, :, None], 3, 2), samples.chelsea())
+    page, cat = rgb(samples.page()), samples.chelsea()
     assert ink(page) > 0.8
     assert ink(255 - page) < -0.8
     assert abs(ink(cat)) < 0.5
 
 
-def test_near_duplicates_are_found_and_others_are_not():
+def test_a_glyph_has_few_strokes_and_a_page_many():
+    assert max(strokes(image) for _, image in digits()) <= 3
+    assert strokes(scan()) > 50
+
+
+# --- near-duplicates ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize("again", ["saved", "scaled"])
+def test_a_copy_is_found_and_others_are_not(again):
     images = list(crops(samples.astronaut(), 20))
-    again = cv2.imdecode(cv2.imencode(".jpg", images[3][1])[1], cv2.IMREAD_COLOR)
-    assert profile_of([*images, ("copy", again)]).duplicates == [("copy", "3")]
+    image = images[3][1]
+    saved = cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 70])[1], cv2.IMREAD_COLOR)
+    copy = {"saved": saved, "scaled": cv2.resize(image, (96, 96), interpolation=cv2.INTER_AREA)}[again]
+    assert profile_of([*images, ("copy", copy)]).duplicates() == [(20, 3)]
 
 
-def test_memory_does_not_grow_with_the_size_of_images():
-    found = profile_of(crops(samples.astronaut(), 20))
-    kept = {id(pixels): pixels.nbytes for others in found._seen.values() for _, pixels in others}
-    assert sum(kept.values()) <= 20 * 64
+def test_more_copies_than_are_compared_are_all_found():
+    image = next(crops(samples.coffee()))[1]
+    assert [again for again, _ in profile_of([("a", image)] * 30).duplicates()] == list(range(1, 30))
+
+
+def test_digits_that_share_a_hash_are_not_duplicates():
+    found = profile_of(digits(1000))
+    hashes = np.frombuffer(bytes(found._marks), np.uint8).reshape(-1, 72)[:, :8]
+    assert len(np.unique(hashes, axis=0)) < 1000
+    assert found.duplicates() == []
+
+
+def test_memory_is_72_bytes_an_image():
+    assert len(profile_of(crops(samples.astronaut(), 20))._marks) == 20 * 72
 
 
 def test_small_images_are_viewed_at_their_size():
-    assert view_size(profile_of(glyphs())) == 32
+    assert view_size(profile_of(digits())) == 28
 
 
 # --- the command -------------------------------------------------------------------------------------------
@@ -113,33 +172,64 @@ def folder(tmp_path):
     return tmp_path / "data"
 
 
-def test_command_writes_plot_and_numbers(folder, tmp_path, capsys):
-    out = tmp_path / "p.png"
-    assert run(["profile", str(folder), "--out", str(out)]) == 0
-    printed = capsys.readouterr().out
-    assert "suggested policy: natural, because" in printed
-    assert "a view costs" in printed
-    assert Image.open(out).size[0] > 800
-    report = json.loads(out.with_suffix(".json").read_text())
-    assert report["images"] == 8
-    assert set(report["quantiles"]) == set(STATISTICS)
+def profiled(capsys, folder, *options):
+    """(exit code, stdout, stderr), with the plot beside the folder."""
+    code = run(["profile", str(folder), "--size", "32", "--out", str(folder.parent / "p.png"), *options])
+    return code, *capsys.readouterr()
 
 
-def test_bad_files_are_named_and_the_rest_is_done(folder, tmp_path, capsys):
-    (folder / "broken.png").write_bytes(b"nothing")
-    assert run(["profile", str(folder), "--out", str(tmp_path / "p.png")]) == 0
-    printed = capsys.readouterr()
-    assert "broken.png" in printed.err
-    assert "8 images" in printed.out
+def test_command_says_which_preset_and_what_else_came_near(folder, capsys):
+    code, out, err = profiled(capsys, folder)
+    assert (code, err) == (0, "")
+    assert "suggested: natural, because 100% of the images are" in out
+    assert "next: lowlight; 0 of 8 images" in out
+    assert "ms here (natural, 32 px" in out
+
+
+def test_command_writes_plot_and_numbers(folder, capsys):
+    profiled(capsys, folder)
+    assert Image.open(folder.parent / "p.png").size[0] > 800
+    report = json.loads((folder.parent / "p.json").read_text())
+    assert {name: sum(counts) for name, counts in report["histograms"].items()} == dict.fromkeys(
+        STATISTICS, 8
+    )
+    assert report["view"]["size"] == 32
+
+
+def test_a_limit_is_said(folder, capsys):
+    assert profiled(capsys, folder, "--limit", "3")[1].startswith("3 of 8 images")
+
+
+def test_bad_files_are_named_and_the_rest_is_done(folder, capsys):
+    (folder / "0 broken.png").write_bytes(b"nothing")
+    code, out, err = profiled(capsys, folder)
+    assert code == 0
+    assert f"left out {folder / '0 broken.png'}:" in err
+    assert "1 of 9 files could not be read" in out
 
 
 def test_nothing_readable_is_a_failure(tmp_path, capsys):
-    (tmp_path / "broken.png").write_bytes(b"nothing")
-    assert run(["profile", str(tmp_path), "--out", str(tmp_path / "p.png")]) == 1
-    assert "none of 1 files" in capsys.readouterr().err
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "broken.png").write_bytes(b"nothing")
+    code, _, err = profiled(capsys, tmp_path / "data")
+    assert code == 1
+    assert "none of 1 files" in err
 
 
-def test_mixed_sizes_are_a_warning(folder, tmp_path, capsys):
+@pytest.mark.parametrize("out", ["{folder}/p.png", "p.jpg", "no/such/folder/p.png"])
+def test_a_bad_place_for_the_plot_is_refused_in_a_sentence(folder, capsys, out):
+    code, _, err = profiled(capsys, folder, "--out", out.format(folder=folder))
+    assert code == 2
+    assert err.startswith("adaptaug: --out") and err.count("\n") == 1
+
+
+def test_what_cannot_be_written_is_a_failure_that_names_it(folder, capsys):
+    (folder.parent / "p.json").mkdir()
+    code, _, err = profiled(capsys, folder)
+    assert code == 1
+    assert f"{folder.parent / 'p.json'}: could not be written" in err
+
+
+def test_mixed_sizes_are_a_warning(folder, capsys):
     Image.fromarray(np.asarray(Image.open(folder / "0.png"))[:90]).save(folder / "other.png")
-    assert run(["profile", str(folder), "--out", str(tmp_path / "p.png")]) == 0
-    assert "2 sizes" in capsys.readouterr().out
+    assert "2 sizes, 128 x 90 to 128 x 128" in profiled(capsys, folder)[1]
