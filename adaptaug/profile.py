@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _BINS = 200
 _SMALL = 64  # px: up to this a view is as large as the image
 EVEN, LEVELS, PIECES, INK, DARK, BLACK = 0.95, 0.85, 16, 0.8, 0.2, 0.3  # thresholds of the presets
-_NEAR = 0.03  # MNIST has 4 duplicates in 20,000 so, near 180 at .05; half of re-saved photographs differ by < .01
+_NEAR = 0.03  # MNIST has 4 duplicates in 20,000 so, near 180 at .05; half of re-saved photographs: < .01
 _BITS = 6  # of 64 that may differ
 _WINDOW = 8  # neighbours in the order of the hashes that an image is compared with
 _CHUNK = 1 << 16  # pairs compared at a time
