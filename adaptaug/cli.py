@@ -343,7 +343,8 @@ def pretrain(
     scaling: Annotated[
         str, typer.Option(help="Of the default rate with the batch: linear or sqrt.")
     ] = "linear",
-    temperature: Annotated[float, typer.Option(min=0.01, max=10)] = 0.5,
+    objective: Annotated[str, typer.Option(help="simclr, mocov2, byol, vicreg or barlow.")] = "simclr",
+    temperature: Annotated[float, typer.Option(min=0.01, max=10, help="Of simclr and mocov2.")] = 0.5,
     layers: Annotated[
         int, typer.Option(min=2, max=3, help="Of the projection head: 2 SimCLR, 3 SimCLRv2.")
     ] = 2,
@@ -352,12 +353,21 @@ def pretrain(
     workers: Annotated[int, typer.Option(min=0, help="Processes that read images.")] = 0,
     knn_every: Annotated[int, typer.Option(min=1, help="Epochs between two looks at the held-out part.")] = 5,
     checkpoint_every: Annotated[int, typer.Option(min=1, help="Steps between two checkpoints.")] = 200,
+    accumulate: Annotated[
+        int, typer.Option(min=1, help="Batches whose gradients make a step; negatives are a batch's own.")
+    ] = 1,
+    compile: Annotated[bool, typer.Option("--compile", help="torch.compile the encoder.")] = False,
+    tensorboard: Annotated[bool, typer.Option(help="Write OUT/tensorboard beside metrics.jsonl.")] = True,
+    devices: Annotated[
+        int | None, typer.Option(min=1, help="Processes on this machine; default 1, or torchrun's.")
+    ] = None,
+    nodes: Annotated[int | None, typer.Option(min=1, help="Machines; default 1, or torchrun's.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     out: Annotated[Path, typer.Option(help="The run's folder.")] = Path("run"),
 ) -> None:
     """Pretrain an encoder with SimCLR on adaptive views. Killed or interrupted, --resume goes on."""
     try:
-        from adaptaug.simclr.trainer import Settings
+        from adaptaug.simclr.trainer import Settings, launched
         from adaptaug.simclr.trainer import pretrain as train
     except ModuleNotFoundError as error:
         raise WorkFailed(_missing(error, "train")) from error
@@ -366,16 +376,22 @@ def pretrain(
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     settings = Settings(
         str(data), str(out), policy, arch, stem, size or _own_side(data, 224), epochs, batch_size, limit, seed,
-        optimizer, rate, scaling, temperature=temperature, layers=layers, precision=precision, views_on=views_on,
-        workers=workers, knn_every=knn_every, checkpoint_every=checkpoint_every,
+        optimizer, rate, scaling, objective=objective, temperature=temperature, layers=layers, precision=precision,
+        views_on=views_on, workers=workers, knn_every=knn_every, checkpoint_every=checkpoint_every,
+        accumulate=accumulate, compile=compile, tensorboard=tensorboard,
+        **{"devices": devices or 1, "nodes": nodes or 1} | launched(),
     )  # fmt: skip
     done = train(settings, resume, progress=sys.stderr.isatty())
+    if not done.first:
+        return
     for sentence in (*done.notes, *done.unreadable):
         _say(sentence)
     scores = ", ".join(f"{name} {value:.4g}" for name, value in done.scores.items())
     if done.step < done.steps:
         _say(f"stopped at step {done.step} of {done.steps}; --resume goes on.")
         raise typer.Exit(INTERRUPTED)
+    spent = ", ".join(f"{part} {share:.0%}" for part, share in done.shares.items())
+    print(f"time: {spent}")
     print(f"{out}/encoder.safetensors: {arch}, {done.step} steps{f'; {scores}' if scores else ''}")
 
 

@@ -123,6 +123,12 @@ def _hue(turns: Array) -> list[list[Any]]:
     return [[LUMA[j] + cos * _HUE_COS[i][j] + sin * _HUE_SIN[i][j] for j in range(3)] for i in range(3)]
 
 
+def _temperature(amount: Array) -> list[list[Any]]:
+    """Red times 1 + amount / 2, blue times 1 - amount / 2, the same added to every channel so that luma stays."""
+    gains = (1.0 + 0.5 * amount, 1.0, 1.0 - 0.5 * amount)
+    return [[gains[i] * (i == j) + LUMA[j] * (1.0 - gains[j]) for j in range(3)] for i in range(3)]
+
+
 def _grey(amount: Array) -> list[list[Any]]:
     """Replace each channel by luma."""
     return [[(1.0 - amount) * (i == j) + amount * LUMA[j] for j in range(3)] for i in range(3)]
@@ -301,6 +307,10 @@ OPS: dict[str, Op] = {
         Op("contrast", "tone", 16, "more or less contrast", _one(-0.9, 0, 2, "relative change")),
         Op("saturation", "colour", 17, "more or less colour", _one(-1, 0, 2, "relative change"), matrix=_saturation),
         Op("hue", "colour", 18, "turn the colours", _one(-0.5, 0, 0.5, "turns"), matrix=_hue),
+        Op(
+            "temperature", "colour", 22, "warmer or colder light",
+            _one(-1, 0, 1, "share, warmer above 0"), matrix=_temperature,
+        ),
         Op("grey", "colour", 19, "drop the colours", _SWITCH, matrix=_grey),
         Op("noise", "late", 20, "add grain", _one(0, 0, 0.2, "std")),
         Op(

@@ -74,7 +74,7 @@ REFERENCES: dict[str, list[tuple[dict[str, float], Any]]] = {
     "saturation": [({"range": v}, lambda x, v=v: F.adjust_saturation(x, 1 + v)) for v in (-0.5, 0.5, 1.0)],
     "grey": [({}, lambda x: F.rgb_to_grayscale(x, 3))],
 }
-OWN_FORMULA = {"crop", "hue", "exposure", "noise", "erase"}
+OWN_FORMULA = {"crop", "hue", "temperature", "exposure", "noise", "erase"}
 CASES = [(name, *case) for name, cases in REFERENCES.items() for case in cases]
 
 
@@ -203,6 +203,15 @@ def test_hue_keeps_luma(engine: str, image, view_of):
     unclipped = ((ours > 0) & (ours < 255)).all(-1)
     assert unclipped.mean() > 0.5
     assert np.abs((ours - image) @ np.array(LUMA))[unclipped].max() <= 1
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("amount", [-1.0, -0.3, 0.6])
+def test_temperature_moves_red_against_blue_and_keeps_luma(engine: str, amount: float, image, view_of):
+    changed = image * [1 + amount / 2, 1, 1 - amount / 2]
+    expected = changed + ((image - changed) @ np.array(LUMA))[:, :, None]
+    ours = view_of(engine, only("temperature", range=amount), image, SIZE)
+    assert np.abs(ours - np.clip(expected, 0, 255)).max() <= 1
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -1,4 +1,4 @@
-"""The contrastive step: images -> two views -> embeddings -> NT-Xent."""
+"""The contrastive step: images -> two views -> embeddings -> a loss."""
 
 from __future__ import annotations
 
@@ -6,57 +6,54 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from lightly.loss import NTXentLoss
-from lightly.models.modules import SimCLRProjectionHead
 from torch import nn
 
 from adaptaug.policy import Policy
 from adaptaug.simclr.encoders import build_encoder
+from adaptaug.simclr.objectives import Objective
 from adaptaug.views import Views
 
 
 class Contrast(nn.Module):
-    """An encoder, its projection head, the views and the loss, as one module.
+    """An encoder, the views and the objective, as one module.
 
     Args:
         encoder: from `build_encoder`.
         policy: what the two views are drawn from.
         size: side of a view in pixels.
-        layers: of the projection head: 2 is SimCLR's, 3 SimCLRv2's.
-        temperature: of NT-Xent.
+        objective, layers, temperature, projection: as Objective.
         precision: computes forward in this type where it is not None.
         return_params: of `views`: whether they come with what was drawn.
     """
 
     def __init__(
-        self, encoder: nn.Module, policy: Policy | str, size: int, layers: int = 2, temperature: float = 0.5,
-        projection: int = 128, precision: torch.dtype | None = None, return_params: bool = False,
+        self, encoder: nn.Module, policy: Policy | str, size: int, objective: str = "simclr", layers: int = 2,
+        temperature: float = 0.5, projection: int = 128, precision: torch.dtype | None = None,
+        return_params: bool = False,
     ):  # fmt: skip
         super().__init__()
         self.encoder = encoder
-        self.head = SimCLRProjectionHead(encoder.width, encoder.width, projection, num_layers=layers)
-        self.loss = NTXentLoss(temperature=temperature, gather_distributed=torch.distributed.is_initialized())
+        self.objective = Objective(objective, encoder, layers, temperature, projection)
         self.views = Views(policy, n=2, size=size, finish="imagenet", return_params=return_params)
         self.precision = precision
 
-    def embed(self, images: torch.Tensor) -> torch.Tensor:
-        """Normalised views (B, 3, S, S) -> (B, projection) embeddings in float32."""
+    def _embed(self, encoder: nn.Module, head: nn.Module, images: torch.Tensor) -> torch.Tensor:
         images = images.contiguous(memory_format=torch.channels_last)
         with torch.autocast(images.device.type, self.precision, enabled=self.precision is not None):
-            return self.head(self.encoder(images)).float()
+            return head(encoder(images)).float()
 
     def embed_clean(self, images: torch.Tensor) -> torch.Tensor:
-        """`embed` in evaluation mode, without gradients, on the CPU."""
+        """Normalised views (B, 3, S, S) -> embeddings (B, D), in evaluation mode, without gradients, on the CPU."""
         was_training = self.training
         self.eval()
         with torch.no_grad():
-            embedded = self.embed(images).cpu()
+            embedded = self._embed(self.encoder, self.objective.head, images).cpu()
         self.train(was_training)
         return embedded
 
     def loss_of(self, views: Sequence[torch.Tensor]) -> torch.Tensor:
-        """NT-Xent of two views, which pass the encoder as one batch."""
-        return self.loss(*self.embed(torch.cat(list(views))).chunk(2))
+        """The objective's loss of two normalised views (B, 3, S, S) each."""
+        return self.objective(self._embed, self.encoder, list(views))
 
     def forward(self, images: torch.Tensor, key: Any) -> torch.Tensor:
         """Images (B, 3, H, W) uint8 with their keys -> the loss."""

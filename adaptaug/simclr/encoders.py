@@ -58,9 +58,9 @@ def _tiny(width: int = 16) -> ResNet:
 
 
 def without_batch_norm(net: nn.Module, groups: int = 8) -> nn.Module:
-    """Every BatchNorm2d replaced by a GroupNorm, which sees one image only: the same on any number of processes."""
+    """Every BatchNorm replaced by a GroupNorm, which sees one image only: the same on any number of processes."""
     for name, child in net.named_children():
-        if isinstance(child, nn.BatchNorm2d):
+        if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
             setattr(net, name, nn.GroupNorm(min(groups, child.num_features), child.num_features))
         else:
             without_batch_norm(child, groups)

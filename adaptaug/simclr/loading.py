@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,32 +17,42 @@ from adaptaug.views import Views
 _WORST_SHARE = 0.01  # of images that may be unreadable before training stops
 
 
+@dataclass(frozen=True)
 class Order:
     """Which images make up a step: a permutation per epoch, drawn from (seed, epoch), the remainder left out.
 
-    With `ranks` processes, process `rank` has every ranks-th image of each global batch.
+    `batch` counts the images of all processes; with `ranks` of them, process `rank` has every ranks-th of each
+    batch. An epoch has a whole number of `together` batches: those whose gradients are added before a step.
     """
 
-    def __init__(self, count: int, batch: int, seed: int, rank: int = 0, ranks: int = 1):
-        self.count, self.batch, self.seed, self.rank, self.ranks = count, batch, seed, rank, ranks
-        self.steps_per_epoch = count // batch
+    count: int
+    batch: int
+    seed: int
+    rank: int = 0
+    ranks: int = 1
+    together: int = 1
 
-    def keys(self, step: int) -> np.ndarray:
-        """(B, 3): (seed, epoch, index) of the step's images on this process."""
-        epoch, place = divmod(step, self.steps_per_epoch)
+    @property
+    def per_epoch(self) -> int:
+        """Batches in an epoch."""
+        return self.count // (self.batch * self.together) * self.together
+
+    def keys(self, number: int) -> np.ndarray:
+        """(B / ranks, 3): (seed, epoch, index) of a batch's images on this process; batches are counted from 0."""
+        epoch, place = divmod(number, self.per_epoch)
         order = np.random.default_rng((self.seed, epoch)).permutation(self.count)
         index = order[place * self.batch : (place + 1) * self.batch][self.rank :: self.ranks]
         return np.stack([np.full_like(index, self.seed), np.full_like(index, epoch), index], 1)
 
 
 class _Batches(Dataset):
-    """Step -> batch, so that a worker reads and makes a whole batch."""
+    """Number -> batch, so that a worker reads and makes a whole batch."""
 
     def __init__(self, images: Images, order: Order, index: np.ndarray, views: Views | None):
         self.images, self.order, self.index, self.views = images, order, index, views
 
-    def __getitem__(self, step: int) -> dict[str, Any]:
-        keys, kept, bad = self.order.keys(step), [], []
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        keys, kept, bad = self.order.keys(number), [], []
         pixels: list[Any] = []
         for row, i in enumerate(self.index[keys[:, 2]]):
             try:
@@ -65,25 +76,21 @@ class Batches:
     Args:
         images, index: the data set and which of it is trained on.
         order: says which images make up a step.
-        step: called at the start of an epoch: how many steps are done. A run that resumes within an epoch goes on
-            with the next batch because nothing here has a memory of its own.
+        done: called at the start of an epoch: how many batches are done. A run that resumes within an epoch goes on
+            with the next because nothing here has a memory of its own.
         views: made in the workers where given, else uint8 images of one size are handed on.
     """
 
-    def __init__(self, images: Images, index: np.ndarray, order: Order, step: Callable[[], int],
+    def __init__(self, images: Images, index: np.ndarray, order: Order, done: Callable[[], int],
                  views: Views | None = None, workers: int = 0):  # fmt: skip
-        self.dataset, self.order, self.step, self.workers = (
-            _Batches(images, order, index, views),
-            order,
-            step,
-            workers,
-        )
+        self.dataset, self.order = _Batches(images, order, index, views), order
+        self.done, self.workers = done, workers
 
     def __len__(self) -> int:
-        return self.order.steps_per_epoch
+        return self.order.per_epoch
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        done = self.step()
+        done = self.done()
         end = (done // len(self) + 1) * len(self)
         return iter(DataLoader(
             self.dataset, batch_size=None, sampler=range(done, end), num_workers=self.workers,

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import platform
 import signal
 import time
 import warnings
-from dataclasses import asdict, dataclass
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -23,6 +27,7 @@ from lightly.models.utils import get_weight_decay_parameters
 from lightly.utils.lars import LARS
 from lightly.utils.scheduler import CosineWarmupScheduler
 from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.strategies import DDPStrategy
 
 from adaptaug import __version__
 from adaptaug.data import Images, open_data
@@ -32,7 +37,9 @@ from adaptaug.policy import Policy
 from adaptaug.simclr import checkpoints, evaluate
 from adaptaug.simclr.contrast import Contrast, new_contrast
 from adaptaug.simclr.encoders import fast_precision
+from adaptaug.simclr.laps import Laps
 from adaptaug.simclr.loading import Batches, Order, Unreadable
+from adaptaug.simclr.objectives import OBJECTIVES
 from adaptaug.views import Views
 
 OPTIMIZERS = ("adamw", "lars")
@@ -45,9 +52,12 @@ _BANK = 5000
 class Settings:
     """Everything that decides a run; equal settings give equal weights, bit for bit, on one CPU and version.
 
+    `batch` counts the images of all processes: each of devices * nodes has an equal part, and the negatives are all
+    others. `accumulate` adds the gradients of so many batches before a step; each batch has its own negatives only.
     `rate` None: LARS .3 * batch / 256, AdamW .001 * batch / 256 (`scaling="linear"`), or with the square root of
-    batch / 256 (`"sqrt"`). `views_on` auto: on the device where all images have one size, else in the workers.
-    `held_out`: images kept from training as kNN's queries; its bank are up to 5,000 of the trained ones.
+    batch / 256 (`"sqrt"`), a batch being what a step adds up. `views_on` auto: on the device where all images have
+    one size, else in the workers. `held_out`: images kept from training as kNN's queries; its bank are up to 5,000 of
+    the trained ones.
     """
 
     data: str
@@ -65,6 +75,7 @@ class Settings:
     scaling: str = "linear"
     weight_decay: float = 1e-4
     warm_up: float = 0.1
+    objective: str = "simclr"
     temperature: float = 0.5
     layers: int = 2
     precision: str = "auto"
@@ -74,44 +85,73 @@ class Settings:
     knn_every: int = 5
     checkpoint_every: int = 200
     keep: int = 2
+    accumulate: int = 1
+    compile: bool = False
+    tensorboard: bool = True
+    devices: int = 1
+    nodes: int = 1
+
+    @property
+    def processes(self) -> int:
+        """Processes that train together, one a device."""
+        return self.devices * self.nodes
 
     def learning_rate(self) -> float:
         """The peak rate."""
         if self.rate is not None:
             return self.rate
-        share = self.batch / 256
+        share = self.batch * self.accumulate / 256
         return (0.3 if self.optimizer == "lars" else 1e-3) * (
             share if self.scaling == "linear" else math.sqrt(share)
         )
 
 
 class Pretraining(pl.LightningModule):
-    """The contrastive step as Lightning runs it; `measured` holds what the last step took and gave."""
+    """The contrastive step as Lightning runs it; `measured` holds what the batches of the last step took and gave.
 
-    def __init__(self, settings: Settings, model: Contrast, steps: int, unreadable: Unreadable):
+    Args:
+        batches: (order, batches done) -> the loader; called once the processes know each other.
+        steps: of the optimizer, in the whole run.
+    """
+
+    def __init__(self, settings: Settings, model: Contrast, order: Order, batches: Callable[..., Batches],
+                 unreadable: Unreadable):  # fmt: skip
         super().__init__()
-        self.save_hyperparameters({"arch": settings.arch})
-        self.settings, self.model, self.steps, self.unreadable = settings, model, steps, unreadable
-        self.measured: dict[str, float] = {}
+        self.save_hyperparameters({"arch": settings.arch, "objective": settings.objective})
+        self.settings, self.model, self.order, self.batches = settings, model, order, batches
+        self.steps = settings.epochs * order.per_epoch // settings.accumulate
+        self.unreadable = unreadable
+        self.followed: int | None = None
+        self.measured: dict[str, list[float]] = {}
+
+    def train_dataloader(self) -> Batches:
+        order = replace(self.order, rank=self.trainer.global_rank, ranks=self.trainer.world_size)
+        return self.batches(order, lambda: self.trainer.global_step * self.settings.accumulate)
 
     def training_step(self, batch: dict[str, Any], _: int) -> torch.Tensor:
-        began = time.perf_counter()
+        if self.followed != self.global_step:  # the first batch of a step
+            self.model.objective.follow(self.model.encoder, self.global_step, self.steps)
+            self.followed, self.measured = self.global_step, defaultdict(list)
         self.unreadable.add(batch["bad"])
+        laps = Laps(self.device)
         if "views" in batch:
             views, certificate = batch["views"], float("nan")
         else:
             views, params = self.model.views(batch["images"], key=batch["keys"])
             acted = torch.stack([(p.strength < 1) & ~p.blank | p.frame for p in params])
             certificate = float(acted.float().mean())
-        made = time.perf_counter()
+        laps.mark()
         loss = self.model.loss_of(views)
-        self.measured = {
-            "train_loss": float(loss.detach()), "certificate_share": certificate,
-            "views_seconds": made - began, "forward_seconds": time.perf_counter() - made,
-        }  # fmt: skip
-        if not math.isfinite(self.measured["train_loss"]):
-            raise AdaptAugError(f"step {self.global_step}: the loss is {self.measured['train_loss']}; "
-                                "lower --rate or use --precision 32.")  # fmt: skip
+        value = float(self.trainer.strategy.reduce(loss.detach(), reduce_op="mean"))
+        laps.mark()
+        made, forward = laps.seconds()
+        for name, number in {"train_loss": value, "certificate_share": certificate,
+                             "views_seconds": made, "forward_seconds": forward}.items():  # fmt: skip
+            self.measured[name].append(number)
+        if not math.isfinite(value):
+            raise AdaptAugError(
+                f"step {self.global_step}: the loss is {value}; lower --rate or use --precision 32."
+            )
         return loss
 
     def transfer_batch_to_device(self, batch: dict[str, Any], device: torch.device, _: int) -> dict[str, Any]:
@@ -124,7 +164,8 @@ class Pretraining(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         settings = self.settings
         decayed, free = get_weight_decay_parameters([self.model])
-        groups = [{"params": decayed}, {"params": free, "weight_decay": 0.0}]
+        trained = [[p for p in group if p.requires_grad] for group in (decayed, free)]
+        groups: list[dict[str, Any]] = [{"params": trained[0]}, {"params": trained[1], "weight_decay": 0.0}]
         rate = settings.learning_rate()
         optimizer: torch.optim.Optimizer
         if settings.optimizer == "lars":
@@ -136,12 +177,22 @@ class Pretraining(pl.LightningModule):
 
 
 class Log(Callback):
-    """metrics.jsonl: one object a step. A resumed run first drops the lines of steps it will do again."""
+    """metrics.jsonl and TensorBoard: one object a step. A resumed run first drops the lines of steps it will do again.
 
-    def __init__(self, file: Path, batch: int):
-        self.path, self.batch = file, batch
+    `seconds` adds up where the time of this session went: waiting for data, making views, the rest of the step.
+    """
+
+    def __init__(self, folder: Path, settings: Settings):
+        self.path, self.settings = folder / "metrics.jsonl", settings
+        self.file: IO[str] | None = None
+        self.board: Any = None
+        self.seconds = dict.fromkeys(("data", "views", "step"), 0.0)
 
     def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
+        self.ended = self.batch_ended = time.perf_counter()
+        self.step, self.waited = trainer.global_step, 0.0
+        if not trainer.is_global_zero:
+            return
         lines = []
         if self.path.exists():
             for line in self.path.read_text().splitlines():
@@ -152,28 +203,52 @@ class Log(Callback):
                     break
         write_atomically(self.path, lambda file: file.write("".join(f"{line}\n" for line in lines).encode()))
         self.file = self.path.open("a", buffering=1)
-        self.ended = time.perf_counter()
+        if self.settings.tensorboard:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.board = SummaryWriter(
+                str(self.path.parent / "tensorboard"), purge_step=trainer.global_step + 1
+            )
+
+    def on_train_batch_start(self, trainer: pl.Trainer, module: Any, batch: Any, index: int) -> None:
+        self.waited += time.perf_counter() - self.batch_ended
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, index: int
     ) -> None:
-        now = time.perf_counter()
-        took, self.ended = now - self.ended, now
+        self.batch_ended = now = time.perf_counter()
+        if trainer.global_step == self.step:  # gradients are still being added
+            return
+        took, self.ended, self.step = now - self.ended, now, trainer.global_step
+        seen = {name: sum(values) for name, values in module.measured.items()}
+        count = len(module.measured["train_loss"])
+        for part, spent in (("data", self.waited), ("views", seen["views_seconds"]),
+                            ("step", took - self.waited - seen["views_seconds"])):  # fmt: skip
+            self.seconds[part] += spent
         line = {
-            "step": trainer.global_step, "epoch": trainer.current_epoch, **module.measured,
+            "step": trainer.global_step, "epoch": trainer.current_epoch, "train_loss": seen["train_loss"] / count,
+            "certificate_share": seen["certificate_share"] / count, "views_seconds": seen["views_seconds"],
+            "forward_seconds": seen["forward_seconds"], "data_seconds": self.waited,
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"], "step_seconds": took,
-            "images_per_second": self.batch / took,
+            "images_per_second": self.settings.batch * count / took,
         }  # fmt: skip
+        self.waited = 0.0
         self.write({k: round(v, 6) if isinstance(v, float) else v for k, v in line.items()})
 
     def write(self, line: dict[str, Any]) -> None:
         """Append one object; a number that is not finite is left out."""
+        if self.file is None:
+            return
         finite = {k: v for k, v in line.items() if not isinstance(v, float) or math.isfinite(v)}
         self.file.write(json.dumps(finite) + "\n")
+        if self.board is not None:
+            for name, value in finite.items():
+                self.board.add_scalar(name, value, line["step"])
 
     def teardown(self, trainer: pl.Trainer, module: Any, stage: str) -> None:
-        if hasattr(self, "file"):
-            self.file.close()
+        for sink in (self.file, self.board):
+            if sink is not None:
+                sink.close()
 
 
 class Held(Callback):
@@ -224,27 +299,31 @@ class Save(Callback):
 
     def __init__(self, folder: Path, every: int, keep: int):
         self.folder, self.every, self.keep = folder, every, keep
-        self.asked: int | None = None
+        self.asked = False
 
     def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
         def ask(number: int, frame: Any) -> None:
-            self.asked = number
+            self.asked = True
 
+        self.saved = trainer.global_step
         self.before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, index: int
     ) -> None:
-        if self.asked is not None:
-            trainer.should_stop = True
-        if (
-            trainer.global_step % self.every == 0
-            or self.asked is not None
-            or trainer.global_step == module.steps
-        ):
-            trainer.save_checkpoint(checkpoints.path_of(self.folder, trainer.global_step))
-            for old in checkpoints.checkpoints(self.folder)[self.keep :]:
-                old.unlink(missing_ok=True)
+        step = trainer.global_step
+        if step == self.saved:  # gradients are still being added
+            return
+        self.saved = step
+        stop = self.asked  # all processes stop at the same step, whichever of them was asked
+        if trainer.world_size > 1:
+            stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
+        trainer.should_stop = trainer.should_stop or stop
+        if step % self.every == 0 or stop or step == module.steps:
+            trainer.save_checkpoint(checkpoints.path_of(self.folder, step))
+            if trainer.is_global_zero:
+                for old in checkpoints.checkpoints(self.folder)[self.keep :]:
+                    old.unlink(missing_ok=True)
 
     def teardown(self, trainer: pl.Trainer, module: Any, stage: str) -> None:
         for number, handler in getattr(self, "before", {}).items():
@@ -253,7 +332,11 @@ class Save(Callback):
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that has ended: its folder, the last held-out scores, steps done of all, images left out."""
+    """A run that has ended: its folder, the last held-out scores, steps done of all, images left out.
+
+    `shares`: of this session's time, spent in data, views and the rest of the step. `first`: whether this is the
+    first of the processes, the one that writes and prints.
+    """
 
     folder: Path
     scores: dict[str, float]
@@ -261,6 +344,16 @@ class Finished:
     steps: int
     unreadable: list[str]
     notes: list[str]
+    shares: dict[str, float]
+    first: bool
+
+
+def launched() -> dict[str, int]:
+    """`devices` and `nodes` as torchrun has started this process, or nothing."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return {}
+    local = int(os.environ["LOCAL_WORLD_SIZE"])
+    return {"devices": local, "nodes": int(os.environ["WORLD_SIZE"]) // local}
 
 
 def pretrain(settings: Settings, resume: bool = False, progress: bool = False) -> Finished:
@@ -271,43 +364,59 @@ def pretrain(settings: Settings, resume: bool = False, progress: bool = False) -
     """
     images, order, trained, held = _prepare(settings)
     folder = Path(settings.out)
-    state, notes = _settle(folder, settings, images, resume)
+    state, notes = _settle(folder, settings, resume)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     precision = {"auto": fast_precision(device), "bf16": torch.bfloat16, "32": None}[settings.precision]
     model = new_contrast(
         settings.arch, Policy.load(settings.policy), settings.size, settings.seed, settings.stem,
-        layers=settings.layers, temperature=settings.temperature, precision=precision, return_params=True,
+        objective=settings.objective, layers=settings.layers, temperature=settings.temperature,
+        precision=precision, return_params=True,
     )  # fmt: skip
+    if settings.compile:
+        model.encoder.compile()
     unreadable = Unreadable(len(trained))
-    module = Pretraining(settings, model, settings.epochs * order.steps_per_epoch, unreadable)
     on_device = settings.views_on == "device" or (settings.views_on == "auto" and images.same_size)
     views = None if on_device else Views(settings.policy, size=settings.size)
-    log = Log(folder / "metrics.jsonl", settings.batch)
+    batches = partial(Batches, images, trained, views=views, workers=settings.workers)
+    module = Pretraining(settings, model, order, batches, unreadable)
+    log = Log(folder, settings)
     measured = Held(images, held, trained, settings, log)
+    callbacks = [log, measured, Save(folder, settings.checkpoint_every, settings.keep)]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning|torch.optim.lr_scheduler")
-        trainer = pl.Trainer(
-            max_epochs=settings.epochs, accelerator="auto", devices=1, logger=False, enable_checkpointing=False,
-            enable_progress_bar=progress, enable_model_summary=False, use_distributed_sampler=False,
-            plugins=[checkpoints.AtomicIO()],
-            callbacks=[log, measured, Save(folder, settings.checkpoint_every, settings.keep)],
-        )  # fmt: skip
-        loader = Batches(images, trained, order, lambda: trainer.global_step, views, settings.workers)
-        trainer.fit(module, train_dataloaders=loader, ckpt_path=None if state is None else str(state))
-    made = {
-        "policy": Policy.load(settings.policy).dumps(), "settings": asdict(settings), "data": images.fingerprint(),
-        "steps": trainer.global_step, "of": module.steps, "adaptaug": __version__, "torch": torch.__version__,
-        "python": platform.python_version(),
-    }  # fmt: skip
-    checkpoints.export_encoder(model.encoder, folder, made)
-    scores = getattr(measured, "last", {})
-    return Finished(folder, scores, trainer.global_step, module.steps, list(unreadable.sentences), notes)
+        trainer = _lightning(settings, device, callbacks, progress)
+        trainer.fit(module, ckpt_path=None if state is None else str(state))
+    if trainer.is_global_zero:
+        made = {
+            "policy": Policy.load(settings.policy).dumps(), "settings": asdict(settings), "data": images.fingerprint(),
+            "steps": trainer.global_step, "of": module.steps, "adaptaug": __version__, "torch": torch.__version__,
+            "python": platform.python_version(),
+        }  # fmt: skip
+        checkpoints.export_encoder(model.encoder, folder, made)
+    total = sum(log.seconds.values()) or 1.0
+    return Finished(
+        folder, getattr(measured, "last", {}), trainer.global_step, module.steps, list(unreadable.sentences), notes,
+        {part: spent / total for part, spent in log.seconds.items()}, trainer.is_global_zero,
+    )  # fmt: skip
+
+
+def _lightning(settings: Settings, device: str, callbacks: list[Callback], progress: bool) -> pl.Trainer:
+    """Lightning's Trainer; BatchNorm's statistics are those of all processes on GPUs, of each one on CPUs."""
+    many = settings.processes > 1
+    backend = "nccl" if device == "cuda" else "gloo"
+    return pl.Trainer(
+        max_epochs=settings.epochs, accelerator=device, devices=settings.devices, num_nodes=settings.nodes,
+        strategy=DDPStrategy(process_group_backend=backend) if many else "auto",
+        sync_batchnorm=many and device == "cuda", accumulate_grad_batches=settings.accumulate,
+        logger=False, enable_checkpointing=False, enable_progress_bar=progress, enable_model_summary=False,
+        use_distributed_sampler=False, plugins=[checkpoints.AtomicIO()], callbacks=callbacks,
+    )  # fmt: skip
 
 
 def _prepare(settings: Settings) -> tuple[Images, Order, np.ndarray, np.ndarray]:
     """Open the data and check all that can be checked before training."""
     for name, known in (("optimizer", OPTIMIZERS), ("precision", PRECISIONS), ("views_on", VIEWS_ON),
-                        ("scaling", ("linear", "sqrt"))):  # fmt: skip
+                        ("scaling", ("linear", "sqrt")), ("objective", OBJECTIVES)):  # fmt: skip
         value = getattr(settings, name)
         if value not in known:
             raise AdaptAugError(f"{name}: expected one of {', '.join(known)}, got {value!r}.")
@@ -320,18 +429,25 @@ def _prepare(settings: Settings) -> tuple[Images, Order, np.ndarray, np.ndarray]
     chosen = np.random.default_rng((settings.seed, 7)).permutation(len(images))
     held_count = min(settings.held_out, len(images) // 5)
     held, trained = chosen[:held_count], chosen[held_count:][: settings.limit]
-    if settings.batch > len(trained) or settings.batch < 2:
-        raise AdaptAugError(f"batch: expected 2 to {len(trained)}, the images there are to train on "
+    least = 2 * settings.processes
+    if settings.batch * settings.accumulate > len(trained) or settings.batch < least:
+        adding = f" in {settings.accumulate} batches" if settings.accumulate > 1 else ""
+        raise AdaptAugError(f"batch: expected {least} to {len(trained)}, the images there are to train on{adding} "
                             f"({held_count} are held out), got {settings.batch}.")  # fmt: skip
-    return images, Order(len(trained), settings.batch, settings.seed), trained, held
+    if settings.batch % settings.processes:
+        raise AdaptAugError(
+            f"batch: expected a multiple of {settings.processes}, the processes, got {settings.batch}."
+        )
+    order = Order(len(trained), settings.batch, settings.seed, together=settings.accumulate)
+    return images, order, trained, held
 
 
-def _settle(folder: Path, settings: Settings, images: Images, resume: bool) -> tuple[Path | None, list[str]]:
+def _settle(folder: Path, settings: Settings, resume: bool) -> tuple[Path | None, list[str]]:
     """Make the run's folder, or find where it stopped."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / ".writable", lambda file: file.write(b""))
-        (folder / ".writable").unlink()
+        (folder / ".writable").unlink(missing_ok=True)
     except OSError as error:
         raise AdaptAugError(
             f"{folder}: expected a folder to write the run into ({error.strerror})."

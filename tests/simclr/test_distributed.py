@@ -1,0 +1,137 @@
+"""Two processes train what one would: the same images, views, loss and gradients."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+from sklearn.datasets import load_digits
+
+pytest.importorskip("pytorch_lightning")
+pytest.importorskip("lightly")
+
+from lightly.loss import NTXentLoss
+
+from adaptaug.simclr.contrast import new_contrast
+from adaptaug.simclr.encoders import without_batch_norm
+from adaptaug.simclr.loading import Order
+
+BATCH = 16
+EXACT = ("simclr", "vicreg")  # lightly standardises barlow's features within each process
+
+
+def images_of(keys):
+    return torch.from_numpy(load_digits().images[keys[:, 2]].astype(np.uint8) * 15)[:, None].repeat(
+        1, 3, 1, 1
+    )
+
+
+def step_of(objective, rank, ranks):
+    """Loss and gradients of the first batch on one of `ranks` processes, averaged as DDP does."""
+    model = without_batch_norm(new_contrast("resnet-tiny", "digits", 16, seed=0, objective=objective))
+    model = model.to(torch.float64)
+    keys = Order(1000, BATCH, seed=3, rank=rank, ranks=ranks).keys(2)
+    views = [view.double() for view in model.views(images_of(keys), key=keys)]
+    whole = model if ranks == 1 else torch.nn.parallel.DistributedDataParallel(Step(model))
+    loss = model.loss_of(views) if ranks == 1 else whole(views)
+    loss.backward()
+    return float(loss.detach()), [p.grad.clone() for p in model.parameters()], views
+
+
+class Step(torch.nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, views):
+        return self.model.loss_of(views)
+
+
+def main_of(rank, folder):
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    generator = torch.Generator().manual_seed(0)
+    fixed = [torch.randn(BATCH, 8, generator=generator)[rank::2] for _ in range(2)]
+    results = {name: step_of(name, rank, 2) for name in EXACT}
+    results["fixed"] = NTXentLoss(0.5, gather_distributed=True)(*fixed)
+    torch.save(results, f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """What each of two processes had: per objective (loss, gradients, views)."""
+    folder = tmp_path_factory.mktemp("two")
+    torch.multiprocessing.spawn(main_of, args=(str(folder),), nprocs=2)
+    return [torch.load(folder / f"{rank}.pt") for rank in (0, 1)]
+
+
+@pytest.mark.parametrize("objective", EXACT)
+def test_loss_and_gradients_of_two_halves_are_the_whole(two, objective):
+    loss, gradients, _ = step_of(objective, 0, 1)
+    assert np.mean([mine[objective][0] for mine in two]) == pytest.approx(loss, abs=1e-5)
+    for mine in two:
+        for got, expected in zip(mine[objective][1], gradients, strict=True):
+            torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_views_and_their_order_are_the_same(two):
+    _, _, whole = step_of("simclr", 0, 1)
+    for rank in (0, 1):
+        for mine, all_of_them in zip(two[rank]["simclr"][2], whole, strict=True):
+            assert torch.equal(mine, all_of_them[rank::2])
+
+
+def test_gathered_loss_of_fixed_embeddings(two):
+    generator = torch.Generator().manual_seed(0)
+    whole = NTXentLoss(0.5)(*(torch.randn(BATCH, 8, generator=generator) for _ in range(2)))
+    assert float(sum(mine["fixed"] for mine in two)) / 2 == pytest.approx(float(whole), abs=1e-6)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="SyncBatchNorm refuses the CPU")
+def test_sync_batch_norm_on_a_gpu(tmp_path):
+    dist.init_process_group("nccl", init_method=f"file://{tmp_path}/meet", rank=0, world_size=1)
+    model = torch.nn.SyncBatchNorm.convert_sync_batchnorm(
+        new_contrast("resnet-tiny", "digits", 16, seed=0)
+    ).cuda()
+    keys = Order(1000, BATCH, seed=3).keys(0)
+    assert torch.isfinite(model(images_of(keys).cuda(), keys))
+    dist.destroy_process_group()
+
+
+# --- the command -------------------------------------------------------------------------------------------
+def train(folder, *options):
+    data = folder / "digits.npz"
+    if not data.exists():
+        source = load_digits()
+        np.savez(data, x=source.images.astype(np.uint8) * 15, y=source.target)
+    adaptaug = Path(sys.executable).with_name("adaptaug")
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0",
+               "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0", "--no-python", adaptaug, "pretrain", data,
+               "--policy", "digits", "--arch", "resnet-tiny", "--size", "16", "--epochs", "2", "--batch-size", "32",
+               "--limit", "128", "--checkpoint-every", "1", "--no-tensorboard", *options]  # fmt: skip
+    return subprocess.run(command, capture_output=True, text=True, timeout=300,
+                          env={**os.environ, "OMP_NUM_THREADS": "1"})  # fmt: skip
+
+
+def test_torchrun_trains_and_resumes(tmp_path):
+    done = train(tmp_path, "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count("encoder.safetensors") == 1
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "train_loss" in line] == list(range(1, 9))
+    before = (tmp_path / "run" / "encoder.safetensors").read_bytes()
+    (tmp_path / "run" / "step-00000008.ckpt").unlink()
+    again = train(tmp_path, "--out", tmp_path / "run", "--resume")
+    assert again.returncode == 0, again.stderr[-2000:]
+    assert (tmp_path / "run" / "encoder.safetensors").read_bytes() == before
+
+
+def test_batch_that_does_not_divide(tmp_path):
+    done = train(tmp_path, "--out", tmp_path / "run", "--batch-size", "33")
+    assert "expected a multiple of 2, the processes, got 33" in done.stderr

@@ -1,0 +1,112 @@
+"""The same key gives the same view in every release: what was planned and rendered once, kept in golden.json.
+
+    python -m tests.test_golden --write
+
+writes golden.json anew. That is legitimate when a change is *meant* to alter what a key gives, and CHANGELOG.md
+says so: another rule, range or default of a preset, of a guard or of the certificate, another formula of an
+operation. It is not for a refactoring, a faster path, a new operation or a new version of a library, all of which
+must leave it as it is. (A library that resamples otherwise may move the pixels and with them what is measured on
+them: then say which, with the largest differences, where it is written anew.)
+
+Kept are the plan, rounded to 6 digits, and the means of the pixels over 4 x 4 blocks: a hash of the pixels would
+break with any library that rounds otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from skimage import data
+from sklearn.datasets import load_digits
+
+import adaptaug
+from adaptaug.policy import preset_names
+
+FILE = Path(__file__).with_name("golden.json")
+SIZE, BLOCKS = 64, 4
+ENGINES = ("opencv", "torch")
+VIEWS = (((0, 0, 0), 0), ((1, 2, 3), 1), ((2**40 + 7, 0, 99), 0))  # key and number of the view
+
+
+def sources() -> dict[str, np.ndarray]:
+    """Made by indexing alone, which no library's version changes."""
+    digit = (load_digits().images[3] * 15).astype(np.uint8)
+    return {
+        "astronaut": np.ascontiguousarray(data.astronaut()[::3, ::3]),
+        "coffee": np.ascontiguousarray(data.coffee()[::4, ::4]),
+        "digit": digit.repeat(4, 0).repeat(4, 1)[:, :, None].repeat(3, 2),
+    }
+
+
+def numbers(values: Any) -> list[float]:
+    return [round(float(value), 6) + 0.0 for value in np.asarray(values, np.float64).ravel()]  # no -0
+
+
+def look(image: np.ndarray, engine: str, preset: str, key: tuple[int, int, int], view: int) -> dict[str, Any]:
+    """What was planned for one view, as plain numbers, and its pixels as 4 x 4 means of red, green and blue."""
+    given = image if engine == "opencv" else torch.from_numpy(image).permute(2, 0, 1)
+    params = adaptaug.AdaptiveAugment(preset, SIZE).plan(given, key=key, view=view)
+    out = adaptaug.render(given, params)
+    pixels = out if engine == "opencv" else out.permute(1, 2, 0).numpy()
+    side = SIZE // BLOCKS
+    params = params.row(0)
+    decided = {
+        name: int(getattr(params, name)[0]) for name in ("reduce", "failed", "frame", "blank", "noise_seed")
+    }
+    drawn = {name: numbers(entry.value)[0] for name, entry in params.entries.items() if entry.applied[0]}
+    resolved = {name: numbers(getattr(params, name)) for name in ("matrix", "lift", "colour", "strength")}
+    blocks = pixels.reshape(BLOCKS, side, BLOCKS, side, 3).mean((1, 3))
+    return {"plan": decided | drawn | resolved, "blocks": np.round(blocks, 1).ravel().tolist()}
+
+
+def all_looks(engine: str, preset: str) -> dict[str, Any]:
+    """One entry for each image and key of one preset and renderer."""
+    return {
+        f"{engine}, {preset}, {name}, key {key}, view {view}": look(image, engine, preset, key, view)
+        for name, image in sources().items()
+        for key, view in VIEWS
+    }
+
+
+@pytest.fixture(scope="module")
+def golden() -> dict[str, Any]:
+    return json.loads(FILE.read_text())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("preset", preset_names())
+def test_a_key_gives_what_it_always_gave(golden: dict[str, Any], engine: str, preset: str):
+    for name, now in all_looks(engine, preset).items():
+        then = golden[name]
+        assert now["plan"].keys() == then["plan"].keys(), name
+        for part, value in then["plan"].items():
+            assert now["plan"][part] == pytest.approx(value, rel=0, abs=1e-5), f"{name}: {part}"
+        assert np.abs(np.subtract(now["blocks"], then["blocks"])).max() <= 1, name
+
+
+def test_nothing_else_is_kept(golden: dict[str, Any]):
+    assert len(golden) == len(ENGINES) * len(preset_names()) * len(sources()) * len(VIEWS)
+
+
+def write() -> None:
+    entries = {k: v for e in ENGINES for p in preset_names() for k, v in all_looks(e, p).items()}
+    lines = [
+        f"{json.dumps(name)}: {json.dumps(entry, separators=(',', ':'))}" for name, entry in entries.items()
+    ]
+    FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    print(f"{FILE}: {len(entries)} views, {FILE.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--write", action="store_true", required=True, help="write golden.json anew")
+    parser.parse_args()
+    write()
