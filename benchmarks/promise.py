@@ -3,7 +3,8 @@
     python -m benchmarks.promise --data ../shared/data --views 200000 --out benchmarks/results/promise.json
 
 Half of the views go through OpenCV one by one, half through torch in batches, at 32, 96 and 224 px.
-`--random N` adds N policies with guards on and everything else anywhere the schema accepts; both views are judged.
+`--random N` adds N policies with guards on and everything else anywhere the schema accepts, their counts added up;
+both views are judged. `--rounds N` does it with N seeds and keeps the sums in --out after each.
 Judged by benchmarks/checker.py. Without --data, on the photographs that scikit-image ships.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import sys
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -21,6 +23,7 @@ import numpy as np
 import torch
 
 import adaptaug
+from adaptaug.files import write_atomically
 from adaptaug.measure import box_reduce
 from adaptaug.policy import Policy
 from benchmarks.checker import violations
@@ -75,14 +78,14 @@ def judge(images, aug, frame, key, view=0) -> tuple[dict[str, np.ndarray], np.nd
     return broken, acted | np.asarray(params.frame), np.asarray(params.failed)
 
 
-def run(sources, policies, views: int, seed: int = 0, batch: int = 64) -> list[dict]:
+def run(sources, policies, views: int, seed: int = 0, batch: int = 64, sizes=SIZES) -> list[dict]:
     rows = []
-    per_cell = max(1, views // (len(policies) * len(sources) * len(SIZES) * 2))
+    per_cell = max(1, views // (len(policies) * len(sources) * len(sizes) * 2))
     for policy in policies:
         for name, images in sources.items():
             tally: dict[str, int] = defaultdict(int)
             tests: dict[int, int] = defaultdict(int)
-            for size in SIZES:
+            for size in sizes:
                 aug = adaptaug.AdaptiveAugment(policy, size=size)
                 frame_of = adaptaug.AdaptiveAugment(FRAME, size=size)
                 for renderer in ("opencv", "torch"):
@@ -140,29 +143,47 @@ def main() -> None:
     parser.add_argument("--policies", nargs="+", default=["natural", "digits"])
     parser.add_argument("--random", type=int, default=0, metavar="N", help="random policies besides")
     parser.add_argument("--limit", type=int, default=400, help="images of each kind")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--sizes", nargs="+", type=int, default=SIZES, help="sides of the views")
+    parser.add_argument("--seed", type=int, default=0, help="of the first round")
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--out")
     options = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
-    start = time.perf_counter()
-    rows = run(
-        gather_sources(options.data, options.limit),
-        [*options.policies, *(random_policy(i) for i in range(options.random))],
-        2000 if options.quick else options.views,
-        options.seed,
-    )
-    total, broken = sum(r["views"] for r in rows), sum(r["broken: any"] for r in rows)
-    print(f"{broken} violations over {total} views in {time.perf_counter() - start:.0f} s")
-    if options.out:
-        Path(options.out).parent.mkdir(parents=True, exist_ok=True)
-        result = {
-            "command": "python -m benchmarks.promise " + " ".join(f"--{k} {v}" for k, v in vars(options).items() if v),
-            "machine": f"{platform.machine()}, torch {torch.__version__}, cv2 {cv2.__version__}",
-            "seconds": round(time.perf_counter() - start), "views": total, "violations": broken, "rows": rows,
-        }  # fmt: skip
-        Path(options.out).write_text(json.dumps(result, indent=1))
+    start, rows = time.perf_counter(), list[dict]()
+    sources = gather_sources(options.data, options.limit)
+    policies = [*options.policies, *(random_policy(i) for i in range(options.random))]
+    for seed in range(options.seed, options.seed + options.rounds):
+        views = 2000 if options.quick else options.views
+        rows = added(rows + run(sources, policies, views, seed, sizes=options.sizes), options.policies)
+        total, broken = sum(r["views"] for r in rows), sum(r["broken: any"] for r in rows)
+        print(f"{broken} violations over {total} views in {time.perf_counter() - start:.0f} s", flush=True)
+        if options.out:
+            result = {
+                "command": "python -m benchmarks.promise " + " ".join(sys.argv[1:]), "rounds": seed - options.seed + 1,
+                "machine": f"{platform.machine()}, torch {torch.__version__}, cv2 {cv2.__version__}",
+                "seconds": round(time.perf_counter() - start), "views": total, "violations": broken, "rows": rows,
+            }  # fmt: skip
+            text = json.dumps(result, indent=1).encode()
+            write_atomically(Path(options.out), lambda file, text=text: file.write(text))
+
+
+def added(rows: list[dict], named: list[str]) -> list[dict]:
+    """One row for each policy and source, all policies that are not named in one."""
+    sums: dict[tuple[str, str], dict] = {}
+    for row in rows:
+        policy = row["policy"] if row["policy"] in named else "random policies"
+        into = sums.setdefault(
+            (policy, row["source"]), {"policy": policy, "source": row["source"], "failed": {}}
+        )
+        into["images"] = row["images"]
+        for name, count in row["failed"].items():
+            into["failed"][name] = into["failed"].get(name, 0) + count
+        for name, count in row.items():
+            if name not in ("policy", "source", "failed", "images"):
+                into[name] = into.get(name, 0) + count
+    return list(sums.values())
 
 
 if __name__ == "__main__":

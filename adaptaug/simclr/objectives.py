@@ -53,10 +53,8 @@ class Objective(nn.Module):
             self.head = heads.MoCoProjectionHead(width, width, projection)
             self.loss = losses.NTXentLoss(temperature, (_BANK, projection), gather_distributed=True)
             queue: Any = self.loss.memory_bank
-            for buffer in (
-                "bank",
-                "bank_ptr",
-            ):  # lightly leaves them out of checkpoints: a resumed run would differ
+            # lightly leaves its queue out of checkpoints: a resumed run would differ.
+            for buffer in ("bank", "bank_ptr"):
                 queue.register_buffer(buffer, getattr(queue, buffer), persistent=True)
         elif name == "byol":
             self.head = heads.BYOLProjectionHead(width, 2 * width, 256)
