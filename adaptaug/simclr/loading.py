@@ -71,31 +71,39 @@ class _Batches(Dataset):
 
 
 class Batches:
-    """The loader Lightning iterates over: one epoch's steps from wherever training stands.
+    """The loader Lightning iterates over: one epoch's batches from wherever training stands.
 
     Args:
         images, index: the data set and which of it is trained on.
         order: says which images make up a step.
         done: called at the start of an epoch: how many batches are done. A run that resumes within an epoch goes on
             with the next because nothing here has a memory of its own.
+        total: batches in the whole run; workers read on across epochs up to it.
         views: made in the workers where given, else uint8 images of one size are handed on.
     """
 
-    def __init__(self, images: Images, index: np.ndarray, order: Order, done: Callable[[], int],
+    def __init__(self, images: Images, index: np.ndarray, order: Order, done: Callable[[], int], total: int,
                  views: Views | None = None, workers: int = 0):  # fmt: skip
         self.dataset, self.order = _Batches(images, order, index, views), order
-        self.done, self.workers = done, workers
+        self.done, self.total, self.workers = done, total, workers
+        self.reader: Iterator[dict[str, Any]] | None = None
+        self.given = -1  # batches up to the last one read
 
     def __len__(self) -> int:
         return self.order.per_epoch
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         done = self.done()
+        if (
+            self.reader is None or self.given != done
+        ):  # starting workers takes seconds: once a run, not once an epoch
+            self.reader = iter(DataLoader(
+                self.dataset, batch_size=None, sampler=range(done, self.total), num_workers=self.workers,
+                multiprocessing_context="spawn" if self.workers else None,
+            ))  # fmt: skip
         end = (done // len(self) + 1) * len(self)
-        return iter(DataLoader(
-            self.dataset, batch_size=None, sampler=range(done, end), num_workers=self.workers,
-            multiprocessing_context="spawn" if self.workers else None,
-        ))  # fmt: skip
+        for self.given in range(done + 1, end + 1):
+            yield next(self.reader)
 
 
 class Unreadable:

@@ -110,7 +110,7 @@ class Pretraining(pl.LightningModule):
     """The contrastive step as Lightning runs it; `measured` holds what the batches of the last step took and gave.
 
     Args:
-        batches: (order, batches done) -> the loader; called once the processes know each other.
+        batches: (order, batches done, batches in all) -> the loader; called once the processes know each other.
         steps: of the optimizer, in the whole run.
     """
 
@@ -126,7 +126,8 @@ class Pretraining(pl.LightningModule):
 
     def train_dataloader(self) -> Batches:
         order = replace(self.order, rank=self.trainer.global_rank, ranks=self.trainer.world_size)
-        return self.batches(order, lambda: self.trainer.global_step * self.settings.accumulate)
+        done = lambda: self.trainer.global_step * self.settings.accumulate  # noqa: E731
+        return self.batches(order, done, self.settings.epochs * order.per_epoch)
 
     def training_step(self, batch: dict[str, Any], _: int) -> torch.Tensor:
         if self.followed != self.global_step:  # the first batch of a step
