@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 _FEW = 4  # up to this many images are done before a progress bar would be read
+_DATA = (
+    "A folder, a folder of class folders, an .npz, tar shards ('train-{0000..0999}.tar'), a Hugging Face data set "
+    "on disk, or torchvision:NAME."
+)
+_MEGAPIXELS = "Larger image files are left out, not decoded."
 # Newer typers carry a copy of click, older ones import it: take the base class from whichever it is.
 _ClickError = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
@@ -109,6 +114,7 @@ def preview(
     seed: Annotated[int, typer.Option(help="Another number draws other views.")] = 0,
     size: Annotated[int, typer.Option(min=8, max=4096, help="Side of a view in pixels.")] = 160,
     limit: Annotated[int, typer.Option(min=1, help="At most this many images, spread evenly over all.")] = 24,
+    megapixels: Annotated[float, typer.Option(min=0.01, help=_MEGAPIXELS)] = 100.0,
     out: Annotated[Path, typer.Option(help="The sheet, a PNG; its report is written beside it.")] = Path(
         "sheet.png"
     ),
@@ -130,7 +136,7 @@ def preview(
     kept = [found[i * len(found) // limit] for i in range(limit)] if len(found) > limit else found
     if len(kept) < len(found):
         _say(f"showing {len(kept)} of {len(found)} images, spread evenly; --limit shows more.")
-    readable = _readable(kept)
+    readable = _readable(kept, round(megapixels * 1e6))
     first = next(readable, None)
     if first is None:
         raise WorkFailed(
@@ -150,7 +156,7 @@ def preview(
     )
 
 
-def _readable(paths: list[Path]) -> Iterator[tuple[str, Image.Image]]:
+def _readable(paths: list[Path], max_pixels: int) -> Iterator[tuple[str, Image.Image]]:
     """Open files one by one; those that cannot be read are named on stderr and passed over."""
     from rich.console import Console
     from rich.progress import Progress
@@ -163,7 +169,7 @@ def _readable(paths: list[Path]) -> Iterator[tuple[str, Image.Image]]:
     ) as bar:
         for path in bar.track(paths, description="Views"):
             try:
-                image = files.open_image(path)
+                image = files.open_image(path, max_pixels)
             except AdaptAugError as error:
                 _say(f"left out {error}")
                 continue
@@ -173,9 +179,7 @@ def _readable(paths: list[Path]) -> Iterator[tuple[str, Image.Image]]:
 # --- profile ----------------------------------------------------------------------------------------------
 @app.command()
 def profile(
-    data: Annotated[
-        Path, typer.Argument(metavar="DATA", help="A folder, a folder of class folders, or an .npz.")
-    ],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help=_DATA)],
     limit: Annotated[
         int | None, typer.Option(min=1, help="At most this many images, drawn by a fixed seed.")
     ] = None,
@@ -183,6 +187,7 @@ def profile(
         int | None,
         typer.Option(min=8, max=1024, help="Of the timed view; default 224, or the images' up to 64 px."),
     ] = None,
+    megapixels: Annotated[float, typer.Option(min=0.01, help=_MEGAPIXELS)] = 100.0,
     out: Annotated[Path, typer.Option(help="The plot, a PNG; every number goes beside it.")] = Path(
         "profile.png"
     ),
@@ -204,7 +209,7 @@ def profile(
         raise AdaptAugError(
             f"--out {out}: expected a place outside DATA, where the plot would count as an image."
         )
-    everything = open_data(data)
+    everything = open_data(data, round(megapixels * 1e6))
     images = everything if limit is None else everything.take(limit)
     found = profiling.Profile(bad=images.bad)
     console = Console(stderr=True)
@@ -255,9 +260,7 @@ def _missing(error: ModuleNotFoundError, extra: str) -> str:
 # --- search -----------------------------------------------------------------------------------------------
 @app.command()
 def search(
-    data: Annotated[
-        Path, typer.Argument(metavar="DATA", help="A folder of class folders, or an .npz with labels.")
-    ],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help=f"{_DATA} Labels are needed.")],
     start: Annotated[
         str, typer.Option(help="The policy to begin with: a preset's name or a file.")
     ] = "simclr",
@@ -316,9 +319,7 @@ def search(
 # --- pretrain ---------------------------------------------------------------------------------------------
 @app.command()
 def pretrain(
-    data: Annotated[
-        Path, typer.Argument(metavar="DATA", help="A folder, a folder of class folders, or an .npz.")
-    ],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help=_DATA)],
     policy: Annotated[str, typer.Option(help="A preset's name or a policy file.")] = "natural",
     arch: Annotated[
         str, typer.Option(help="resnet-tiny, resnet18, resnet34, resnet50 or resnet101.")
@@ -348,7 +349,7 @@ def pretrain(
     layers: Annotated[
         int, typer.Option(min=2, max=3, help="Of the projection head: 2 SimCLR, 3 SimCLRv2.")
     ] = 2,
-    precision: Annotated[str, typer.Option(help="auto, bf16 or 32.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, bf16, fp16 or 32.")] = "auto",
     views_on: Annotated[str, typer.Option(help="device, cpu (in the workers), or auto.")] = "auto",
     workers: Annotated[int, typer.Option(min=0, help="Processes that read images.")] = 0,
     knn_every: Annotated[int, typer.Option(min=1, help="Epochs between two looks at the held-out part.")] = 5,

@@ -1,4 +1,4 @@
-"""Data sets as users have them -> images: a folder, a folder of class folders, or an .npz."""
+"""Data sets as users have them -> images: folders, class folders, .npz, tar shards, Hugging Face, torchvision."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import torch
 
 from adaptaug.errors import AdaptAugError
-from adaptaug.files import find_images, open_image
+from adaptaug.files import MAX_PIXELS, find_images
+from adaptaug.sources import Array, Files, Opened, Source, is_hub, open_hub, open_shards, open_torchvision
+
+KINDS = (
+    "a folder of images, a folder of class folders, an .npz, tar shards (train-{0000..0999}.tar), "
+    "a Hugging Face data set on disk, or torchvision:NAME"
+)
 
 _NPZ = "expected an .npz with 'x' or 'images', (N, H, W[, 3]) uint8, and, where there are labels, 'y' or 'labels'"
 
@@ -29,17 +34,18 @@ class Images:
     names: list[str]
     labels: np.ndarray | None
     class_names: list[str]
-    source: Any
+    source: Source
     bad: list[tuple[str, str]] = field(default_factory=list)
+    kept: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        if isinstance(self.source, np.ndarray):
-            image = self.source[index]
-            return np.repeat(image[:, :, None], 3, 2) if image.ndim == 2 else np.ascontiguousarray(image)
-        return np.asarray(open_image(self.source[index]))
+        return self.source[self._place(index)]
+
+    def _place(self, index: int) -> int:
+        return int(index if self.kept is None else self.kept[index])
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
         for index, name in enumerate(self.names):
@@ -51,7 +57,7 @@ class Images:
     @property
     def same_size(self) -> bool:
         """Whether all images are known to have one size."""
-        return isinstance(self.source, np.ndarray)
+        return self.source.same_size
 
     def pixels(self, index: Sequence[int] | np.ndarray, side: int | None = None) -> torch.Tensor:
         """Some images as one (N, 3, H, W) uint8 tensor, every one resized to side x side where a side is given.
@@ -69,8 +75,7 @@ class Images:
         digest.update("\n".join(self.names).encode())
         digest.update(b"" if self.labels is None else np.asarray(self.labels, np.int64).tobytes())
         for i in range(min(256, len(self))):
-            item = self.source[i * len(self) // min(256, len(self))]
-            digest.update(item.tobytes() if isinstance(item, np.ndarray) else Path(item).read_bytes())
+            digest.update(self.source.raw(self._place(i * len(self) // min(256, len(self)))))
         return digest.hexdigest()[:16]
 
     def take(self, count: int, seed: int = 0) -> Images:
@@ -78,35 +83,51 @@ class Images:
         if count >= len(self):
             return self
         kept = np.sort(np.random.default_rng(seed).permutation(len(self))[:count])
-        labels = None if self.labels is None else self.labels[kept]
-        source = self.source[kept] if isinstance(self.source, np.ndarray) else [self.source[i] for i in kept]
-        return Images([self.names[i] for i in kept], labels, self.class_names, source)
+        return Images(
+            [self.names[i] for i in kept], None if self.labels is None else self.labels[kept], self.class_names,
+            self.source, kept=np.array([self._place(i) for i in kept]),
+        )  # fmt: skip
 
 
-def open_data(path: str | Path) -> Images:
-    """Open a folder of images, a folder of class folders, or an .npz.
+def open_data(path: str | Path, max_pixels: int = MAX_PIXELS) -> Images:
+    """Open any of KINDS; labels where it has them.
 
+    Args: max_pixels: of an image file; larger ones are refused (and listed in `bad`), not decoded.
     Raises: AdaptAugError: nothing there, no image in it, or arrays of another shape or type.
     """
-    path = Path(path)
+    opened = _opened(str(path), max_pixels)
+    return Images(opened.names, opened.labels, opened.class_names, opened.source)
+
+
+def _opened(name: str, max_pixels: int) -> Opened:
+    path = Path(name)
+    if name.lower().startswith("torchvision:"):
+        return open_torchvision(name)
     if path.suffix == ".npz":
         return _open_npz(path)
+    if path.suffix == ".tar" or (path.is_dir() and any(path.glob("*.tar"))):
+        return open_shards(path, max_pixels)
+    if is_hub(path):
+        return open_hub(path, max_pixels)
     if not path.is_dir():
-        raise AdaptAugError(f"{path}: expected a folder of images or an .npz file; there is no such folder.")
-    files = [Path(file) for file in find_images([path])]
+        raise AdaptAugError(f"{path}: expected {KINDS}; there is no such folder.")
+    return _open_folder(path, max_pixels)
+
+
+def _open_folder(path: Path, max_pixels: int) -> Opened:
+    files = find_images([path])
     if not files:
         raise AdaptAugError(f"{path}: expected image files in this folder or below, found none.")
-    parents = sorted(
-        {file.relative_to(path).parts[0] for file in files if len(file.relative_to(path).parts) > 1}
-    )
+    inside = [file.relative_to(path) for file in files]
     labels, classes = None, []
-    if parents and all(len(file.relative_to(path).parts) > 1 for file in files):
-        classes = parents
-        labels = np.array([classes.index(file.relative_to(path).parts[0]) for file in files])
-    return Images([str(file.relative_to(path)) for file in files], labels, classes, files)
+    if all(len(file.parts) > 1 for file in inside):
+        classes = sorted({file.parts[0] for file in inside})
+        number = {name: i for i, name in enumerate(classes)}
+        labels = np.array([number[file.parts[0]] for file in inside])
+    return Opened(Files(files, max_pixels), [str(file) for file in inside], labels, classes)
 
 
-def _open_npz(path: Path) -> Images:
+def _open_npz(path: Path) -> Opened:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             data = {
@@ -125,4 +146,4 @@ def _open_npz(path: Path) -> Images:
     if labels is not None and len(labels) != len(images):
         raise AdaptAugError(f"{path}: expected a label for each of {len(images)} images, got {len(labels)}.")
     classes = [str(name) for name in data.get("class_names", [])]
-    return Images([f"{path.name}[{i}]" for i in range(len(images))], labels, classes, images)
+    return Opened(Array(images), [f"{path.name}[{i}]" for i in range(len(images))], labels, classes)

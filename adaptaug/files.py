@@ -64,6 +64,11 @@ def open_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Im
     if not path.is_file():
         what = "a folder" if path.is_dir() else "something else" if path.exists() else "nothing of that name"
         raise AdaptAugError(f"{name}: expected an image file, got {what}; check the path.")
+    return read_image(path, name, max_pixels)
+
+
+def read_image(file: Path | BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """As `open_image`, from a path or an open file, called `name` in errors."""
     known = Image.MAX_IMAGE_PIXELS
     try:
         with warnings.catch_warnings():
@@ -71,10 +76,10 @@ def open_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Im
             if known is not None and max_pixels > known:
                 Image.MAX_IMAGE_PIXELS = max_pixels
             Image.init()  # else Pillow knows only a few formats, and a name it does not know is a KeyError
-            with Image.open(path, formats=[f for f in FORMATS if f in Image.OPEN]) as image:
+            with Image.open(file, formats=[f for f in FORMATS if f in Image.OPEN]) as image:
                 _check_header(image, name, max_pixels)
                 image.load()
-                return _upright_rgb(image)
+                return upright_rgb(image)
     except AdaptAugError:
         raise
     except Image.DecompressionBombError:
@@ -117,11 +122,12 @@ def _check_header(image: Image.Image, name: str, max_pixels: int) -> None:
 def _too_large(name: str, max_pixels: int, got: str) -> str:
     return (
         f"{name}: expected at most {max_pixels / 1e6:g} megapixels, got {got}; scale the image down, "
-        "or raise max_pixels if you trust the file."
+        "or raise max_pixels (--megapixels) if you trust the file."
     )
 
 
-def _upright_rgb(image: Image.Image) -> Image.Image:
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """RGB, turned as EXIF says, on white where it was transparent."""
     upright = ImageOps.exif_transpose(image)
     if upright.has_transparency_data:
         coloured = upright.convert("RGBA")

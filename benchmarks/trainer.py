@@ -134,7 +134,8 @@ def main() -> None:
     options.lightning_precision = {"32": "32-true", "bf16": "bf16-mixed"}[options.precision]
     warnings.filterwarnings("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    images = open_data(options.data).take(options.limit).source
+    source = open_data(options.data).take(options.limit)
+    images = np.stack([source[i] for i in range(len(source))])
     rounds = []
     for number in range(options.rounds):
         row: dict[str, Any] = {}

@@ -177,3 +177,9 @@ def test_the_installed_command_is_light_and_has_its_exit_codes(tmp_path):
     assert done.returncode == 2
     assert done.stdout == "[]\n"
     one_sentence(done.stderr)
+
+
+def test_a_larger_image_than_allowed_is_left_out(capsys, photographs, tmp_path):
+    code, _, err = run(capsys, "preview", photographs, "--megapixels", "0.01", "--out", tmp_path / "s.png")
+    assert code == 0  # the digit is small enough
+    assert err.count("--megapixels") == 2

@@ -145,3 +145,17 @@ def test_samples_need_no_download_and_cover_the_hard_kinds():
     assert float(measure(samples["coffee, dark"]).mean[0]) < 0.1
     assert float(measure(samples["cat, low contrast"]).contrast[0]) < 0.04
     assert float(measure(samples["digit"]).border_uniformity[0]) > 0.95
+
+
+def test_of_an_animation_the_first_frame_is_taken(tmp_path):
+    frames = [Image.new("RGB", (8, 6), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
+    assert (np.asarray(files.open_image(tmp_path / "moving.gif")) == (255, 0, 0)).all()
+
+
+def test_more_than_100_megapixels_are_refused_and_can_be_allowed(tmp_path):
+    path = save(Image.new("1", (10_001, 10_000)), tmp_path / "huge.png")
+    with pytest.raises(AdaptAugError) as error:
+        files.open_image(path)
+    one_sentence(error, "huge.png", "100 megapixels", "10001 x 10000", "max_pixels")
+    assert files.open_image(path, max_pixels=2 * files.MAX_PIXELS).size == (10_001, 10_000)

@@ -27,6 +27,7 @@ from lightly.models.utils import get_weight_decay_parameters
 from lightly.utils.lars import LARS
 from lightly.utils.scheduler import CosineWarmupScheduler
 from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.plugins.precision import MixedPrecision
 from pytorch_lightning.strategies import DDPStrategy
 
 from adaptaug import __version__
@@ -43,7 +44,7 @@ from adaptaug.simclr.objectives import OBJECTIVES
 from adaptaug.views import Views
 
 OPTIMIZERS = ("adamw", "lars")
-PRECISIONS = ("auto", "32", "bf16")
+PRECISIONS = ("auto", "32", "bf16", "fp16")
 VIEWS_ON = ("auto", "device", "cpu")
 _BANK = 5000
 
@@ -367,7 +368,8 @@ def pretrain(settings: Settings, resume: bool = False, progress: bool = False) -
     folder = Path(settings.out)
     state, notes = _settle(folder, settings, resume)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    precision = {"auto": fast_precision(device), "bf16": torch.bfloat16, "32": None}[settings.precision]
+    types = {"auto": fast_precision(device), "bf16": torch.bfloat16, "fp16": torch.float16, "32": None}
+    precision = types[settings.precision]
     model = new_contrast(
         settings.arch, Policy.load(settings.policy), settings.size, settings.seed, settings.stem,
         objective=settings.objective, layers=settings.layers, temperature=settings.temperature,
@@ -404,13 +406,16 @@ def pretrain(settings: Settings, resume: bool = False, progress: bool = False) -
 def _lightning(settings: Settings, device: str, callbacks: list[Callback], progress: bool) -> pl.Trainer:
     """Lightning's Trainer; BatchNorm's statistics are those of all processes on GPUs, of each one on CPUs."""
     many = settings.processes > 1
+    plugins: list[Any] = [checkpoints.AtomicIO()]
+    if settings.precision == "fp16":  # its gradients need scaling; the forward casts for itself
+        plugins.append(MixedPrecision("16-mixed", device, torch.amp.GradScaler(device)))
     backend = "nccl" if device == "cuda" else "gloo"
     return pl.Trainer(
         max_epochs=settings.epochs, accelerator=device, devices=settings.devices, num_nodes=settings.nodes,
         strategy=DDPStrategy(process_group_backend=backend) if many else "auto",
         sync_batchnorm=many and device == "cuda", accumulate_grad_batches=settings.accumulate,
         logger=False, enable_checkpointing=False, enable_progress_bar=progress, enable_model_summary=False,
-        use_distributed_sampler=False, plugins=[checkpoints.AtomicIO()], callbacks=callbacks,
+        use_distributed_sampler=False, plugins=plugins, callbacks=callbacks,
     )  # fmt: skip
 
 

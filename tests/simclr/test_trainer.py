@@ -152,6 +152,33 @@ def test_added_gradients_make_one_step(settings, tmp_path):
     assert weights(tmp_path) == before
 
 
+def test_half_precision_scales_its_gradients_and_goes_on_where_it_stopped(settings, tmp_path):
+    """fp16's scale is in the checkpoints, so the resumed half equals the uninterrupted run's."""
+    mine = replace(settings, out=str(tmp_path), precision="fp16", checkpoint_every=4)
+    assert pretrain(mine).step == STEPS
+    assert np.isfinite([line["train_loss"] for line in lines(tmp_path) if "train_loss" in line]).all()
+    state = torch.load(checkpoints.checkpoints(tmp_path)[0], weights_only=True)
+    assert state["MixedPrecision"]["scale"] > 1
+    checkpoints.checkpoints(tmp_path)[0].unlink()
+    before = weights(tmp_path)
+    pretrain(mine, resume=True)
+    assert weights(tmp_path) == before != weights(settings.out)
+
+
+def test_shards_train_as_the_files_in_them_do(settings, photographs, tmp_path):
+    webdataset = pytest.importorskip("webdataset")
+    (tmp_path / "files").mkdir()
+    with webdataset.ShardWriter(str(tmp_path / "train-%02d.tar"), maxcount=8, verbose=0) as writer:
+        for i in range(24):
+            image = photographs["coffee"][8 * i : 8 * i + 64, 5 * i : 5 * i + 80]
+            Image.fromarray(image).save(tmp_path / "files" / f"{i:02d}.png")
+            writer.write({"__key__": f"{i:02d}", "png": (tmp_path / "files" / f"{i:02d}.png").read_bytes()})
+    for name, data in (("a", tmp_path / "files"), ("b", tmp_path / "train-{00..02}.tar")):
+        pretrain(replace(settings, data=str(data), out=str(tmp_path / name), batch=8, epochs=1, held_out=0,
+                         limit=None, policy="natural", workers=1 if name == "b" else 0))  # fmt: skip
+    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+
+
 def test_shares_of_the_time_add_up(finished):
     assert set(finished.shares) == {"data", "views", "step"}
     assert sum(finished.shares.values()) == pytest.approx(1)

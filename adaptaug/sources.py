@@ -1,0 +1,322 @@
+"""Where a data set's pixels lie: an array, image files, tar shards, a Hugging Face or a torchvision data set.
+
+A source gives `source[i]`, (H, W, 3) uint8, and `source.raw(i)`, bytes that stand for the item in a fingerprint.
+Reading in any order and from any process is what makes a killed run go on at its exact image, so tar shards are
+indexed once and then read at random, and not streamed.
+"""
+
+from __future__ import annotations
+
+import inspect
+import io
+import os
+import tarfile
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from adaptaug.errors import AdaptAugError
+from adaptaug.files import MAX_PIXELS, SUFFIXES, open_image, printable, read_image, upright_rgb
+
+LABEL_COLUMNS = ("label", "labels", "fine_label", "coarse_label", "class", "y")
+
+
+class Source(ABC):
+    """Images by number. `same_size`: whether all are known to have one size."""
+
+    same_size = False
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> np.ndarray: ...
+
+    @abstractmethod
+    def raw(self, index: int) -> bytes: ...
+
+
+class Opened(NamedTuple):
+    """A source with what is known of its images; `labels` None without."""
+
+    source: Source
+    names: list[str]
+    labels: np.ndarray | None = None
+    class_names: list[str] = []  # noqa: RUF012 - never changed
+
+
+# --- arrays -------------------------------------------------------------------------------------------------
+class Array(Source):
+    """(N, H, W[, 3]) uint8."""
+
+    same_size = True
+
+    def __init__(self, pixels: np.ndarray):
+        self.pixels = pixels
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        image = self.pixels[index]
+        return np.repeat(image[:, :, None], 3, 2) if image.ndim == 2 else np.ascontiguousarray(image)
+
+    def raw(self, index: int) -> bytes:
+        return self.pixels[index].tobytes()
+
+
+# --- files --------------------------------------------------------------------------------------------------
+class Files(Source):
+    """Image files."""
+
+    def __init__(self, paths: list[Path], max_pixels: int = MAX_PIXELS):
+        self.paths, self.max_pixels = paths, max_pixels
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return np.asarray(open_image(self.paths[index], self.max_pixels))
+
+    def raw(self, index: int) -> bytes:
+        return self.paths[index].read_bytes()
+
+
+# --- tar shards ---------------------------------------------------------------------------------------------
+class Shards(Source):
+    """Images inside tar files, each read where it lies."""
+
+    def __init__(self, tars: list[Path], shard: np.ndarray, offset: np.ndarray, size: np.ndarray,
+                 names: list[str], max_pixels: int = MAX_PIXELS):  # fmt: skip
+        self.tars, self.shard, self.offset, self.size = tars, shard, offset, size
+        self.names, self.max_pixels = names, max_pixels
+
+    def __len__(self) -> int:
+        return len(self.shard)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        name = printable(self.names[index])
+        return np.asarray(read_image(io.BytesIO(self.raw(index)), name, self.max_pixels))
+
+    def raw(self, index: int) -> bytes:
+        tar = self.tars[self.shard[index]]
+        try:
+            with tar.open("rb") as file:
+                file.seek(int(self.offset[index]))
+                return file.read(int(self.size[index]))
+        except OSError as error:
+            raise AdaptAugError(
+                f"{printable(self.names[index])}: cannot be read ({error.strerror})."
+            ) from None
+
+
+def open_shards(pattern: str | Path, max_pixels: int = MAX_PIXELS) -> Opened:
+    """webdataset's tar shards: one, a folder of them, or a pattern such as `train-{0000..0999}.tar`.
+
+    A sample's image is its first member with an image's suffix, its label the number in `KEY.cls`, where all have one.
+    """
+    tars = _tars(Path(pattern))
+    names: list[str] = []
+    where: list[tuple[int, int, int]] = []
+    samples: list[str] = []
+    classes: dict[str, int] = {}  # by the sample's name, which ends at its first dot
+    for number, tar in enumerate(tars):
+        pictured = set()
+        try:
+            with tarfile.open(tar, "r:") as archive:
+                for member in archive:
+                    folder, _, base = member.name.rpartition("/")
+                    stem, _, kind = base.partition(".")
+                    sample = f"{tar.name}/{folder}/{stem}"
+                    if not member.isfile():
+                        continue
+                    if f".{kind.rpartition('.')[2].lower()}" in SUFFIXES and sample not in pictured:
+                        pictured.add(sample)
+                        samples.append(sample)
+                        names.append(f"{tar.name}/{member.name}")
+                        where.append((number, member.offset_data, member.size))
+                    elif kind == "cls":
+                        content = archive.extractfile(member)
+                        classes[sample] = int(content.read(20)) if content is not None else -1
+        except (OSError, tarfile.TarError, ValueError) as error:
+            raise AdaptAugError(f"{tar}: expected an uncompressed tar of images and .cls numbers; "
+                                f"it cannot be read ({error}).") from None  # fmt: skip
+    if not names:
+        raise AdaptAugError(f"{pattern}: expected image files in {len(tars)} tar shards, found none.")
+    shard, offset, size = np.array(where, np.int64).T.copy()
+    labels = [classes.get(sample, -1) for sample in samples]
+    return Opened(
+        Shards(tars, shard, offset, size, names, max_pixels), names,
+        np.array(labels, np.int64) if min(labels) >= 0 else None,
+    )  # fmt: skip
+
+
+def _tars(pattern: Path) -> list[Path]:
+    if pattern.is_dir():
+        return sorted(pattern.glob("*.tar"))
+    if "{" not in str(pattern):
+        tars = [pattern]
+    else:
+        shards = _needs("webdataset.shardlists", "hosts")
+        tars = [Path(path) for path in shards.expand_urls(str(pattern))]
+    missing = [str(tar) for tar in tars if not tar.is_file()]
+    if missing:
+        raise AdaptAugError(
+            f"{pattern}: expected {len(tars)} tar shards, {len(missing)} are not there, the first {missing[0]}."
+        )
+    return tars
+
+
+# --- Hugging Face -------------------------------------------------------------------------------------------
+class Hub(Source):
+    """The image column of a Hugging Face data set, decoded by us."""
+
+    def __init__(self, rows: Any, names: list[str], max_pixels: int = MAX_PIXELS):
+        self.rows, self.names, self.max_pixels = rows, names, max_pixels
+        self.column = rows.column_names[0]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return np.asarray(read_image(io.BytesIO(self.raw(index)), self.names[index], self.max_pixels))
+
+    def raw(self, index: int) -> bytes:
+        cell = self.rows[index][self.column]
+        if cell and cell["bytes"] is not None:
+            return cell["bytes"]
+        try:
+            return Path(cell["path"]).read_bytes()
+        except (TypeError, OSError):
+            raise AdaptAugError(
+                f"{self.names[index]}: expected an image, got none or a missing file."
+            ) from None
+
+
+def is_hub(path: Path) -> bool:
+    """Whether a folder is what Hugging Face's `save_to_disk` writes, or holds parquet files."""
+    if path.suffix == ".parquet":
+        return True
+    marks = ("dataset_dict.json", "state.json")
+    return path.is_dir() and (any((path / name).is_file() for name in marks) or any(path.glob("*.parquet")))
+
+
+def open_hub(path: Path, max_pixels: int = MAX_PIXELS) -> Opened:
+    """A data set of Hugging Face's `save_to_disk` (the split `train` of several), or parquet files with images."""
+    datasets = _needs("datasets", "hosts")
+    files = [path] if path.suffix == ".parquet" else sorted(path.glob("*.parquet"))
+    try:
+        if files:
+            rows = datasets.Dataset.from_parquet([str(file) for file in files])
+        else:
+            rows = datasets.load_from_disk(str(path))
+    except Exception as error:  # whatever its many readers raise
+        reason = " ".join(str(error).split())[:120]
+        raise AdaptAugError(f"{path}: cannot be read as a Hugging Face data set ({reason}).") from None
+    if isinstance(rows, datasets.DatasetDict):
+        if "train" not in rows and len(rows) > 1:
+            raise AdaptAugError(
+                f"{path}: expected a split 'train', got {', '.join(rows)}; name one's folder."
+            )
+        rows = rows["train"] if "train" in rows else next(iter(rows.values()))
+    pictures = [name for name, kind in rows.features.items() if isinstance(kind, datasets.Image)]
+    if not pictures:
+        raise AdaptAugError(f"{path}: expected a column of images, got {', '.join(rows.column_names)}.")
+    labels, classes = None, []
+    column = next((name for name in LABEL_COLUMNS if name in rows.features), None)
+    if column is not None and rows.features[column].dtype.startswith("int"):
+        labels = np.asarray(rows[column], np.int64)
+        classes = list(getattr(rows.features[column], "names", []))
+    rows = rows.select_columns([pictures[0]]).cast_column(pictures[0], datasets.Image(decode=False))
+    names = [f"{printable(path.name)}[{i}]" for i in range(len(rows))]
+    return Opened(Hub(rows, names, max_pixels), names, labels, classes)
+
+
+# --- torchvision --------------------------------------------------------------------------------------------
+class Torchvision(Source):
+    """A torchvision data set whose images lie in files."""
+
+    def __init__(self, dataset: Any, names: list[str]):
+        self.dataset, self.names = dataset, names
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        try:
+            image = self.dataset[index][0]
+        except Exception as error:  # whatever PIL and the data set's own reader raise
+            reason = " ".join(str(error).split())[:120] or type(error).__name__
+            raise AdaptAugError(f"{self.names[index]}: cannot be read ({reason}).") from None
+        if not isinstance(image, Image.Image):
+            raise AdaptAugError(f"{self.names[index]}: expected an image, got {type(image).__name__}.")
+        return np.asarray(upright_rgb(image))
+
+    def raw(self, index: int) -> bytes:
+        return self[index].tobytes()
+
+
+def open_torchvision(name: str) -> Opened:
+    """`torchvision:NAME[:SPLIT][@ROOT]`, such as `torchvision:STL10:unlabeled@/data`.
+
+    Without SPLIT its training part. ROOT is by default ADAPTAUG_DATA or ~/.cache/adaptaug; what is not there is
+    downloaded by torchvision, where it can. Raises: AdaptAugError: no such data set, or none there.
+    """
+    import torchvision
+
+    wanted, _, root = name.partition(":")[2].partition("@")
+    title, _, split = wanted.partition(":")
+    known = {title.lower(): title for title in torchvision.datasets.__all__}
+    if title.lower() not in known:
+        raise AdaptAugError(
+            f"{name}: expected the name of one of torchvision's data sets, such as torchvision:CIFAR10."
+        )
+    make = getattr(torchvision.datasets, known[title.lower()])
+    accepts = inspect.signature(make).parameters
+    folder = Path(root or os.environ.get("ADAPTAUG_DATA", Path.home() / ".cache" / "adaptaug")).expanduser()
+    options: dict[str, Any] = {"root": str(folder)} if "root" in accepts else {}
+    if "train" in accepts:
+        options["train"] = split in ("", "train")
+    elif "split" in accepts and (split or accepts["split"].default is inspect.Parameter.empty):
+        options["split"] = split or "train"
+    try:
+        try:
+            dataset = make(**options)
+        except RuntimeError:  # this is how they say that nothing is there
+            if "download" not in accepts:
+                raise
+            folder.mkdir(parents=True, exist_ok=True)
+            dataset = make(**options, download=True)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:160]
+        raise AdaptAugError(f"{name}: torchvision could not open it in {folder} ({reason}).") from None
+    names = [f"{known[title.lower()]}[{i}]" for i in range(len(dataset))]
+    labels = next(
+        (getattr(dataset, n) for n in ("targets", "labels", "_labels") if hasattr(dataset, n)), None
+    )
+    labels = None if labels is None else np.asarray(labels)
+    if labels is not None and (
+        labels.shape != (len(dataset),) or labels.dtype.kind not in "iu" or (labels < 0).any()
+    ):
+        labels = None
+    classes = [str(c) for c in getattr(dataset, "classes", [])]
+    pixels = np.asarray(getattr(dataset, "data", None))
+    if pixels.dtype == np.uint8 and len(pixels) == len(dataset):
+        if pixels.ndim == 4 and pixels.shape[1] == 3 and pixels.shape[3] != 3:
+            pixels = pixels.transpose(0, 2, 3, 1)
+        return Opened(Array(pixels), names, labels, classes)
+    return Opened(Torchvision(dataset, names), names, labels, classes)
+
+
+def _needs(module: str, extra: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError:
+        raise AdaptAugError(
+            f"this needs {module.partition('.')[0]}, which is not installed: pip install 'adaptaug[{extra}]'."
+        ) from None
