@@ -1,7 +1,7 @@
 # Each target sets up all it needs in .venv; done once, set-up takes no time until pyproject.toml changes.
 PYTHON ?= python3
 BIN := .venv/bin
-CODE := adaptaug ui policies benchmarks tests
+CODE := adaptaug ui policies benchmarks tests examples
 ARGS ?=
 
 export PYTHON

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -10,24 +10,27 @@ from torch.utils.data import Dataset
 
 from adaptaug import keys
 from adaptaug.errors import AdaptAugError
+from adaptaug.policy import Policy
 
 _FOLLOW_VISITS = -1
 
 
 class Keyed(Dataset[Any]):
-    """A data set whose first field goes through `views` with the key (seed, epoch, index).
+    """A data set whose images go through `views` with the key (seed, epoch, index).
 
     Args:
-        dataset: a map-style data set without a transform; items are an image or a tuple whose first field is one.
+        dataset: a map-style data set without a transform; items are an image, or a tuple or mapping with one in it.
         views: a Views, an AdaptiveAugment, or any callable that takes `key=`.
         seed: of the whole run.
+        field: where the image is in a tuple or mapping: its place or its name.
 
     The epoch is how often an item has been asked for, counted in shared memory: right with any number of
     workers, forked, spawned or persistent, and nothing to remember. `set_epoch` fixes it instead, for a
     resumed run or a distributed sampler (do both there: `sampler.set_epoch(e); keyed.set_epoch(e)`).
+    `set_policy` changes the policy in every worker, persistent ones too.
     """
 
-    def __init__(self, dataset: Any, views: Callable[..., Any], seed: int = 0):
+    def __init__(self, dataset: Any, views: Callable[..., Any], seed: int = 0, field: int | str = 0):
         if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
             raise AdaptAugError(
                 f"Keyed: expected a map-style data set with a length, got {type(dataset).__name__}; "
@@ -37,7 +40,8 @@ class Keyed(Dataset[Any]):
             raise AdaptAugError(
                 f"Keyed: expected Views or AdaptiveAugment as second argument, got {type(views).__name__}."
             )
-        self.dataset, self.views, self.seed = dataset, views, seed
+        self.dataset, self.views, self.seed, self.field = dataset, views, seed, field
+        self._policy = SharedText()
         self._visits = torch.zeros(len(dataset), dtype=torch.int64).share_memory_()
         self._epoch = torch.full((1,), _FOLLOW_VISITS, dtype=torch.int64).share_memory_()
         self._rank: int | None = None
@@ -53,9 +57,15 @@ class Keyed(Dataset[Any]):
         index = int(index)
         index += len(self) if index < 0 else 0
         item = self.dataset[index]
-        image, rest = (item[0], tuple(item[1:])) if isinstance(item, (tuple, list)) else (item, None)
-        views = self.views(image, key=self._key(index))
-        return views if rest is None else (views, *rest)
+        if (text := self._policy.changed()) is not None:
+            self.views.policy = Policy.loads(text)  # type: ignore[attr-defined]
+        if isinstance(item, Mapping):
+            return {**item, self.field: self.views(item[self.field], key=self._key(index))}
+        if isinstance(item, (tuple, list)):
+            place, item = int(self.field), tuple(item)
+            views = self.views(item[place], key=self._key(index))
+            return (*item[:place], views, *item[place + 1 :])
+        return self.views(item, key=self._key(index))
 
     def _key(self, index: int) -> tuple[int, int, int]:
         epoch = int(self._epoch[0])
@@ -72,3 +82,41 @@ class Keyed(Dataset[Any]):
         if epoch < 0:
             raise AdaptAugError(f"set_epoch: expected an epoch of 0 or more, got {epoch}.")
         self._epoch[0] = epoch
+
+    def set_policy(self, policy: Policy) -> None:
+        """Take another policy from now on, in every worker: batches that are being read may still have the old one."""
+        if not hasattr(self.views, "policy"):
+            raise AdaptAugError(
+                f"set_policy: expected Views or AdaptiveAugment to change, got {type(self.views).__name__}."
+            )
+        self._policy.write(policy.dumps())
+
+
+class SharedText:
+    """A text in shared memory: one process writes, each of its workers is told when it has changed."""
+
+    def __init__(self, most: int = 1 << 16):
+        self.bytes = torch.zeros(most, dtype=torch.uint8).share_memory_()
+        # Odd while it is being written, so that nobody reads half a text; then its length.
+        self.state = torch.zeros(2, dtype=torch.int64).share_memory_()
+        self.seen = 0
+
+    def write(self, text: str) -> None:
+        """Replace the text. Raises: AdaptAugError: longer than there is room for."""
+        data = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
+        if len(data) > len(self.bytes):
+            raise AdaptAugError(f"expected a policy of at most {len(self.bytes)} bytes, got {len(data)}.")
+        self.state[0] += 1
+        self.bytes[: len(data)], self.state[1] = data, len(data)
+        self.state[0] += 1
+
+    def changed(self) -> str | None:
+        """The text where it has changed since it was last asked for here, else None."""
+        now = int(self.state[0])
+        if now == self.seen or now % 2:
+            return None
+        text = bytes(self.bytes[: int(self.state[1])].tolist())
+        if int(self.state[0]) != now:
+            return None
+        self.seen = now
+        return text.decode()

@@ -6,6 +6,7 @@ Arrays have one row an image: NumPy for a single image, torch for a batch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -98,6 +99,30 @@ class ViewParams:
                 colour[:, i, i] = 1.0
         return replace(self, entries=entries, colour=colour)
 
+    def move_boxes(self, boxes: Any, width: float, height: float, index: int = 0) -> np.ndarray:
+        """Where boxes of one image lie in its view.
+
+        Args:
+            boxes: (N, 4) left, top, right, bottom in pixels of the image, which is width x height.
+            index: the image's row.
+        Returns: (N, 4) the same in pixels of the view: around the moved corners, cut to the view. A box outside it
+        comes back empty, with right = left or bottom = top. What a view shows of beyond the image is mirrored, in
+        masks as well; boxes do not see it.
+        """
+        left, top, right, bottom = np.asarray(boxes, np.float64).reshape(-1, 4).T
+        matrix = self.matrix[index]
+        there = np.linalg.inv(
+            np.asarray(matrix.cpu() if isinstance(matrix, torch.Tensor) else matrix, np.float64)
+        )
+        corners = np.stack(
+            [np.stack([x / width, y / height, x * 0 + 1]) for x in (left, right) for y in (top, bottom)]
+        )
+        moved = np.einsum(
+            "ij,cjn->cin", there, corners
+        )  # the matrix takes a view's [-1, 1] to a source's [0, 1]
+        place = (moved[:, :2] / moved[:, 2:] + 1) / 2 * self.size
+        return np.concatenate([place.min(0), place.max(0)]).T.clip(0, self.size)
+
     def row(self, index: int) -> ViewParams:
         """The parameters of one image, as NumPy (what `render` takes for a single image)."""
 
@@ -146,6 +171,26 @@ class ViewParams:
     def explain(self, index: int = 0) -> Explanation:
         """Why one image's view looks as it does."""
         return Explanation(self.row(index))
+
+    @classmethod
+    def stack(cls, params: Sequence[ViewParams]) -> ViewParams:
+        """Parameters of single images as those of their batch, in torch. All of one policy, size and view's number."""
+
+        def one(values: list[Any]) -> Any:
+            first = values[0]
+            if isinstance(first, Entry):
+                return replace(first, **{k: one([getattr(v, k) for v in values]) for k in _ENTRY_ARRAYS})
+            if isinstance(first, dict):
+                return {k: one([v[k] for v in values]) for k in first if all(k in v for v in values)}
+            if isinstance(first, (np.ndarray, torch.Tensor)):
+                return torch.cat([torch.as_tensor(v) for v in values])
+            return first
+
+        if len({(p.size, p.view, tuple(p.entries)) for p in params}) != 1:
+            raise AdaptAugError(
+                "stack: expected parameters of one policy, size and view; got different ones."
+            )
+        return cls(**{f.name: one([getattr(p, f.name) for p in params]) for f in fields(cls)})
 
     def to(self, device: Any) -> ViewParams:
         """The same parameters as torch tensors on a device."""

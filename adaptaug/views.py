@@ -52,8 +52,9 @@ class AdaptiveAugment(nn.Module):
         _check(size, finish)
         self.policy, self.size, self.finish = as_policy(policy), size, finish
 
-    def forward(self, images: Any, key: Any = None, view: int = 0) -> Any:
+    def forward(self, images: Any, *others: Any, key: Any = None, view: int = 0) -> Any:
         """A view of each image; `key` as in `keys.as_rows`."""
+        _alone(others)
         (pixels,), _, source = _views(images, self.policy, self.size, key, range(view, view + 1))
         return write(pixels, source, self.finish)
 
@@ -77,6 +78,7 @@ class Views:
         policy, size: as AdaptiveAugment; n: how many views.
         finish: default `imagenet`: float32 CHW, normalised.
         return_params: True returns (views, list of ViewParams, one per view).
+        first: the first view's number, by which views of one key differ.
     """
 
     def __init__(
@@ -86,20 +88,68 @@ class Views:
         size: int = 224,
         finish: str = "imagenet",
         return_params: bool = False,
+        first: int = 0,
     ):
         _check(size, finish)
         if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= 64:
             raise AdaptAugError(f"n: expected a number of views from 1 to 64, got {n!r}.")
         self.policy, self.n, self.size = as_policy(policy), n, size
-        self.finish, self.return_params = finish, return_params
+        self.finish, self.return_params, self.first = finish, return_params, first
 
-    def __call__(self, images: Any, key: Any = None) -> Any:
-        pixels, params, source = _views(images, self.policy, self.size, key, range(self.n))
+    def __call__(self, images: Any, *others: Any, key: Any = None) -> Any:
+        _alone(others)
+        pixels, params, source = _views(images, self.policy, self.size, key, self.numbers)
         views = [write(view, source, self.finish) for view in pixels]
         return (views, params) if self.return_params else views
 
+    @property
+    def numbers(self) -> range:
+        """The views' numbers."""
+        return range(self.first, self.first + self.n)
+
     def __repr__(self) -> str:
         return f"Views(policy={self.policy.name!r}, n={self.n}, size={self.size}, finish={self.finish!r})"
+
+
+class MultiCrop:
+    """Views of several sizes and policies, as DINO and SwAV take them: one list of tensors, group after group.
+
+    `MultiCrop(Views(large, n=2, size=224), Views(small, n=6, size=96))`. Every view has a number, and so a draw, of
+    its own; `pair` of a policy holds within its group's numbers, of which 0 is the first view of the first group.
+    """
+
+    def __init__(self, *groups: Views):
+        if not groups or not all(isinstance(group, Views) for group in groups):
+            raise AdaptAugError(
+                f"MultiCrop: expected one Views or more, got {[type(g).__name__ for g in groups]}."
+            )
+        self.groups: list[Views] = []
+        for group in groups:
+            first = self.groups[-1].numbers.stop if self.groups else 0
+            self.groups.append(
+                Views(group.policy, group.n, group.size, group.finish, group.return_params, first)
+            )
+
+    def __call__(self, images: Any, *others: Any, key: Any = None) -> Any:
+        _alone(others)
+        key = keys.fresh_seed() if key is None else key  # one for all groups
+        made = [group(images, key=key) for group in self.groups]
+        if any(group.return_params for group in self.groups):
+            if not all(group.return_params for group in self.groups):
+                raise AdaptAugError("MultiCrop: expected return_params of all groups or of none.")
+            return [v for views, _ in made for v in views], [p for _, params in made for p in params]
+        return [view for views in made for view in views]
+
+    def __repr__(self) -> str:
+        return f"MultiCrop({', '.join(map(repr, self.groups))})"
+
+
+def _alone(others: tuple[Any, ...]) -> None:
+    if others:
+        raise AdaptAugError(
+            f"expected images alone, got {1 + len(others)} arguments; a key goes by its name, and a sample with "
+            "targets in a v2.Compose through adaptaug.hosts.torchvision.Adaptive."
+        )
 
 
 def _views(

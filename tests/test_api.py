@@ -15,8 +15,8 @@ from PIL import Image
 import adaptaug
 
 PUBLIC = {
-    "AdaptAugError", "AdaptiveAugment", "Explanation", "ImageStats", "Keyed", "Policy", "ViewParams", "Views",
-    "explain", "measure", "plan", "render", "show",
+    "AdaptAugError", "AdaptiveAugment", "Explanation", "ImageStats", "Keyed", "MultiCrop", "Policy",
+    "ViewParams", "Views", "collate", "explain", "measure", "plan", "render", "show",
 }  # fmt: skip
 HEAVY = (
     "gradio",

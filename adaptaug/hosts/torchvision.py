@@ -1,0 +1,90 @@
+"""torchvision v2: one view of a whole sample, with its masks and boxes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from PIL import Image
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+from adaptaug.errors import AdaptAugError
+from adaptaug.policy import Policy
+from adaptaug.views import AdaptiveAugment, render
+
+
+class Adaptive(v2.Transform):
+    """`v2.Compose([..., Adaptive("natural", 224), v2.ToDtype(torch.float32, scale=True)])`, samples with targets too.
+
+    Masks and boxes follow the geometry: masks by nearest neighbour, boxes as the smallest around their moved corners,
+    cut to the view (`v2.SanitizeBoundingBoxes` drops the empty ones). Labels and other tensors are left alone, as by
+    all of v2. Rotated boxes, key points and videos are refused.
+
+    Args:
+        policy, size: as AdaptiveAugment; view: its number.
+    """
+
+    _transformed_types = (torch.Tensor, Image.Image)
+
+    def __init__(self, policy: Policy | str | dict[str, Any] = "natural", size: int = 224, view: int = 0):
+        super().__init__()
+        self.augment, self.view = AdaptiveAugment(policy, size), view
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        """What the one image of the sample gets."""
+        follow = (tv_tensors.Mask, tv_tensors.BoundingBoxes)
+        images = [part for part in flat_inputs if not isinstance(part, follow)]
+        wrong = [
+            part
+            for part in images
+            if isinstance(part, tv_tensors.TVTensor) and type(part) is not tv_tensors.Image
+        ]
+        if wrong or len(images) != 1:
+            got = ", ".join(type(part).__name__ for part in flat_inputs) or "no image"
+            raise AdaptAugError(f"expected one image, with masks and boxes where there are any; got {got}.")
+        image = images[0]
+        size = image.size[::-1] if isinstance(image, Image.Image) else tuple(image.shape[-2:])
+        plain = image.as_subclass(torch.Tensor) if isinstance(image, torch.Tensor) else image
+        return {"params": self.augment.plan(plain, view=self.view), "size": size}
+
+    def transform(self, part: Any, params: dict[str, Any]) -> Any:
+        """A part of the sample as it is in the view."""
+        plan, (height, width) = params["params"], params["size"]
+        if isinstance(part, Image.Image):
+            return render(part, plan)
+        plain = part.as_subclass(torch.Tensor)
+        if isinstance(part, tv_tensors.Mask):
+            return tv_tensors.wrap(_mask(plain, plan), like=part)
+        if isinstance(part, tv_tensors.BoundingBoxes):
+            return _boxes(part, plan, width, height)
+        view = render(plain, plan)
+        return tv_tensors.wrap(view, like=part) if isinstance(part, tv_tensors.Image) else view
+
+
+def _mask(mask: torch.Tensor, plan: Any) -> torch.Tensor:
+    """(..., H, W) of any whole-number or bool type, each plane moved alike."""
+    planes = mask.reshape(-1, 1, *mask.shape[-2:])
+    if int(planes.max() if planes.numel() else 0) > 255 or int(planes.min() if planes.numel() else 0) < 0:
+        raise AdaptAugError("mask: expected labels from 0 to 255; split others into planes.")
+    moved = [render(plane, plan, interpolation="nearest", tone=False) for plane in planes.to(torch.uint8)]
+    side = plan.size
+    return (
+        torch.stack(moved).to(mask.dtype).reshape(*mask.shape[:-2], side, side)
+        if moved
+        else mask.new_zeros((*mask.shape[:-2], side, side))
+    )
+
+
+def _boxes(boxes: Any, plan: Any, width: int, height: int) -> Any:
+    form = boxes.format
+    if form not in (tv_tensors.BoundingBoxFormat.XYXY, tv_tensors.BoundingBoxFormat.XYWH,
+                    tv_tensors.BoundingBoxFormat.CXCYWH):  # fmt: skip
+        raise AdaptAugError(f"boxes: expected XYXY, XYWH or CXCYWH, got {form.value}.")
+    corners = v2.functional.convert_bounding_box_format(boxes, new_format=tv_tensors.BoundingBoxFormat.XYXY)
+    moved = torch.from_numpy(plan.move_boxes(corners.numpy(), width, height)).to(boxes.dtype)
+    side = plan.size
+    there = tv_tensors.BoundingBoxes(
+        moved, format=tv_tensors.BoundingBoxFormat.XYXY, canvas_size=(side, side)
+    )
+    return v2.functional.convert_bounding_box_format(there, new_format=form)
