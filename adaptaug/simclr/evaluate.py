@@ -60,7 +60,14 @@ def ridge_correct(
 def linear_probe(
     bank: torch.Tensor, bank_labels: np.ndarray, queries: torch.Tensor, labels: np.ndarray, seed: int = 0
 ) -> float:
-    """Accuracy of a multinomial logistic regression (L-BFGS) on standardised frozen features.
+    """Accuracy of `linear_correct`."""
+    return float(linear_correct(bank, bank_labels, queries, labels, seed).mean())
+
+
+def linear_correct(
+    bank: torch.Tensor, bank_labels: np.ndarray, queries: torch.Tensor, labels: np.ndarray, seed: int = 0
+) -> np.ndarray:
+    """For each query, whether a multinomial logistic regression (L-BFGS) on standardised features is right (bool).
 
     Its L2 penalty is chosen by five-fold cross-validation on the bank, never on the queries.
     """
@@ -75,7 +82,7 @@ def linear_probe(
         cv=StratifiedKFold(5, shuffle=True, random_state=seed),
     )
     probe.fit(bank.numpy(), bank_labels)
-    return float((probe.predict(queries.numpy()) == np.asarray(labels)).mean())
+    return probe.predict(queries.numpy()) == np.asarray(labels)
 
 
 def raw_features(images: torch.Tensor) -> torch.Tensor:
@@ -110,3 +117,11 @@ def labelled_subset(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
         members = order[classes[order] == c]
         rank[members] = np.arange(len(members))
     return np.sort(order[np.argsort(rank[order], kind="stable")][:count])
+
+
+def interval(correct: np.ndarray) -> tuple[float, float]:
+    """95 % Wilson interval of a share, from its trials (bool)."""
+    from scipy.stats import binomtest
+
+    found = binomtest(int(correct.sum()), len(correct)).proportion_ci(0.95, "wilson")
+    return float(found.low), float(found.high)

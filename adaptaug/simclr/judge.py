@@ -1,0 +1,115 @@
+"""Embeddings judged: linear probe, kNN and the head on test images, and what needs no labels; one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from adaptaug.errors import AdaptAugError
+from adaptaug.simclr import evaluate
+from adaptaug.simclr.embeddings import Embeddings
+from adaptaug.simclr.head import HeadSettings, train_head
+
+_MOST = 20_000  # images that the probe and the label-free measures look at
+_RANKED = 5_000
+
+
+def judge(
+    train: Embeddings,
+    test: Embeddings,
+    settings: HeadSettings | None = None,
+    say: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Accuracy on `test` of classifiers fitted on `train`, with 95 % intervals, and label-free measures of `test`.
+
+    Returns: {"rows": [{"measure", "value", "low", "high"}, ...], "train": images, "test": images}; accuracies in
+    percent. The head's epoch and the probe's penalty are chosen within `train`. At most 20,000 images of each.
+    Raises: AdaptAugError: no labels, or sets of different width or classes.
+    """
+    if train.width != test.width:
+        raise AdaptAugError(f"expected embeddings of one width, got {train.width} and {test.width}.")
+    if train.labels is None or test.labels is None:
+        raise AdaptAugError("expected embeddings with labels, got some without.")
+    bank, bank_labels = _clean(train)
+    asked, labels = _clean(test)
+    unknown = np.setdiff1d(labels, bank_labels)
+    if len(unknown):
+        raise AdaptAugError(
+            f"expected test images of the training classes, got others, such as {unknown[0]}."
+        )
+    rows: list[dict[str, Any]] = []
+
+    def add(name: str, correct: np.ndarray) -> None:
+        low, high = evaluate.interval(correct)
+        rows.append(
+            {"measure": name, "value": 100 * float(correct.mean()), "low": 100 * low, "high": 100 * high}
+        )
+
+    for name, correct in (
+        ("linear probe", lambda: evaluate.linear_correct(bank, bank_labels, asked, labels)),
+        ("kNN-20", lambda: evaluate.knn_correct(bank, bank_labels, asked, labels, 20)),
+        ("kNN-200", lambda: evaluate.knn_correct(bank, bank_labels, asked, labels, 200)),
+        ("3-layer head", lambda: _head(train, asked, labels, settings or HeadSettings())),
+    ):
+        if say is not None:
+            say(name)
+        add(name, correct())
+    rows.append({"measure": "RankMe", "value": evaluate.rankme(asked[:_RANKED])})
+    if test.features.shape[1] > 1:
+        first, second = (torch.from_numpy(_pairs(test)[:, i]) for i in (0, 1))
+        for name, value in evaluate.alignment_uniformity(first, second).items():
+            rows.append({"measure": name, "value": value})
+    return {"rows": rows, "train": len(bank), "test": len(asked)}
+
+
+def split(data: Embeddings, share: float = 0.2, seed: int = 0) -> tuple[Embeddings, Embeddings]:
+    """(train, test) of one set, by images, each with its views."""
+    order = np.random.default_rng((seed, 8)).permutation(len(data.features))
+    test = np.zeros(len(order), bool)
+    test[order[: max(1, round(share * len(order)))]] = True
+    readable = np.asarray(data.readable, bool)
+    return replace(data, readable=readable & ~test), replace(data, readable=readable & test)
+
+
+def table(found: dict[str, Any]) -> str:
+    """As text."""
+    lines = [
+        f"{'':16} {'value':>8}   95 % interval   ({found['train']:,} training, {found['test']:,} test images)"
+    ]
+    for row in found["rows"]:
+        percent = "low" in row
+        value = f"{row['value']:7.1f}%" if percent else f"{row['value']:8.3f}"
+        interval = f"{row['low']:5.1f} to {row['high']:.1f}" if percent else ""
+        lines.append(f"{row['measure']:16} {value}   {interval}".rstrip())
+    return "\n".join(lines)
+
+
+def _chosen(data: Embeddings, most: int) -> np.ndarray:
+    index = np.flatnonzero(data.readable)
+    if len(index) > most:
+        index = np.sort(np.random.default_rng(9).permutation(index)[:most])
+    return index
+
+
+def _clean(data: Embeddings) -> tuple[torch.Tensor, np.ndarray]:
+    assert data.labels is not None
+    index = _chosen(data, _MOST)
+    return torch.from_numpy(np.asarray(data.features[index, 0], np.float32)), np.asarray(data.labels[index])
+
+
+def _pairs(data: Embeddings) -> np.ndarray:
+    """Two views of an image, or the image and its one view: (M, 2, W)."""
+    index = _chosen(data, _RANKED)
+    places = slice(1, 3) if data.features.shape[1] > 2 else slice(0, 2)
+    return np.asarray(data.features[index, places], np.float32)
+
+
+def _head(train: Embeddings, asked: torch.Tensor, labels: np.ndarray, settings: HeadSettings) -> np.ndarray:
+    trained = train_head(train, settings)
+    values = np.unique(train.labels[np.asarray(train.readable, bool)])  # type: ignore[index]
+    with torch.no_grad():
+        return values[trained.head(asked).argmax(1).numpy()] == labels

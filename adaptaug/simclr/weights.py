@@ -1,0 +1,174 @@
+"""Weight files of strangers -> named tensors, without running code that lies in them."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from adaptaug.errors import AdaptAugError
+
+SUFFIXES = (".safetensors", ".npz", ".pth", ".pt", ".ckpt", ".tar", ".bin")
+HUB = "hf:"
+_WORST_RATIO, _SMALL = 20, 64 << 20  # weights hardly compress: what unpacks to far more is a bomb
+_DEPTH = 8
+
+
+def read_weights(path: Path, trust_pickle: bool = False) -> dict[str, torch.Tensor]:
+    """All tensors of a file under their full names: nested mappings are joined by dots.
+
+    Args:
+        path: .safetensors, an .npz of arrays, or what torch.save wrote (.pth, .pt, .ckpt, .pth.tar).
+        trust_pickle: run the code that an untrusted pickle may hold. Only for files you wrote yourself.
+    Raises: AdaptAugError: missing, empty, truncated, not weights at all, a zip bomb, or a pickle with objects in it.
+    """
+    if not path.is_file():
+        raise AdaptAugError(
+            f"{path}: expected a file of weights, got {'a folder' if path.is_dir() else 'nothing'}."
+        )
+    with path.open("rb") as file:
+        head = file.read(512).lstrip()
+    if not head:
+        raise AdaptAugError(f"{path}: expected a file of weights, got an empty one; download it again.")
+    if head.startswith((b"<", b"version https://git-lfs")):
+        what = "a web page" if head.startswith(b"<") else "a Git LFS pointer"
+        raise AdaptAugError(f"{path}: expected a file of weights, got {what}; download the file itself.")
+    _refuse_bomb(path)
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as arrays:
+                return {name: torch.from_numpy(np.asarray(arrays[name])) for name in arrays.files}
+        data = _unpickle(path, trust_pickle)
+    except AdaptAugError:
+        raise
+    except (SafetensorError, OSError, ValueError, RuntimeError, EOFError, KeyError, zipfile.BadZipFile, MemoryError,
+            TypeError) as error:  # fmt: skip
+        reason = " ".join(str(error).split())[:100] or type(error).__name__
+        raise AdaptAugError(
+            f"{path}: expected a whole file of weights, got one that is damaged, cut off or no such file ({reason})."
+        ) from None
+    flat: dict[str, torch.Tensor] = {}
+    _flatten(data, "", flat, _DEPTH)
+    if not flat:
+        raise AdaptAugError(f"{path}: expected named tensors, got {type(data).__name__} without any.")
+    return flat
+
+
+def _refuse_bomb(path: Path) -> None:
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except zipfile.BadZipFile:
+        return  # its reader will say so
+    packed = path.stat().st_size
+    if unpacked > max(_SMALL, _WORST_RATIO * packed):
+        raise AdaptAugError(
+            f"{path}: expected weights, which hardly compress; {packed:,} bytes would unpack to {unpacked:,}."
+        )
+
+
+def _unpickle(path: Path, trust_pickle: bool) -> Any:
+    if trust_pickle:
+        return torch.load(path, map_location="cpu", weights_only=False)
+    try:
+        # Many trainers keep their options beside the weights, and a Namespace runs nothing.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        if type(error).__name__ != "UnpicklingError":
+            raise
+        raise AdaptAugError(f"{path}: expected plain tensors, got a pickle with {_offenders(path)}; nothing of it was "
+                            "run: save the state_dict alone, or, if you wrote the file yourself, "
+                            "trust_pickle=True.") from None  # fmt: skip
+
+
+def _offenders(path: Path) -> str:
+    try:
+        found = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    except Exception:
+        found = []
+    return ", ".join(sorted(found)[:4]) or "objects of its own"
+
+
+def _flatten(data: Any, prefix: str, out: dict[str, torch.Tensor], depth: int) -> None:
+    if isinstance(data, torch.Tensor):
+        out[prefix] = data
+    elif isinstance(data, np.ndarray) and data.dtype.kind == "f":
+        out[prefix] = torch.from_numpy(data)
+    elif isinstance(data, Mapping) and depth:
+        for name, part in data.items():
+            _flatten(part, f"{prefix}.{name}" if prefix else str(name), out, depth - 1)
+
+
+def fetch(name: str) -> Path:
+    """`hf:OWNER/REPO[/FILE][@REVISION][#SHA256]` -> the file in huggingface_hub's cache, downloaded if it is not there.
+
+    Without FILE the repository's only file of weights. What was downloaded is checked against the server's SHA-256,
+    and against one given here. HF_ENDPOINT and HF_HUB_OFFLINE are huggingface_hub's own.
+    Raises: AdaptAugError: offline, not there, several files, or another checksum.
+    """
+    try:
+        import huggingface_hub
+    except ModuleNotFoundError:
+        raise AdaptAugError("this needs huggingface_hub: pip install 'adaptaug[train]'.") from None
+    place, _, wanted = name.removeprefix(HUB).partition("#")
+    place, _, revision = place.partition("@")
+    owner, _, rest = place.partition("/")
+    repository, _, file = rest.partition("/")
+    if not owner or not repository:
+        raise AdaptAugError(f"{name}: expected hf:OWNER/REPO or hf:OWNER/REPO/FILE.")
+    repository, version = f"{owner}/{repository}", revision or None
+    try:
+        if not file:
+            found = [
+                f
+                for f in huggingface_hub.list_repo_files(repository, revision=version)
+                if f.endswith(SUFFIXES)
+            ]
+            if len(found) != 1:
+                raise AdaptAugError(
+                    f"{name}: expected one file of weights, found {', '.join(found) or 'none'}; name it."
+                )
+            file = found[0]
+        url = huggingface_hub.hf_hub_url(repository, file, revision=version)
+        try:
+            there = huggingface_hub.get_hf_file_metadata(url).etag or ""
+        except Exception:  # offline: what is in the cache was checked when it came
+            there = ""
+        path = Path(
+            huggingface_hub.hf_hub_download(repository, file, revision=version, local_files_only=not there)
+        )
+    except AdaptAugError:
+        raise
+    except Exception as error:  # its errors and those of the HTTP library under it
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise AdaptAugError(
+            f"{name}: could not be fetched ({reason}); download it elsewhere and give its path."
+        ) from None
+    checksum = wanted or there  # an etag is the SHA-256 of what lies in large-file storage, as weights do
+    if len(checksum) == 64 and (got := _sha256(path)) != checksum.lower():
+        path.unlink(missing_ok=True)
+        raise AdaptAugError(
+            f"{name}: expected SHA-256 {checksum}, got {got}; the file was removed from the cache."
+        )
+    return path
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,347 @@
+"""Embeddings of images and their views, the head on them, predictions and the table."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.datasets import load_digits
+from torch import nn
+
+pytest.importorskip("lightly")
+
+from adaptaug import Views
+from adaptaug.cli import run
+from adaptaug.data import open_data
+from adaptaug.errors import AdaptAugError
+from adaptaug.simclr import embeddings, head, judge
+from adaptaug.simclr.backbone import load_backbone
+from adaptaug.simclr.checkpoints import export_encoder
+from adaptaug.simclr.embeddings import embed, open_embeddings
+from adaptaug.simclr.encoders import build_encoder
+from adaptaug.simclr.head import Head, HeadSettings, load_head, train_head
+
+COUNT, VIEWS = 240, 3
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """The folder of a run: a small network of a fixed seed."""
+    folder = tmp_path_factory.mktemp("run")
+    torch.manual_seed(0)
+    export_encoder(build_encoder("resnet-tiny", size=16).eval(), folder, {})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def backbone(checkpoint):
+    return load_backbone(checkpoint)
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """Some of scikit-learn's digits at 16 px."""
+    data = load_digits()
+    path = tmp_path_factory.mktemp("data") / "digits.npz"
+    pixels = np.kron(data.images[:COUNT], np.ones((2, 2))).astype(np.uint8) * 15
+    np.savez(path, x=pixels, y=data.target[:COUNT])
+    return path
+
+
+@pytest.fixture(scope="module")
+def made(digits, backbone, tmp_path_factory):
+    """The digits' embeddings, as one file."""
+    path = tmp_path_factory.mktemp("emb") / "emb.npz"
+    return embed(open_data(digits), backbone, path, VIEWS, "digits", 16, batch=50)
+
+
+# --- embed ------------------------------------------------------------------------------------------------------
+def test_rows_are_the_image_and_its_views(made, digits, backbone):
+    data, images = open_embeddings(made), open_data(digits)
+    assert data.features.shape == (COUNT, 1 + VIEWS, 128) and data.width == 128
+    assert data.names == images.names and data.labels.tolist() == images.labels.tolist()
+    clean = torch.from_numpy(images[7]).permute(2, 0, 1)
+    pixels = [clean, *Views("digits", VIEWS, 16, "uint8")(clean, key=(0, 0, 7))]
+    with torch.no_grad():
+        expected = backbone(torch.stack(pixels).float() / 255)
+    assert torch.allclose(torch.from_numpy(data.features[7]), expected, atol=1e-5)
+
+
+def test_a_folder_is_a_memory_map_with_the_same_rows(made, digits, backbone, tmp_path):
+    data = open_embeddings(
+        embed(open_data(digits), backbone, tmp_path / "emb", VIEWS, "digits", 16, batch=50, workers=1)
+    )
+    assert isinstance(data.features, np.memmap)
+    assert np.array_equal(data.rows(3, 60), open_embeddings(made).rows(3, 60))
+
+
+def test_half_precision_takes_half_the_room(digits, backbone, made, tmp_path):
+    data = open_embeddings(
+        embed(open_data(digits), backbone, tmp_path / "emb", VIEWS, "digits", 16, batch=50, half=True)
+    )
+    assert data.features.dtype == np.float16
+    assert np.allclose(data.rows(0, COUNT), open_embeddings(made).features, rtol=2e-3, atol=1e-3)
+
+
+KILLED = """
+import os, signal, sys
+from adaptaug.data import open_data
+from adaptaug.simclr import embeddings
+from adaptaug.simclr.backbone import load_backbone
+moment, data, checkpoint, out = sys.argv[1:]
+def then_die(function, calls):
+    def wrapped(*args, **kwargs):
+        wrapped.calls += 1
+        result = function(*args, **kwargs) if moment != "before" else None
+        if wrapped.calls == calls:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result if moment != "before" else function(*args, **kwargs)
+    wrapped.calls = 0
+    return wrapped
+if moment == "made":
+    embeddings._make = then_die(embeddings._make, 1)
+elif moment == "packed":
+    embeddings._pack = then_die(embeddings._pack, 1)
+else:
+    embeddings.write_atomically = then_die(embeddings.write_atomically, 5)
+embeddings.embed(open_data(data), load_backbone(checkpoint), out, 3, "digits", 16, batch=50)
+"""
+
+
+@pytest.mark.parametrize("moment", ["made", "before", "after", "packed"])
+def test_killed_and_resumed_nothing_is_lost(moment, made, digits, checkpoint, backbone, tmp_path):
+    out = tmp_path / "emb.npz"
+    command = [sys.executable, "-c", KILLED, moment, str(digits), str(checkpoint), str(out)]
+    assert subprocess.run(command).returncode == -signal.SIGKILL
+    if moment == "packed":
+        assert np.array_equal(open_embeddings(out).features, open_embeddings(made).features)
+        return
+    with pytest.raises(AdaptAugError):
+        open_embeddings(out)
+    done = []
+    embed(
+        open_data(digits),
+        backbone,
+        out,
+        VIEWS,
+        "digits",
+        16,
+        batch=50,
+        progress=lambda n, total: done.append(n),
+    )
+    assert np.array_equal(open_embeddings(out).features, open_embeddings(made).features)
+    assert done[0] == {"made": 50, "before": 150, "after": 200}[moment]  # only the rest was made again
+
+
+def test_several_processes_write_one_folder(made, digits, backbone, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        if rank == "1":
+            with pytest.raises(AdaptAugError, match="120 of 240 images are not embedded yet"):
+                open_embeddings(tmp_path / "emb")
+        embed(open_data(digits), backbone, tmp_path / "emb", VIEWS, "digits", 16, batch=50)
+    assert np.allclose(open_embeddings(tmp_path / "emb").features, open_embeddings(made).features, atol=1e-5)
+    with pytest.raises(AdaptAugError, match="give --out a name without"):
+        embed(open_data(digits), backbone, tmp_path / "emb.npz", VIEWS, "digits", 16)
+
+
+def test_other_embeddings_are_not_mixed(digits, backbone, made, tmp_path):
+    embed(open_data(digits), backbone, tmp_path / "emb", 1, "digits", 16, batch=200)
+    with pytest.raises(AdaptAugError, match="another views, policy;"):
+        embed(open_data(digits), backbone, tmp_path / "emb", 0, "digits", 16)
+    with pytest.raises(AdaptAugError, match="exists already"):
+        embed(open_data(digits), backbone, made, VIEWS, "digits", 16)
+
+
+def test_what_is_no_embedding_is_refused(digits, tmp_path):
+    for path in (digits, tmp_path, tmp_path / "missing.npz"):
+        with pytest.raises(AdaptAugError, match=r"expected embeddings that `adaptaug embed` wrote"):
+            open_embeddings(path)
+
+
+# --- head -------------------------------------------------------------------------------------------------------
+def test_dropout_comes_first_and_there_are_three_layers():
+    kinds = [type(layer) for layer in Head(128, 10).layers]
+    assert kinds == [nn.Dropout, nn.Linear, nn.ReLU, nn.Linear, nn.ReLU, nn.Linear]
+    assert HeadSettings().epochs == 8
+
+
+def test_it_learns_and_keeps_the_best_epoch(made):
+    data = open_embeddings(made)
+    done = train_head(data, HeadSettings(epochs=20))
+    assert len(done.history) == 20 and done.accuracy == max(line["accuracy"] for line in done.history) > 0.6
+    assert done.confusion.sum() == COUNT // 5
+    assert np.trace(done.confusion) / done.confusion.sum() == done.accuracy
+    again = train_head(data, HeadSettings(epochs=20))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(done.head.state_dict().values(), again.head.state_dict().values(), strict=True)
+    )
+
+
+def numbered(images=50, variants=3, width=4, classes=2):
+    """Embeddings in which every value of an image is its number."""
+    features = np.tile(np.arange(images, dtype=np.float32)[:, None, None], (1, variants, width))
+    labels = np.arange(images) % classes
+    return embeddings.Embeddings(
+        features, [str(i) for i in range(images)], labels, [], np.ones(images, bool), {}
+    )
+
+
+@pytest.mark.parametrize("block", [4, 4096])
+def test_each_row_is_seen_once_an_epoch_and_images_are_never_split(block, monkeypatch):
+    monkeypatch.setattr(head, "_BLOCK", block)
+    monkeypatch.setattr(head, "_BUFFER", 3 * block * 3 * 4 * 4)  # three blocks
+    data, trained, asked = numbered(), [], []
+    batches, confusion = head._batches, head._confusion
+
+    def spy(*args):
+        for features, targets in batches(*args):
+            trained.append((features[:, 0], targets))
+            yield features, targets
+
+    monkeypatch.setattr(head, "_batches", spy)
+    monkeypatch.setattr(head, "_confusion", lambda *args: asked.append(args[3]) or confusion(*args))
+    train_head(data, HeadSettings(epochs=2, batch=7))
+    seen = torch.cat([x for x, _ in trained]).int().tolist()
+    held = np.flatnonzero(asked[0]).tolist()
+    assert sorted(seen) == sorted(2 * 3 * [i for i in range(50) if i not in held])
+    assert all((x.int() % 2 == y).all() for x, y in trained)  # each with its own label
+    first, second = seen[: len(seen) // 2], seen[len(seen) // 2 :]
+    assert first != second and first != sorted(first)
+
+
+def test_some_views_or_none(made):
+    data = open_embeddings(made)
+    assert (
+        train_head(data, HeadSettings(epochs=1, views=0)).history
+        != train_head(data, HeadSettings(epochs=1)).history
+    )
+    with pytest.raises(AdaptAugError, match="views: expected 0 to 3"):
+        train_head(data, HeadSettings(views=4))
+
+
+def test_rare_classes_weigh_more_when_balanced():
+    random = np.random.default_rng(0)
+    data = numbered(400, 1, 8)
+    data.labels = (np.arange(400) % 20 == 0).astype(int)
+    data.features = random.normal(size=(400, 1, 8)).astype(np.float32) + 0.6 * data.labels[:, None, None]
+    found = [
+        train_head(data, HeadSettings(balance=balance, dropout=0.0)).confusion[1] for balance in (False, True)
+    ]
+    assert found[1][1] > found[0][1]
+
+
+def test_a_memory_map_gives_the_same_head(made, digits, backbone, tmp_path):
+    folder = embed(open_data(digits), backbone, tmp_path / "emb", VIEWS, "digits", 16, batch=50)
+    heads = [
+        train_head(open_embeddings(path), HeadSettings(epochs=2)).head.state_dict() for path in (made, folder)
+    ]
+    assert all(torch.equal(heads[0][name], heads[1][name]) for name in heads[0])
+
+
+def test_saved_and_read_back(made, tmp_path):
+    done = train_head(open_embeddings(made), HeadSettings(epochs=2))
+    done.save(tmp_path / "head.safetensors")
+    loaded, about = load_head(tmp_path / "head.safetensors")
+    x = torch.rand(3, 128)
+    assert torch.equal(loaded(x), done.head(x)) and not loaded.training
+    assert about["classes"] == [str(i) for i in range(10)] and about["embeddings"]["views"] == VIEWS
+    with pytest.raises(AdaptAugError, match="expected a head"):
+        load_head(tmp_path / "other.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"labels": None}, "expected embeddings with labels"),
+        ({"labels": np.zeros(50, int)}, "at least two classes, got 1"),
+    ],
+)
+def test_what_cannot_be_learned_is_refused(change, said):
+    with pytest.raises(AdaptAugError, match=said):
+        train_head(replace(numbered(), **change))
+
+
+# --- the table --------------------------------------------------------------------------------------------------
+def test_the_table(made):
+    found = judge.judge(*judge.split(open_embeddings(made)))
+    rows = {row["measure"]: row for row in found["rows"]}
+    assert list(rows) == [
+        "linear probe",
+        "kNN-20",
+        "kNN-200",
+        "3-layer head",
+        "RankMe",
+        "alignment",
+        "uniformity",
+    ]
+    assert all(row["low"] < row["value"] < row["high"] for row in rows.values() if "low" in row)
+    assert rows["linear probe"]["value"] > 70 and found["train"] + found["test"] == COUNT
+    assert "95 % interval" in judge.table(found)
+
+
+def test_the_tests_labels_do_not_train(made):
+    """Other labels of the test images change the score and nothing of what is fitted."""
+    train, test = judge.split(open_embeddings(made))
+    wrong = replace(test, labels=(test.labels + 1) % 10)
+    scores = [judge.judge(train, other)["rows"][0]["value"] for other in (test, wrong)]
+    assert scores[0] > 70 and scores[1] < 20
+
+
+def test_a_class_that_was_not_trained_is_refused(made):
+    data = open_embeddings(made)
+    with pytest.raises(AdaptAugError, match="others, such as 77"):
+        judge.judge(data, replace(data, labels=data.labels + 77))
+
+
+# --- the commands -----------------------------------------------------------------------------------------------
+def adaptaug(capsys, *arguments):
+    code = run([str(argument) for argument in arguments])
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+def test_from_images_to_classes(capsys, checkpoint, tmp_path):
+    """Class folders with a bad file -> embed -> train-head -> predict, evaluate."""
+    data = load_digits()
+    for i in range(160):
+        path = tmp_path / "photos" / f"digit-{data.target[i]}" / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.kron(data.images[i], np.ones((2, 2))).astype(np.uint8) * 15).save(path)
+    (tmp_path / "photos" / "digit-0" / "bad.png").write_bytes(b"not an image")
+    emb, weights = tmp_path / "emb.npz", tmp_path / "head.safetensors"
+    code, out, err = adaptaug(capsys, "embed", tmp_path / "photos", "--checkpoint", checkpoint, "--views", 2,
+                              "--policy", "digits", "--size", 16, "--out", emb)  # fmt: skip
+    assert code == 0 and "160 images, 3 x 128 features each" in out
+    assert "bad.png" in err and "a run of adaptaug" in err
+    code, out, _ = adaptaug(capsys, "train-head", emb, "--epochs", 12, "--out", weights)
+    assert code == 0 and "digit-7" in out and "validation images" in out
+    assert (tmp_path / "head.png").stat().st_size > 1000
+    assert json.loads((tmp_path / "head.json").read_text())["best_epoch"] >= 1
+    code, out, err = adaptaug(capsys, "predict", tmp_path / "photos", "--head", weights)
+    lines = [line.split("\t") for line in out.splitlines()]
+    assert code == 0 and len(lines) == 160 and "bad.png" in err
+    assert np.mean([name.startswith(best + "/") for name, best, _ in lines]) > 0.6
+    code, out, _ = adaptaug(capsys, "predict", tmp_path / "photos" / "digit-3" / "3.png", "--head", weights)
+    assert code == 0 and out.count("\n") == 1
+    code, out, _ = adaptaug(capsys, "evaluate", emb, "--out", tmp_path / "table.json")
+    assert code == 0 and "linear probe" in out
+    assert len(json.loads((tmp_path / "table.json").read_text())["rows"]) == 7
+
+
+def test_another_backbone_than_the_heads_is_refused(capsys, made, digits, tmp_path):
+    train_head(open_embeddings(made), HeadSettings(epochs=1)).save(tmp_path / "head.safetensors")
+    export_encoder(build_encoder("resnet-tiny", size=16).eval(), tmp_path / "other", {})
+    code, _, err = adaptaug(
+        capsys, "predict", digits, "--head", tmp_path / "head.safetensors", "--checkpoint", tmp_path / "other"
+    )
+    assert code == 2 and "expected the backbone that the head was trained on" in err
+    assert os.linesep not in err.strip()
