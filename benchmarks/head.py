@@ -1,7 +1,9 @@
 """The 3-layer head, end to end on real data: SimCLR -> embed -> head; are 8 epochs enough, and dropout, and views?
 
-    adaptaug pretrain ../shared/data/cifar10_train_20k.npz --arch resnet-tiny --limit 10000 --epochs 40 --batch-size 128 --out RUN
-    python -m benchmarks.head --data ../shared/data/cifar10_train_20k.npz --test ../shared/data/cifar10_test_5k.npz --run RUN
+    adaptaug pretrain ../shared/data/cifar10_train_20k.npz --arch resnet-tiny --limit 10000 --epochs 40 \\
+        --batch-size 128 --out RUN
+    python -m benchmarks.head --data ../shared/data/cifar10_train_20k.npz \\
+        --test ../shared/data/cifar10_test_5k.npz --run RUN
 
 The same head on the features of RUN, on those of the same network untrained, and on raw pixels; after 1 to 30 epochs,
 with and without dropout, with 0, 1 and 4 adaptive views of each image; every row with five seeds (of split, weights
@@ -153,8 +155,8 @@ def main() -> None:
             at = {e: [c[e - 1] for c in curves] for e in EPOCHS}
             rows.append({"features": name, "width": train.width, "dropout": dropout, "views": views,
                          "rows_per_second": float(np.median(rates)), "curves": curves})  # fmt: skip
-            print(f"{name:10} dropout {dropout:g} views {views}: "
-                  + ", ".join(f"{e}: {np.mean(v):.1f} ± {np.std(v, ddof=1):.1f}" for e, v in at.items()), flush=True)  # fmt: skip
+            after = ", ".join(f"{e}: {np.mean(v):.1f} ± {np.std(v, ddof=1):.1f}" for e, v in at.items())
+            print(f"{name:10} dropout {dropout:g} views {views}: {after}", flush=True)
         if options.out:
             result = {
                 "command": "python -m benchmarks.head " + " ".join(

@@ -56,8 +56,8 @@ def main() -> None:
     done = train_head(open_embeddings(folder), HeadSettings(epochs=1))
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(f"{options.count:,} x {options.width}: one epoch with validation in {seconds:.0f} s, "
-          f"{done.rate:,.0f} rows/s in training, peak memory {peak:.2f} GB (making the set: {before:.2f} GB)")  # fmt: skip
+    print(f"{options.count:,} x {options.width}: an epoch with validation in {seconds:.0f} s, {done.rate:,.0f} rows/s "
+          f"in training, peak memory {peak:.2f} GB (after making the set: {before:.2f} GB)")  # fmt: skip
     if options.out:
         Path(options.out).write_text(json.dumps({
             "command": f"python -m benchmarks.million --count {options.count} --width {options.width}",
