@@ -35,7 +35,7 @@ import gradio as gr  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 from starlette.middleware.trustedhost import TrustedHostMiddleware  # noqa: E402
 
-from adaptaug.ui import logic, templates, tune  # noqa: E402
+from adaptaug.ui import guide, logic, templates, tune  # noqa: E402
 from adaptaug.ui.style import CSS  # noqa: E402
 
 LOOPBACK = ("127.0.0.1", "localhost")
@@ -59,7 +59,11 @@ def build_app(policy: str | None = None, images: str | None = None) -> gr.Blocks
     samples = logic.samples_from(images) if images else logic.sample_images()
     with gr.Blocks(title="adaptaug", analytics_enabled=False, delete_cache=(600, 3600)) as app:
         gr.HTML(templates.HEADER, elem_id="top", **tune.NO_SKIN)
-        tune.build(policies, ("simclr", second), samples)
+        with gr.Tabs(elem_id="tabs"):
+            with gr.Tab("Tune", id="tune"):
+                tune.build(policies, ("simclr", second), samples)
+            with gr.Tab("How it works", id="guide"):
+                gr.HTML(guide.html(), elem_id="guide", **tune.NO_SKIN)
     return app.queue(default_concurrency_limit=2, max_size=32)
 
 

@@ -1,7 +1,7 @@
 """Take the pictures of the app for the documentation: `python -m adaptaug.ui.screenshots [FOLDER]`.
 
-Writes app-light.png and app-dark.png (1280 px wide) and app-phone.png (390 px wide, twice the density, at the
-pairs). Needs Chromium, as the browser tests do.
+Every tab in light and dark at 1280 px, and on a phone (390 px wide, twice the density). Needs
+Chromium, as the browser tests do.
 """
 
 from __future__ import annotations
@@ -21,10 +21,19 @@ from adaptaug.ui.app import build_app, free_port, launch_settings
 
 MAX_BYTES = 300_000
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "img"
+_WIDE: dict[str, Any] = {"theme": "light", "width": 1280, "height": 1010, "density": 1}
+_PHONE: dict[str, Any] = {"theme": "light", "width": 390, "height": 844, "density": 2}
+_DARK, _GUIDE = {"theme": "dark"}, {"tab": "How it works"}
 SHOTS: dict[str, dict[str, Any]] = {
-    "app-light": {"theme": "light", "width": 1280, "height": 1010, "density": 1},
-    "app-dark": {"theme": "dark", "width": 1280, "height": 1010, "density": 1},
-    "app-phone": {"theme": "light", "width": 390, "height": 844, "density": 2, "at": "#status-line"},
+    "app-light": _WIDE,
+    "app-dark": _WIDE | _DARK,
+    "app-phone": _PHONE | {"at": "#status-line"},
+    "app-phone-dark": _PHONE | _DARK | {"at": "#status-line"},
+    "tuning-light": _WIDE | {"at": "#tuning", "open": 2},
+    "tuning-phone": _PHONE | {"at": "#tuning", "open": 0},
+    "guide-light": _WIDE | _GUIDE,
+    "guide-dark": _WIDE | _DARK | _GUIDE,
+    "guide-phone": _PHONE | _GUIDE,
 }
 
 
@@ -98,6 +107,11 @@ def take(folder: Path) -> list[Path]:
                 page.get_by_text("(coffee, views of 128 px)").wait_for()
                 page.mouse.move(0, 0)
                 page.wait_for_function("[...document.images].every(image => image.complete)")
+                if "open" in shot:
+                    page.locator("#editor summary").nth(shot["open"]).click()
+                if "tab" in shot:
+                    page.get_by_role("tab", name=shot["tab"]).click()
+                    page.locator("#guide h2").first.wait_for()
                 if "at" in shot:
                     page.locator(shot["at"]).evaluate(
                         "element => scrollBy(0, element.getBoundingClientRect().top - 12)"

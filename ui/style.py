@@ -128,12 +128,43 @@ CSS = """
 .aa-range { width: 110px; height: 14px; flex: none; }
 .aa-note { margin-top: 10px; font-size: 12px; color: var(--aa-faint); }
 
+#tuning { gap: 8px; border-top: 1px solid var(--aa-line); padding-top: 14px; }
+#policy-problem:not(:has(p)) { display: none; }
+.aa-editor { display: grid; gap: 6px; }
+.aa-editor details { border: 1px solid var(--aa-line); border-radius: 10px; background: var(--aa-card); }
+.aa-editor summary { padding: 8px 12px; cursor: pointer; font-weight: 600; font-size: 13px; border-radius: 10px; }
+.aa-editor summary:focus-visible, .aa-editor input:focus-visible { outline: 3px solid var(--aa-a); outline-offset: 2px; }
+.aa-editor summary .faint { font-weight: 400; margin-left: 4px; }
+.aa-op { border: 0; border-top: 1px solid var(--aa-line); margin: 0; padding: 8px 12px 10px; min-width: 0; }
+.aa-editor > .aa-op { border-top: 0; padding: 2px 0 6px; }
+.aa-op legend { float: left; width: 100%; padding: 0; font-weight: 600; font-size: 13px; }
+.aa-op .aa-controls { clear: both; display: grid; gap: 4px; padding-top: 6px; }
+.aa-op.off .aa-controls { display: none; }
+.aa-tick { display: flex; gap: 8px; align-items: flex-start; cursor: pointer; font-size: 13px; line-height: 1.35; }
+.aa-tick input { appearance: auto !important; margin: 2px 0 0; width: 15px; height: 15px; flex: none; accent-color: var(--aa-bar); }
+.aa-tick.lock { font-size: 12px; color: var(--aa-faint); }
+.aa-slide { display: grid; grid-template-columns: 76px minmax(0, 1fr) 46px; gap: 8px; align-items: center; font-size: 12px; }
+.aa-slide span { color: var(--aa-faint); overflow-wrap: anywhere; }
+.aa-slide input { width: 100%; min-width: 0; margin: 0; accent-color: var(--aa-bar); }
+.aa-slide output { text-align: right; font-variant-numeric: tabular-nums; }
+#files { gap: 8px; flex-wrap: nowrap; } #files > * { min-width: 0 !important; }
+.aa-share { display: grid; gap: 6px; }
+.aa-share button { border: 1px solid var(--aa-line); border-radius: 8px; background: var(--aa-soft); padding: 6px 12px;
+  font-size: 13px; font-weight: 600; cursor: pointer; color: var(--body-text-color); }
+.aa-share button:hover { border-color: var(--aa-a); }
+.aa-share p { font-size: 12px; color: var(--aa-faint); overflow-wrap: anywhere; } .aa-share p:empty { display: none; }
+.aa pre.aa-code { margin: 0; padding: 10px 12px; border-radius: 8px; border: 1px solid var(--aa-line); font-size: 12px;
+  background: var(--aa-soft); overflow-x: auto; color: var(--body-text-color); font-family: ui-monospace, monospace; }
+.aa-guide { display: grid; gap: 10px; max-width: 900px; padding: 14px 0; }
+.aa-guide ul { margin: 0; padding-left: 20px; display: grid; gap: 4px; }
+.aa-guide h2 { margin-top: 14px; } .aa-guide table { min-width: 480px; } .aa-guide td:last-child { min-width: 0; }
+
 @media (max-width: 1100px) { .aa-view { width: 84px; height: 84px; } }
 @media (max-width: 860px) {
   #layout { flex-direction: column; gap: 18px; align-items: stretch; }
   #left { display: contents !important; }
   #controls { order: 1; width: 100%; } #results { order: 2; width: 100%; flex: none !important; }
-  #statistics { order: 3; width: 100%; }
+  #tuning { order: 3; width: 100%; } #statistics { order: 4; width: 100%; }
   .aa-grid { gap: 6px 8px; }
   .aa-pair { grid-template-columns: minmax(0, 1fr); gap: 4px; padding: 5px; }
   .aa-index, .aa-words { display: none; }

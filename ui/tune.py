@@ -10,10 +10,12 @@ import numpy as np
 from PIL import Image
 
 from adaptaug import AdaptAugError, Policy
-from adaptaug.ui import detail, logic, templates
+from adaptaug.ui import detail, editor, logic, sharing, templates
 from adaptaug.ui.logic import Comparison, Source
 
+MOST_UNDO = 50
 SLOW = 24_000_000  # levels of an image whose pairs take more than a second
+Step = tuple[Policy, frozenset[tuple[str, str]]]  # a policy before an edit, and what was touched
 NO_SKIN = {"apply_default_css": False, "padding": False}
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
@@ -28,6 +30,9 @@ def build(policies: dict[str, Policy], first: tuple[str, str], samples: list[tup
     source = gr.State(None)
     comparison = gr.State(None)
     chosen = gr.State((1, 0))
+    tuned = gr.State(policies[first[1]])  # policy B as it stands after edits
+    drawn = gr.State(policies[first[1]])  # the one its controls were last drawn for
+    history = gr.State([])  # what it was before each edit
     with gr.Row(elem_id="layout"):
         with gr.Column(elem_id="left", min_width=280):
             with gr.Column(elem_id="controls"):
@@ -62,6 +67,23 @@ def build(policies: dict[str, Policy], first: tuple[str, str], samples: list[tup
                         logic.MIN_SIZE, logic.MAX_SIZE, 128, step=32, label="View size, px",
                         elem_id="view-size", interactive=True,
                     )  # fmt: skip
+            with gr.Column(elem_id="tuning"):
+                gr.HTML(templates.label("Tune policy B"), **NO_SKIN)
+                complaint = gr.HTML("", elem_id="policy-problem", js_on_load=templates.PROBLEM_JS, **NO_SKIN)
+                controls = gr.HTML(
+                    editor.html(policies[first[1]]), elem_id="editor", js_on_load=editor.JS, **NO_SKIN
+                )
+                with gr.Row(elem_id="files"):
+                    undo = gr.Button("Undo", elem_id="undo", size="sm", min_width=60)
+                    export = gr.DownloadButton("Export", elem_id="export", size="sm", min_width=60)
+                    load = gr.UploadButton(
+                        "Import", elem_id="import", size="sm", min_width=60, file_types=[".yaml", ".yml"],
+                    )  # fmt: skip
+                link = gr.HTML(
+                    sharing.share(policies[first[1]]), elem_id="share", js_on_load=sharing.LINK_JS, **NO_SKIN
+                )
+                with gr.Accordion("Use it in a training loop", open=False, elem_id="use"):
+                    lines = gr.HTML(sharing.code(128), **NO_SKIN)
             measured = gr.HTML("", elem_id="statistics", **NO_SKIN)
         with gr.Column(elem_id="results"):
             status = gr.HTML(
@@ -70,13 +92,13 @@ def build(policies: dict[str, Policy], first: tuple[str, str], samples: list[tup
             pairs = gr.HTML(templates.EMPTY, elem_id="pairs", js_on_load=templates.PAIRS_JS, **NO_SKIN)
             reasons = gr.HTML("", elem_id="detail", js_on_load=templates.DETAIL_JS, **NO_SKIN)
 
-    settings = [source, one, other, seed, count, size, chosen]
+    settings = [source, one, tuned, seed, count, size, chosen]
     shown = [comparison, chosen, status, pairs, reasons]
 
     def preview(
         source: Source | None,
         one: str,
-        other: str,
+        other: Policy,
         seed: float | None,
         count: int,
         size: int,
@@ -85,7 +107,7 @@ def build(policies: dict[str, Policy], first: tuple[str, str], samples: list[tup
         if source is None:
             sentence = "No image: choose a photograph, or upload, drop or paste one."
             return None, chosen, sentence, templates.EMPTY, ""
-        result = logic.compare(source, policies[one], policies[other], int(seed or 0), int(count), int(size))
+        result = logic.compare(source, policies[one], other, int(seed or 0), int(count), int(size))
         chosen = (chosen[0], min(chosen[1], int(count) - 1))
         line = templates.escape(logic.status(result))
         return result, chosen, line, templates.pairs(result, chosen), detail.pair_detail(result, chosen)
@@ -125,18 +147,72 @@ def build(policies: dict[str, Policy], first: tuple[str, str], samples: list[tup
             return before, gr.skip()
         return (side, index), detail.pair_detail(result, (side, index))
 
+    def restart(policy: Policy, before: list[Step]) -> tuple[Any, ...]:
+        """Another policy in B's place, and its controls: policy, drawn, history, controls, complaint, file, link."""
+        controls = editor.html(policy)
+        return policy, policy, before, controls, "", sharing.write(policy), sharing.share(policy)
+
+    def refuse(sentence: str) -> tuple[Any, ...]:
+        return *[gr.skip()] * 4, templates.problem(sentence), gr.skip(), gr.skip()
+
+    def edit(event: gr.EventData, policy: Policy, drawn: Policy, before: list[Step]) -> tuple[Any, ...]:
+        """What the controls say, on top of the policy they were drawn for. A slider that is dragged is one step."""
+        try:
+            new = editor.apply(drawn, event.changes)
+        except AdaptAugError as error:
+            return refuse(str(error))
+        touched = frozenset((op, field) for op, part in event.changes.items() for field in part)
+        if not before or before[-1][1] != touched:
+            before = [*before[1 - MOST_UNDO :], (policy, touched)]
+        return new, drawn, before, gr.skip(), "", sharing.write(new), sharing.share(new)
+
+    def take_back(before: list[Step]) -> tuple[Any, ...]:
+        """The policy before the last edit. The controls are drawn anew for it."""
+        return restart(before[-1][0], before[:-1]) if before else refuse("There is nothing to undo.")
+
+    def take_file(file: dict[str, Any] | None, policy: Policy, before: list[Step]) -> tuple[Any, ...]:
+        if not file:
+            return refuse("")
+        try:
+            new = sharing.read(file["path"], str(file.get("orig_name") or "policy.yaml"))
+        except AdaptAugError as error:
+            return refuse(f"{error} The policy is kept.")
+        return restart(new, [*before, (policy, frozenset())])
+
+    def opening(request: gr.Request, policy: Policy) -> tuple[Any, ...]:
+        """The policy of the link by which the page was opened, where there is one."""
+        code = request.query_params.get("p")
+        try:
+            return restart(sharing.decode(code) if code else policy, [])
+        except AdaptAugError as error:
+            return (
+                *restart(policy, [])[:4],
+                templates.problem(str(error)),
+                sharing.write(policy),
+                sharing.share(policy),
+            )
+
+    editing = [tuned, drawn, history, controls, complaint, export, link]
     opened = [source, picture, problem, measured]
     show = {"fn": preview, "inputs": settings, "outputs": shown, "concurrency_id": "preview", **QUIET}
     # Not `input`: when an image is removed it may still carry the old one.
     picture.upload(ingest, [picture, source], [*opened, status], preprocess=False, **QUIET).then(**show)
     picture.clear(lambda: (None, "", ""), None, [source, problem, measured], **QUIET).then(**show)
     shelf.select(take_sample, None, opened, **QUIET).then(**show)
-    changes = [control.change for control in (one, other, seed, count, size)]
+    # A policy that is chosen, edited, undone or imported changes `tuned`, and that is what is shown.
+    other.change(lambda name: restart(policies[name], []), other, editing, **QUIET).then(**show)
+    controls.select(edit, [tuned, drawn, history], editing, trigger_mode="always_last", **QUIET).then(**show)
+    undo.click(take_back, history, editing, **QUIET).then(**show)
+    load.upload(take_file, [load, tuned, history], editing, preprocess=False, **QUIET).then(**show)
+    size.change(lambda side: sharing.code(int(side)), size, lines, **QUIET)
+    changes = [control.change for control in (one, seed, count, size)]
     gr.on(changes, trigger_mode="always_last", **show)
     dice.click(lambda: random.SystemRandom().randrange(10_000), None, seed, **QUIET)
     pairs.select(explain, [comparison, chosen], [chosen, reasons], **QUIET)
     page = gr.context.Context.root_block
-    page.load(lambda: open_sample(0), None, opened, **QUIET).then(**show)
+    page.load(opening, tuned, editing, **QUIET).then(lambda: open_sample(0), None, opened, **QUIET).then(
+        **show
+    )
 
 
 def _policy_choice(label: str, policies: dict[str, Policy], value: str, elem_id: str) -> gr.Dropdown:

@@ -191,6 +191,187 @@ def test_a_click_and_the_keyboard_show_the_reasons(page) -> None:
     expect(detail.locator("h2")).to_have_text("Pair 4 of natural")
 
 
+# --- tuning ---------------------------------------------------------------------------------------------------
+def control(page, op: str, field: str, end: str = ""):
+    """A slider or checkbox of the editor, its group opened."""
+    inside = f'[data-op="{op}"] input[data-field="{field}"]' + (f"[data-end={end}]" if end else "")
+    group = page.locator("#editor details").filter(has=page.locator(inside))
+    if group.count() and group.get_attribute("open") is None:
+        group.locator("summary").click()
+    return page.locator(f"#editor {inside}")
+
+
+def state_of(page) -> list:
+    """Of the operations that are on."""
+    return page.locator("#editor [data-op]:not(.off) input").evaluate_all(
+        "all => all.map(i => [i.ariaLabel || i.dataset.field, i.type == 'checkbox' ? i.checked : i.value])"
+    )
+
+
+def test_a_slider_moves_policy_b_alone_and_undo_takes_it_back(page) -> None:
+    before, stood = shown(page), state_of(page)
+    control(page, "saturation", "p").focus()
+    page.keyboard.press("Home")
+    expect(status_of(page)).to_contain_text("simclr vs natural (edited), seed 0")
+    after = shown(page)
+    pairs = [i for i, (a, b) in enumerate(zip(before, after, strict=True)) if a != b]
+    assert pairs and all(i % 4 in (2, 3) for i in pairs)  # B's views stand third and fourth in a row
+    control(page, "crop", "area", "from").focus()
+    page.keyboard.press("End")  # which takes the other end along
+    expect(page.locator("[data-op=crop] [data-field=area][data-end=to]")).to_have_value("1")
+    expect(page.locator("#detail")).to_contain_text("1 to 1")
+    page.locator("#undo").click()
+    expect(page.locator("#detail")).not_to_contain_text("1 to 1")
+    assert shown(page) == after
+    page.locator("#undo").click()
+    expect(status_of(page)).to_contain_text("simclr vs natural, seed 0")
+    assert shown(page) == before
+    page.wait_for_timeout(100)
+    assert state_of(page) == stood
+    assert page.locator("#editor details[open]").count() == 2  # the groups that were opened are open still
+    page.locator("#undo").click()
+    expect(page.locator("#policy-problem")).to_contain_text("nothing to undo")
+
+
+def test_a_drag_is_few_requests_and_ends_at_its_last_value(page) -> None:
+    slider = control(page, "hue", "range", "to")
+    joins = []
+    page.on("request", lambda r: joins.append(r.url) if "queue/join" in r.url else None)
+    box = slider.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] * 0.6, middle)
+    page.mouse.down()
+    for step in range(25):
+        page.mouse.move(box["x"] + box["width"] * (0.6 + step / 80), middle)
+    page.mouse.up()
+    value = float(slider.input_value())
+    expect(page.locator("#detail")).to_contain_text(f"to {value:.3g}")
+    assert len(joins) < 10
+
+
+def test_operations_are_switched_and_guards_taken_off(page) -> None:
+    control(page, "rotate", "on").check()
+    expect(page.locator("#detail")).to_contain_text("rotate")
+    control(page, "crop", "on").uncheck()
+    expect(page.locator("#detail")).not_to_contain_text("crop.area")
+    control(page, "policy", "guards").uncheck()
+    expect(page.locator("#detail")).to_contain_text("No certificate: this policy has its guards off")
+
+
+@pytest.mark.parametrize("preset", ["digits", "documents", "byol"])
+def test_a_preset_sets_the_controls(page, preset) -> None:
+    page.locator("#policy-b input").click()
+    page.get_by_role("option", name=preset, exact=True).click()
+    expect(status_of(page)).to_contain_text(f"simclr vs {preset}, seed 0")
+    policy = adaptaug.Policy.load(preset)
+    expect(page.locator("#editor [data-op=policy] input")).to_be_checked(checked=policy.guards)
+    for op in ("hflip", "crop", "grey", "blur", "rotate"):
+        expect(page.locator(f"#editor [data-op={op}] input[data-field=on]")).to_be_checked(
+            checked=op in policy
+        )
+        if op in policy:
+            assert (
+                float(page.locator(f"#editor [data-op={op}] input[data-field=p]").input_value())
+                == policy[op].p
+            )
+    low, high = (float(page.locator(f'#editor [data-op=crop] [data-field=area][data-end={e}]').input_value())
+                 for e in ("from", "to"))  # fmt: skip
+    assert (low, high) == pytest.approx(policy["crop"].area, abs=0.003)
+
+
+def export(page):
+    with page.expect_download() as download:
+        page.locator("#export").click()
+    return download.value
+
+
+def test_the_exported_policy_makes_the_pixels_on_the_page_and_comes_back(page, open_page, tmp_path) -> None:
+    control(page, "stretch", "on").uncheck()
+    control(page, "hue", "p").focus()
+    page.keyboard.press("End")
+    expect(status_of(page)).to_contain_text("natural (edited)")
+    expect(page.locator("#detail tr", has_text="hue").first).not_to_contain_text("not drawn this time")
+    page.wait_for_timeout(400)  # the file follows the pairs
+    download = export(page)
+    assert download.suggested_filename == "policy.yaml"
+    download.save_as(tmp_path / "policy.yaml")
+    policy = adaptaug.Policy.load(tmp_path / "policy.yaml")
+    assert policy.name == "natural (edited)" and policy["hue"].p == 1 and "stretch" not in policy
+    natural = adaptaug.Policy.load("natural")
+    assert all(policy[op] == natural[op] for op in natural.operations if op not in ("stretch", "hue"))
+    image = np.array(dict(logic.sample_images())["astronaut"])
+    uris = shown(page)
+    for pair in range(6):
+        for number, view in enumerate(
+            adaptaug.Views(policy, size=128, finish="none")(image, key=(0, 0, pair))
+        ):
+            assert np.array_equal(pixels_of(uris[4 * pair + 2 + number]), view)
+    other = open_page()
+    other.locator("[data-testid=Import-upload-button]").set_input_files(tmp_path / "policy.yaml")
+    expect(status_of(other)).to_contain_text("natural (edited)")
+    assert shown(other) == uris
+    assert state_of(other) == state_of(page)
+
+
+def test_a_link_carries_the_policy_and_not_the_image(page, open_page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    control(page, "grey", "p").focus()
+    page.keyboard.press("End")
+    expect(status_of(page)).to_contain_text("natural (edited)")
+    page.wait_for_timeout(400)
+    page.locator("#share button").click()
+    expect(page.locator("#share p")).to_contain_text("Copied")
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert len(link) < 2000
+    other = open_page("/?p=" + link.partition("?p=")[2])
+    expect(status_of(other)).to_contain_text("natural (edited)")
+    assert shown(other) == shown(page)
+
+
+def test_a_link_that_is_none_is_a_sentence(open_page) -> None:
+    page = open_page("/?p=AAAA")
+    expect(page.locator("#policy-problem")).to_contain_text(
+        "the link's policy: expected one that this page has made"
+    )
+    expect(status_of(page)).to_have_text(OPENED)
+
+
+def test_a_bad_policy_file_is_a_sentence_and_changes_nothing(page, tmp_path) -> None:
+    before = shown(page)
+    files = {
+        "code.yaml": (b"version: 1\nname: !!python/object/apply:os.system [id]\n", "code.yaml: not valid YAML"),
+        "bomb.yaml": (b"a: &a [x, x]\nb: [*a, *a]\nversion: 1\n", "bomb.yaml: expected YAML without aliases"),
+        "range.yaml": (b"version: 1\noperations: {crop: {area: [3, 4]}}\n", "operations.crop.area: expected two"),
+        "photo.yaml": (bytes(range(256)), "photo.yaml: expected a policy file, which is text"),
+        "large.yaml": (b"#" * 1_100_000, "large.yaml: expected a policy file of at most 1 MB"),
+    }  # fmt: skip
+    for name, (content, said) in files.items():
+        (tmp_path / name).write_bytes(content)
+        page.locator("[data-testid=Import-upload-button]").set_input_files(tmp_path / name)
+        expect(page.locator("#policy-problem p")).to_contain_text(said)
+        assert "Traceback" not in page.content()
+    assert shown(page) == before
+
+
+def test_two_visitors_tune_apart(open_page) -> None:
+    one, other = open_page(), open_page()
+    control(one, "saturation", "p").focus()
+    one.keyboard.press("Home")
+    expect(status_of(one)).to_contain_text("natural (edited)")
+    set_seed(other, 3)
+    expect(status_of(other)).to_contain_text("simclr vs natural, seed 3")
+
+
+def test_how_it_works_is_the_code_that_runs(page) -> None:
+    page.get_by_role("tab", name="How it works").click()
+    guide = page.locator("#guide")
+    expect(guide).to_contain_text("Arrow keys on a pair")
+    text = guide.inner_text()
+    from adaptaug.ops import OPS
+
+    assert all(op.about in text for op in OPS.values())
+
+
 def test_a_bad_file_gives_a_sentence_and_keeps_the_result(page, tmp_path) -> None:
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnonsense")
     (tmp_path / "text.png").write_bytes(b"no image at all")
@@ -222,6 +403,8 @@ def test_two_visitors_do_not_see_each_other(open_page) -> None:
 def test_no_serious_accessibility_problem(open_page, theme) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     page = open_page(f"/?__theme={theme}")
+    for group in page.locator("#editor summary").all():
+        group.click()
     found = axe.Axe().run(page).response["violations"]
     serious = [v for v in found if v["impact"] in ("serious", "critical")]
     assert [(v["id"], [node["html"][:200] for node in v["nodes"]]) for v in serious] == []

@@ -11,8 +11,9 @@ from PIL import Image
 
 import adaptaug
 from adaptaug import AdaptAugError, Policy
-from adaptaug.policy import Promise
-from adaptaug.ui import detail, logic, templates
+from adaptaug.ops import OPS
+from adaptaug.policy import Promise, preset_names
+from adaptaug.ui import detail, editor, logic, sharing, templates
 from adaptaug.ui.judge import judge_view
 
 SAMPLES = dict(logic.sample_images())
@@ -238,3 +239,74 @@ def test_blank_images_are_counted_apart() -> None:
 def test_importing_adaptaug_and_logic_leaves_gradio_out() -> None:
     code = "import sys, adaptaug, adaptaug.ui.logic, adaptaug.ui.detail; sys.exit('gradio' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# --- tuning -----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", preset_names())
+def test_the_controls_offer_every_operation_and_no_edit_changes_nothing(name: str) -> None:
+    policy = Policy.load(name)
+    html = editor.html(policy)
+    assert all(f'data-op="{op}"' in html for op in OPS)
+    assert editor.apply(policy, {}).edit(name=policy.name) == policy
+
+
+def test_every_operation_can_be_switched_on_with_something_to_see() -> None:
+    empty = Policy.parse({"version": 1, "operations": {}})
+    for name, op in OPS.items():
+        changed = editor.apply(empty, {name: {"on": True}})
+        assert list(changed.operations) == [name]
+        if not op.switch:
+            ranges = [changed[name].bounds(part) for part in op.parameters]
+            assert any(low != high for low, high in ranges), name
+
+
+def test_an_edit_touches_what_it_names() -> None:
+    policy = Policy.load("natural")
+    changes = {"hue": {"range": [-0.123456, 0.2]}, "grey": {"on": False}, "crop": {"lock": True},
+               "policy": {"guards": False}}  # fmt: skip
+    changed = editor.apply(policy, changes)
+    assert changed.name == "natural (edited)" and not changed.guards and changed["crop"].lock
+    assert changed["hue"].range == (-0.1235, 0.2) and "grey" not in changed
+    same = set(policy.operations) - {"hue", "grey", "crop"}
+    assert all(changed[op] == policy[op] for op in same)
+    assert editor.apply(changed, {"hue": {"p": 0.1}}).name == "natural (edited)"
+
+
+FORGED = [None, [], {"hue": 3}, {"nothing": {}}, {"hue": {"range": [9, 9]}}, {"hue": {"x": 1}},
+          {"hue": {"p": float("nan")}}, {"hue": {"range": "<script>"}}]  # fmt: skip
+
+
+@pytest.mark.parametrize("changes", FORGED, ids=str)
+def test_a_forged_edit_is_refused(changes) -> None:
+    with pytest.raises(AdaptAugError):
+        editor.apply(Policy.load("natural"), changes)
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_a_link_gives_the_policy_back(name: str) -> None:
+    policy = Policy.load(name)
+    assert len(sharing.encode(policy)) < 1500
+    assert sharing.decode(sharing.encode(policy)) == policy
+
+
+@pytest.mark.parametrize("code", ["", "A", "****", "eJw", "A" * 7000, "eJxLBAAAYgBi"])
+def test_a_forged_link_is_refused(code: str) -> None:
+    with pytest.raises(AdaptAugError, match="the link's policy"):
+        sharing.decode(code)
+
+
+def test_a_bomb_in_a_link_is_not_unpacked() -> None:
+    import base64
+    import zlib
+
+    code = base64.urlsafe_b64encode(zlib.compress(b" " * 3_000_000, 9)).decode()
+    assert len(code) < sharing.MAX_LINK
+    with pytest.raises(AdaptAugError):
+        sharing.decode(code)
+
+
+def test_a_policy_too_long_for_a_link_says_so() -> None:
+    import secrets
+
+    policy = Policy.load("natural").edit(provenance={"study": secrets.token_hex(6000)})
+    assert "too long for a link" in sharing.share(policy) and "data-code" not in sharing.share(policy)

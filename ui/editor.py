@@ -1,0 +1,181 @@
+"""The controls that tune a policy: one row an operation, made as HTML from `ops`, and the edits they send back."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from typing import Any
+
+from adaptaug import AdaptAugError, Policy
+from adaptaug.ops import OPS, Op, Parameter
+from adaptaug.ui.templates import escape, number
+
+GROUPS = {
+    "Crop and shape": ("geometry",),
+    "Sharpness and tables": ("filter", "table"),
+    "Brightness and contrast": ("tone",),
+    "Colour": ("colour",),
+    "Noise and erasing": ("late",),
+}
+STEPS = 200
+# What is offered at first where an operation is switched on that the policy does not have: something to see.
+START: dict[str, dict[str, Any]] = {
+    "crop": {"area": [0.2, 1.0], "ratio": [0.75, 1.3333333333333333]},
+    "hflip": {"p": 0.5}, "vflip": {"p": 0.5}, "grey": {"p": 0.2}, "invert": {"p": 0.2},
+    "rotate": {"range": [-15, 15]}, "shear": {"x": [-10, 10], "y": [-10, 10]}, "stretch": {"range": [0.8, 1.25]},
+    "perspective": {"x": [-0.1, 0.1], "y": [-0.1, 0.1]}, "blur": {"p": 0.5, "range": [0.1, 2.0]},
+    "sharpen": {"p": 0.3, "range": [0.2, 1.0]}, "gamma": {"p": 0.5, "range": [0.7, 1.4]},
+    "solarize": {"p": 0.2, "range": [0.4, 0.8]}, "posterize": {"p": 0.2, "range": [4, 7]},
+    "exposure": {"p": 0.8, "mean": [0.3, 0.7], "std": [0.12, 0.28]}, "brightness": {"range": [-0.4, 0.4]},
+    "contrast": {"range": [-0.4, 0.4]}, "saturation": {"range": [-0.4, 0.4]}, "hue": {"range": [-0.1, 0.1]},
+    "temperature": {"range": [-0.3, 0.3]}, "noise": {"p": 0.5, "range": [0.01, 0.05]},
+    "erase": {"p": 0.5, "area": [0.02, 0.15], "ratio": [0.5, 2.0]},
+}  # fmt: skip
+# Only what was touched since the policy was drawn here is sent, so that all else stays as it was, to the bit.
+JS = """
+let touched = {}, timer = null;
+const show = (slide) => {
+  const raw = Number(slide.value), value = slide.dataset.log ? Math.exp(raw) : raw;
+  slide.closest('.aa-slide').querySelector('output').textContent =
+    String(Number(value.toPrecision(3))).replace('-', '\\u2212');
+  return value;
+};
+const note = (op, field, value) => { (touched[op] = touched[op] || {})[field] = value; };
+element.addEventListener('input', (event) => {
+  const field = event.target, op = field.closest('[data-op]')?.dataset.op;
+  if (!op) return;
+  if (field.type === 'checkbox') {
+    note(op, field.dataset.field, field.checked);
+    if (field.dataset.field === 'on') field.closest('[data-op]').classList.toggle('off', !field.checked);
+  } else {
+    const name = field.dataset.field, end = field.dataset.end;
+    if (end) {
+      const pair = [...field.closest('[data-op]').querySelectorAll(`[data-field="${name}"]`)];
+      const [low, high] = pair;
+      if (Number(low.value) > Number(high.value)) (field === low ? high : low).value = field.value;
+      note(op, name, pair.map(show));
+    } else note(op, name, show(field));
+  }
+  clearTimeout(timer);
+  timer = setTimeout(() => trigger('select', {changes: touched}), 120);
+});
+// The page is patched, not replaced: a control that was moved keeps its place unless it is told.
+const opened = new Set();
+element.addEventListener('toggle', (event) => {
+  const place = [...element.querySelectorAll('details')].indexOf(event.target);
+  if (event.target.open) opened.add(place); else if (!settling) opened.delete(place);
+}, true);
+let settling = false;
+const settle = () => {
+ element.querySelectorAll('details').forEach((group, i) => { group.open = opened.has(i); });
+ element.querySelectorAll('input').forEach((field) => {
+  if (field.type === 'checkbox') {
+    field.checked = field.hasAttribute('checked');
+    if (field.dataset.field === 'on') field.closest('[data-op]').classList.toggle('off', !field.checked);
+  } else { field.value = field.getAttribute('value'); show(field); }
+ });
+};
+watch('value', () => {
+  touched = {}; clearTimeout(timer); settling = true;
+  settle(); setTimeout(() => { settle(); setTimeout(() => { settling = false; }, 30); }, 30);
+});
+"""
+
+
+def html(policy: Policy) -> str:
+    """Controls that stand at a policy's values."""
+    groups = []
+    for title, kinds in GROUPS.items():
+        ops = [op for op in OPS.values() if op.kind in kinds]
+        on = sum(op.name in policy for op in ops)
+        rows = "".join(_operation(op, policy) for op in ops)
+        groups.append(
+            f'<details><summary>{title} <span class="faint">{on} of {len(ops)}</span></summary>{rows}</details>'
+        )
+    guards = (
+        f'<div class="aa-op" data-op="policy"><label class="aa-tick">{_tick("guards", policy.guards)} Guards: ranges '
+        "narrowed to what is safe for the image, every view certified</label></div>"
+    )
+    # A browser keeps what it shows where the text is the same as before, and sliders may have been moved since.
+    drawn = f' data-drawn="{secrets.token_hex(4)}"'
+    return f'<div class="aa aa-editor"{drawn}>{guards}{"".join(groups)}</div>'
+
+
+def _operation(op: Op, policy: Policy) -> str:
+    there = op.name in policy
+    entry = policy[op.name].model_dump() if there else {"p": 1.0, "lock": False} | START.get(op.name, {})
+    slides = [_slide(op.name, "p", "probability", 0.0, 1.0, float(entry["p"]), False)]
+    for name, parameter in op.parameters.items():
+        if op.switch or parameter.default is not None:  # nothing to choose, or a position in the view
+            continue
+        low, high = entry.get(name) or (parameter.identity, parameter.identity)
+        label = "" if name == "range" else f"{name}, "
+        for end, value in (("from", low), ("to", high)):
+            slides.append(_range(op.name, name, f"{label}{end}", parameter, float(value), end))
+    lock = f'<label class="aa-tick lock">{_tick("lock", entry["lock"])} locked</label>'
+    return (
+        f'<fieldset class="aa-op{"" if there else " off"}" data-op="{op.name}"><legend><label class="aa-tick" '
+        f'title="{escape(op.about)}">{_tick("on", there)} {op.name}</label></legend>'
+        f'<div class="aa-controls">{"".join(slides)}{lock}</div></fieldset>'
+    )
+
+
+def _range(op: str, name: str, label: str, parameter: Parameter, value: float, end: str) -> str:
+    return _slide(op, name, label, parameter.low, parameter.high, value, parameter.log, end)
+
+
+def _slide(
+    op: str, field: str, label: str, low: float, high: float, value: float, log: bool, end: str = ""
+) -> str:
+    place = math.log if log else float
+    bottom, top, at = place(low), place(high), place(min(max(value, low), high))
+    ends = f' data-end="{end}"' if end else ""
+    scale = f'{ends}{" data-log=1" if log else ""} min="{bottom:.6g}" max="{top:.6g}"'
+    scale += f' step="{(top - bottom) / STEPS:.6g}"'
+    return (
+        f'<label class="aa-slide"><span>{label}</span><input type="range" aria-label="{op}: {label}" '
+        f'data-field="{field}"{scale} value="{at:.6g}"><output>{number(value)}</output></label>'
+    )
+
+
+def _tick(field: str, value: bool) -> str:
+    return f'<input type="checkbox" data-field="{field}"{" checked" if value else ""}>'
+
+
+def apply(policy: Policy, changes: Any) -> Policy:
+    """The policy with what the controls sent: {operation: {field: value}}, `policy` standing for its own fields.
+
+    An operation that is switched on begins as in START. Raises: AdaptAugError: values that the schema refuses.
+    """
+    if not isinstance(changes, dict) or not all(isinstance(part, dict) for part in changes.values()):
+        raise AdaptAugError("expected changes as operations with fields.")
+    changes = {str(name): dict(part) for name, part in changes.items()}
+    own = changes.pop("policy", {})
+    edits: dict[str, Any] = {}
+    for name, part in changes.items():
+        if name not in OPS:
+            raise AdaptAugError(f"{name!r}: no such operation.")
+        on = part.pop("on", name in policy)
+        part = {field: _rounded(value) for field, value in part.items()}
+        if not on:
+            if name in policy:
+                edits[name] = None
+        elif name in policy:
+            edits[name] = part
+        else:
+            edits[name] = START.get(name, {}) | part
+    name = policy.name if policy.name.endswith(EDITED) else f"{policy.name[: 100 - len(EDITED)]}{EDITED}"
+    fields = {field: bool(own[field]) for field in ("guards",) if field in own}
+    return policy.edit(edits, name=name, **fields)
+
+
+EDITED = " (edited)"
+
+
+def _rounded(value: Any) -> Any:
+    """Slider positions as a person would write them: four significant digits."""
+    if isinstance(value, list):
+        return [_rounded(v) for v in value]
+    if isinstance(value, float) and math.isfinite(value):
+        return float(f"{value:.4g}")
+    return value

@@ -1,0 +1,90 @@
+"""A policy as a file, as a link, and as the lines that load it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import tempfile
+import zlib
+from pathlib import Path
+
+from adaptaug import AdaptAugError, Policy
+from adaptaug.policy import MAX_FILE_BYTES
+from adaptaug.ui.templates import escape
+
+MAX_LINK = 6000  # characters of a policy in a link: what every browser and mail program keeps whole
+# The link is made in the browser, which alone knows the page's address.
+LINK_JS = """
+element.addEventListener('click', async (event) => {
+  const button = event.target.closest('button');
+  if (!button) return;
+  const said = element.querySelector('p');
+  if (!button.dataset.code) { said.textContent = button.dataset.why; return; }
+  const link = `${location.origin}${location.pathname}?p=${button.dataset.code}`;
+  try { await navigator.clipboard.writeText(link); said.textContent = 'Copied. The link holds no image.'; }
+  catch { said.textContent = link; }
+});
+"""
+
+
+def encode(policy: Policy) -> str:
+    """A policy as URL-safe text."""
+    return base64.urlsafe_b64encode(zlib.compress(policy.dumps().encode(), 9)).decode().rstrip("=")
+
+
+def decode(code: str) -> Policy:
+    """What `encode` made, from a stranger. Raises: AdaptAugError: anything else."""
+    try:
+        if len(code) > MAX_LINK:
+            raise ValueError("too long")
+        packed = base64.urlsafe_b64decode(code + "=" * (-len(code) % 4))
+        unpacking = zlib.decompressobj()
+        text = unpacking.decompress(packed, MAX_FILE_BYTES)
+        if unpacking.unconsumed_tail or not unpacking.eof:
+            raise ValueError("too long or cut off")
+        return Policy.loads(text.decode(), "the link's policy")
+    except (ValueError, binascii.Error, zlib.error, UnicodeDecodeError):
+        raise AdaptAugError(
+            "the link's policy: expected one that this page has made, got something else."
+        ) from None
+
+
+def share(policy: Policy) -> str:
+    """The button that copies a link to the policy."""
+    code = encode(policy)
+    why = "This policy is too long for a link: export the file and send that."
+    content = f'data-code="{code}"' if len(code) <= MAX_LINK else f'data-why="{why}"'
+    return f'<div class="aa aa-share"><button type="button" {content}>Copy link</button><p role="status"></p></div>'
+
+
+def write(policy: Policy) -> str:
+    """policy.yaml in a folder of its own below Gradio's, which it may serve from; Gradio removes it when it is old."""
+    root = os.environ.get("GRADIO_TEMP_DIR", tempfile.gettempdir())
+    Path(root).mkdir(parents=True, exist_ok=True)
+    path = Path(tempfile.mkdtemp(dir=root)) / "policy.yaml"
+    policy.save(path)
+    return str(path)
+
+
+def read(path: str, name: str) -> Policy:
+    """An imported file, as data only. Raises: AdaptAugError, which calls it by the user's name for it."""
+    try:
+        if Path(path).stat().st_size > MAX_FILE_BYTES:
+            raise AdaptAugError(f"{name}: expected a policy file of at most 1 MB.")
+        return Policy.loads(Path(path).read_text(encoding="utf-8"), name)
+    except UnicodeDecodeError:
+        raise AdaptAugError(f"{name}: expected a policy file, which is text; got something else.") from None
+
+
+def code(size: int) -> str:
+    """How the exported file is used."""
+    lines = (
+        "import adaptaug",
+        "from torch.utils.data import DataLoader",
+        "",
+        f'views = adaptaug.Views(adaptaug.Policy.load("policy.yaml"), n=2, size={size})',
+        "for (first, second), label in DataLoader(adaptaug.Keyed(dataset, views), batch_size=256):",
+        "    ...  # dataset: images without a transform of its own",
+    )
+    return f'<div class="aa"><pre class="aa-code" tabindex="0">{escape(chr(10).join(lines))}</pre></div>'
