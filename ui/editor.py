@@ -17,7 +17,6 @@ GROUPS = {
     "Colour": ("colour",),
     "Noise and erasing": ("late",),
 }
-STEPS = 200
 # What is offered at first where an operation is switched on that the policy does not have: something to see.
 START: dict[str, dict[str, Any]] = {
     "crop": {"area": [0.2, 1.0], "ratio": [0.75, 1.3333333333333333]},
@@ -131,7 +130,7 @@ def _slide(
     bottom, top, at = place(low), place(high), place(min(max(value, low), high))
     ends = f' data-end="{end}"' if end else ""
     scale = f'{ends}{" data-log=1" if log else ""} min="{bottom:.6g}" max="{top:.6g}"'
-    scale += f' step="{(top - bottom) / STEPS:.6g}"'
+    scale += ' step="any"'  # a grid would move what nobody has touched
     return (
         f'<label class="aa-slide"><span>{label}</span><input type="range" aria-label="{op}: {label}" '
         f'data-field="{field}"{scale} value="{at:.6g}"><output>{number(value)}</output></label>'

@@ -13,7 +13,7 @@ KEYS = (
     ("Tab, Shift+Tab", "move between the controls and the pairs"),
     ("Enter or Space", "use a sample, open the pair that has the focus"),
     ("Arrow keys on a pair", "the pair above, below, or of the other policy"),
-    ("Arrow keys on a slider", "a step of 1/200 of its range; Home and End its ends"),
+    ("Arrow keys on a slider", "a small step; Home and End its ends"),
 )
 RULES = (
     ("where to crop", "detail of the source, on a map of 64 px",
