@@ -576,8 +576,11 @@ def ui(
     images: Annotated[Path | None, typer.Option(help="A folder of images to look at.")] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on.")] = 7860,
     host: Annotated[
-        str, typer.Option(help="Address to serve on; 0.0.0.0 lets other machines in.")
+        str, typer.Option(help="Address to serve on; 0.0.0.0 lets other machines in, with --auth.")
     ] = "127.0.0.1",
+    auth: Annotated[
+        str | None, typer.Option(metavar="USER:PASSWORD", envvar="ADAPTAUG_AUTH", help="Ask for a log-in.")
+    ] = None,
 ) -> None:
     """Open the app to inspect pairs of views and tune a policy."""
     if images is not None and not images.is_dir():
@@ -590,7 +593,7 @@ def ui(
         raise WorkFailed(
             "the app needs Gradio, which is not installed: pip install 'adaptaug[ui]'."
         ) from error
-    page.main(policy=policy, images=None if images is None else str(images), port=port, host=host)
+    page.main(policy=policy, images=None if images is None else str(images), port=port, host=host, auth=auth)
 
 
 if __name__ == "__main__":

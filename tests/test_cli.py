@@ -151,9 +151,11 @@ def test_ui_hands_its_arguments_on(capsys, monkeypatch, tmp_path):
 
     monkeypatch.setitem(sys.modules, "adaptaug.ui.app", page)
     monkeypatch.setattr(adaptaug.ui, "app", page, raising=False)
-    code, _, _ = run(capsys, "ui", "--policy", "digits", "--images", tmp_path, "--port", 7999)
-    assert code == 0
-    assert calls == [{"policy": "digits", "images": str(tmp_path), "port": 7999, "host": "127.0.0.1"}]
+    code, _, err = run(capsys, "ui", "--policy", "digits", "--images", tmp_path, "--port", 7999)
+    assert code == 0, err
+    assert calls == [
+        {"policy": "digits", "images": str(tmp_path), "port": 7999, "host": "127.0.0.1", "auth": None}
+    ]
 
 
 def test_version_help_and_no_command(capsys):

@@ -75,20 +75,20 @@ def theme() -> gr.themes.Base:
     )
 
 
-def launch_settings() -> dict[str, Any]:
-    """How the app may be served: to this machine, sharing and keeping nothing.
+def launch_settings(auth: tuple[str, str] | None = None) -> dict[str, Any]:
+    """How the app may be served: to this machine, sharing and keeping nothing; with `auth`, to who can log in.
 
     Gradio answers any `Host:` header, so that a hostile page could reach it by DNS rebinding: the middleware
-    does not.
+    does not. Behind a log-in any name is answered, since a cookie of another name is worth nothing.
     """
-    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK))
+    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=["*"] if auth else list(LOOPBACK))
     closed = {"docs_url": None, "redoc_url": None, "openapi_url": None}
     return {
         "share": False, "inbrowser": False, "quiet": True, "show_error": False, "max_file_size": "10mb",
         "allowed_paths": [], "run_history": False, "footer_links": [], "enable_monitoring": False,
         "mcp_server": False, "ssr_mode": False, "pwa": False, "strict_cors": True,
         "state_session_capacity": 100,
-        "app_kwargs": {"middleware": [hosts], **closed}, "theme": theme(), "css": CSS,
+        "app_kwargs": {"middleware": [hosts], **closed}, "theme": theme(), "css": CSS, "auth": auth,
     }  # fmt: skip
 
 
@@ -107,27 +107,39 @@ def free_port(wanted: int, host: str = "127.0.0.1") -> int:
     raise AdaptAugError(f"port: none of {PORTS_TO_TRY} ports from {wanted} on is free; name another.")
 
 
+def log_in(text: str | None) -> tuple[str, str] | None:
+    """`USER:PASSWORD`. Raises: AdaptAugError: anything else, or a password of fewer than 8 characters."""
+    if text is None:
+        return None
+    user, _, password = text.partition(":")
+    if not user or len(password) < 8:
+        raise AdaptAugError("auth: expected USER:PASSWORD with a password of at least 8 characters.")
+    return user, password
+
+
 def main(
-    policy: str | None = None, images: str | None = None, port: int = 7860, host: str = "127.0.0.1"
-) -> None:
+    policy: str | None = None, images: str | None = None, port: int = 7860, host: str = "127.0.0.1",
+    auth: str | None = None,
+) -> None:  # fmt: skip
     """Serve the app until interrupted.
 
     Args:
         policy, images: as `build_app`; port: where to listen, or the next free one; host: this machine's
-        loopback only.
-    Raises: AdaptAugError: another host, or a policy or image that cannot be read.
+        loopback, or with `auth`, USER:PASSWORD, any other address of it.
+    Raises: AdaptAugError: another host without a log-in, or a policy or image that cannot be read.
     """
-    if host not in LOOPBACK:
+    account = log_in(auth)
+    if host not in LOOPBACK and account is None:
         raise AdaptAugError(
-            f"host: expected 127.0.0.1, got {host!r}; the app has no log-in yet and is "
-            "served to this machine only."
+            f"host: expected 127.0.0.1, got {host!r}; other machines are let in with --auth USER:PASSWORD only."
         )
-    found = free_port(port)
+    host = "127.0.0.1" if host in LOOPBACK else host
+    found = free_port(port, host)
     if found != port:
         print(f"Port {port} is busy: using {found} instead.")
     app = build_app(policy, images)
-    app.launch(server_name="127.0.0.1", server_port=found, prevent_thread_lock=True, **launch_settings())
-    print(f"adaptaug is at http://127.0.0.1:{found} (Ctrl+C stops it)", flush=True)
+    app.launch(server_name=host, server_port=found, prevent_thread_lock=True, **launch_settings(account))
+    print(f"adaptaug is at http://{host}:{found} (Ctrl+C stops it)", flush=True)
     try:
         app.block_thread()
     finally:

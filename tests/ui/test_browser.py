@@ -435,6 +435,34 @@ def test_the_server_serves_this_machine_and_the_app_only(app_url) -> None:
     assert answer(f"{app_url}/docs") == 404
 
 
+def test_behind_a_log_in_only_who_has_it_gets_in(chromium) -> None:
+    from adaptaug.ui.app import build_app, free_port, launch_settings, log_in
+
+    app, port = build_app(), free_port(18860)
+    settings = launch_settings(log_in("ann:correct horse"))
+    app.launch(server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, **settings)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        assert answer(f"{url}/config") == 401
+        for password, status in (("wrong horse", 400), ("correct horse", 200)):
+            body = f"username=ann&password={password}".encode()
+            try:
+                found = urllib.request.urlopen(f"{url}/login", body, timeout=10).status
+            except urllib.error.HTTPError as error:
+                found = error.code
+            assert found == status
+    finally:
+        app.close(verbose=False)
+
+
+@pytest.mark.parametrize("text", ["ann", ":password", "ann:short", ""])
+def test_a_poor_log_in_is_refused(text) -> None:
+    from adaptaug.ui.app import log_in
+
+    with pytest.raises(adaptaug.AdaptAugError, match="auth: expected USER:PASSWORD"):
+        log_in(text)
+
+
 def test_main_refuses_other_hosts_and_finds_a_free_port(app_url) -> None:
     from adaptaug.ui.app import free_port, main
 
