@@ -7,6 +7,7 @@ for a single image (no dispatch cost), torch for a batch (any device, nothing wa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -75,6 +76,14 @@ def pick(rows: Array, index: Array) -> Array:
     if isinstance(rows, torch.Tensor):
         return rows.gather(1, index[:, None])[:, 0]
     return np.take_along_axis(rows, index[:, None], 1)[:, 0]
+
+
+def pick_rows(values: Sequence[torch.Tensor], which: torch.Tensor) -> torch.Tensor:
+    """Row i of `values[which[i]]`, for tensors of one shape."""
+    out = values[0]
+    for number, other in enumerate(values[1:], 1):
+        out = torch.where((which == number).reshape(-1, *[1] * (out.ndim - 1)), other, out)
+    return out
 
 
 def gather(rows: Array, index: Array) -> Array:

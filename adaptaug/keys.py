@@ -76,6 +76,16 @@ def uniforms(keys: Any, view: int, slots: int) -> Any:
     return _shift_right(bits, 64 - _BITS).astype(np.float64) * 2.0**-_BITS
 
 
+def another(keys: Any, number: int) -> Any:
+    """(B, 3) keys of the `number`-th further draw of the same images; number 0 is the keys themselves."""
+    if number == 0:
+        return keys
+    change = _signed(number * _GOLDEN)
+    if isinstance(keys, torch.Tensor):
+        return torch.stack([keys[:, 0] ^ change, keys[:, 1], keys[:, 2]], 1)
+    return np.stack([keys[:, 0] ^ np.int64(change), keys[:, 1], keys[:, 2]], 1)
+
+
 def kumaraswamy(uniform: Any, a: float, b: float) -> Any:
     """Inverse CDF of Kumaraswamy(a, b) on [0, 1]: the Beta's shape from one uniform, no rejection.
 

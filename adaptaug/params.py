@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from adaptaug.arrays import Array, constant
+from adaptaug.arrays import Array, constant, pick_rows
 from adaptaug.errors import AdaptAugError
 from adaptaug.guard import REASONS, TESTS
 from adaptaug.ops import OPS
@@ -191,6 +191,20 @@ class ViewParams:
                 "stack: expected parameters of one policy, size and view; got different ones."
             )
         return cls(**{f.name: one([getattr(p, f.name) for p in params]) for f in fields(cls)})
+
+    @classmethod
+    def choose(cls, made: Sequence[ViewParams], which: torch.Tensor) -> ViewParams:
+        """Row i of `made[which[i]]`: one of several plans for each image of a batch."""
+
+        def one(values: list[Any]) -> Any:
+            first = values[0]
+            if isinstance(first, Entry):
+                return replace(first, **{k: one([getattr(v, k) for v in values]) for k in _ENTRY_ARRAYS})
+            if isinstance(first, dict):
+                return {k: one([v[k] for v in values]) for k in first}
+            return pick_rows(values, which) if isinstance(first, torch.Tensor) else first
+
+        return cls(**{f.name: one([getattr(p, f.name) for p in made]) for f in fields(cls)})
 
     def to(self, device: Any) -> ViewParams:
         """The same parameters as torch tensors on a device."""

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from adaptaug import generate, keys
+from adaptaug import band, generate, keys
 from adaptaug.errors import AdaptAugError
 from adaptaug.measure import ImageStats, measure_pixels
 from adaptaug.params import Explanation, ViewParams
@@ -79,6 +79,8 @@ class Views:
         finish: default `imagenet`: float32 CHW, normalised.
         return_params: True returns (views, list of ViewParams, one per view).
         first: the first view's number, by which views of one key differ.
+
+    A policy's `band` is held here, where there are two views or more (`band.py`); one view alone has no pair.
     """
 
     def __init__(
@@ -158,10 +160,8 @@ def _views(
     source = read(images)
     rows = _rows(key, source)
     seen = generate.look(source.engine, source.pixels, policy, size)
-    made = [
-        generate.make_view(source.engine, source.pixels, rows, view, policy, size, seen) for view in numbers
-    ]
-    return [pixels for pixels, _ in made], [params for _, params in made], source
+    pixels, params = band.make_views(source.engine, source.pixels, rows, numbers, policy, size, seen)
+    return pixels, params, source
 
 
 def _rows(key: Any, source: Source) -> Any:

@@ -17,6 +17,7 @@ GROUPS = {
     "Colour": ("colour",),
     "Noise and erasing": ("late",),
 }
+BAND = (0.1, 0.8)  # offered where a policy has none
 # What is offered at first where an operation is switched on that the policy does not have: something to see.
 START: dict[str, dict[str, Any]] = {
     "crop": {"area": [0.2, 1.0], "ratio": [0.75, 1.3333333333333333]},
@@ -95,9 +96,23 @@ def html(policy: Policy) -> str:
         f'<div class="aa-op" data-op="policy"><label class="aa-tick">{_tick("guards", policy.guards)} Guards: ranges '
         "narrowed to what is safe for the image, every view certified</label></div>"
     )
+    groups.insert(0, _band(policy))
     # A browser keeps what it shows where the text is the same as before, and sliders may have been moved since.
     drawn = f' data-drawn="{secrets.token_hex(4)}"'
     return f'<div class="aa aa-editor"{drawn}>{guards}{"".join(groups)}</div>'
+
+
+def _band(policy: Policy) -> str:
+    low, high = policy.band or BAND
+    slides = "".join(
+        _slide("band", "range", end, -0.2, 1.0, value, False, end)
+        for end, value in (("from", low), ("to", high))
+    )
+    return (
+        f'<fieldset class="aa-op{"" if policy.band else " off"}" data-op="band"><legend><label class="aa-tick">'
+        f"{_tick('on', policy.band is not None)} Band: of up to four draws, a pair this much alike</label></legend>"
+        f'<div class="aa-controls">{slides}</div></fieldset>'
+    )
 
 
 def _operation(op: Op, policy: Policy) -> str:
@@ -142,14 +157,14 @@ def _tick(field: str, value: bool) -> str:
 
 
 def apply(policy: Policy, changes: Any) -> Policy:
-    """The policy with what the controls sent: {operation: {field: value}}, `policy` standing for its own fields.
+    """The policy with what the controls sent: {operation: {field: value}}, `policy` and `band` standing for its own.
 
     An operation that is switched on begins as in START. Raises: AdaptAugError: values that the schema refuses.
     """
     if not isinstance(changes, dict) or not all(isinstance(part, dict) for part in changes.values()):
         raise AdaptAugError("expected changes as operations with fields.")
     changes = {str(name): dict(part) for name, part in changes.items()}
-    own = changes.pop("policy", {})
+    own, band = changes.pop("policy", {}), changes.pop("band", {})
     edits: dict[str, Any] = {}
     for name, part in changes.items():
         if name not in OPS:
@@ -164,7 +179,10 @@ def apply(policy: Policy, changes: Any) -> Policy:
         else:
             edits[name] = START.get(name, {}) | part
     name = policy.name if policy.name.endswith(EDITED) else f"{policy.name[: 100 - len(EDITED)]}{EDITED}"
-    fields = {field: bool(own[field]) for field in ("guards",) if field in own}
+    fields: dict[str, Any] = {field: bool(own[field]) for field in ("guards",) if field in own}
+    if band:
+        values = _rounded(band.get("range", policy.band or BAND))
+        fields["band"] = values if band.get("on", policy.band is not None) else None
     return policy.edit(edits, name=name, **fields)
 
 

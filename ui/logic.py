@@ -15,10 +15,11 @@ import numpy as np
 from PIL import Image
 
 import adaptaug
-from adaptaug import AdaptAugError, ImageStats, Policy, ViewParams, generate, keys
+from adaptaug import AdaptAugError, ImageStats, Policy, ViewParams, band, generate, keys
 from adaptaug.files import find_images, open_image, printable, sample_images
 from adaptaug.ops import OPS
 from adaptaug.render import opencv as engine
+from adaptaug.similarity import similarity
 from adaptaug.ui.judge import Failure, is_blank, judge_view, luma
 
 MAX_PIXELS = 40_000_000
@@ -73,6 +74,11 @@ class View:
     @property
     def contrast(self) -> float:
         return float(luma(self.pixels).std())
+
+
+def alike(pair: tuple[View, View]) -> float:
+    """The similarity of a pair, measured on its pixels without a network: 1 is the same view."""
+    return float(similarity(pair[0].pixels, pair[1].pixels)[0])
 
 
 @dataclass(frozen=True)
@@ -160,8 +166,10 @@ def make_pairs(source: Source, policy: Policy, seed: int, count: int, size: int)
     pairs = []
     for index in range(count):
         rows = keys.as_rows((seed, 0, index), 1)
-        made = [generate.make_view(engine, source.pixels, rows, v, policy, size, seen) for v in (0, 1)]
-        one, other = (View(p, params, judge(source, p, params, frame, policy)) for p, params in made)
+        made = band.make_views(engine, source.pixels, rows, range(2), policy, size, seen)
+        one, other = (
+            View(p, params, judge(source, p, params, frame, policy)) for p, params in zip(*made, strict=True)
+        )
         pairs.append((one, other))
     return Column(policy, pairs)
 
@@ -247,6 +255,6 @@ def explain_pair(pair: tuple[View, View]) -> dict[str, Any]:
 
 
 __all__ = [
-    "Column", "Comparison", "Source", "View", "as_source", "compare", "decode", "explain_pair", "judge",
+    "Column", "Comparison", "Source", "View", "alike", "as_source", "compare", "decode", "explain_pair", "judge",
     "make_pairs", "outline", "sample_images", "samples_from", "statistics", "status",
 ]  # fmt: skip

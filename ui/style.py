@@ -82,6 +82,11 @@ CSS = """
 .aa-words .ok b { color: var(--aa-ok); }
 .aa-words .no b { color: var(--aa-bad); }
 .aa-words .faint { display: block; line-height: 15px; }
+.aa-alike { display: grid; gap: 4px; color: var(--aa-faint); max-width: 150px; }
+.aa-alike .line { position: relative; display: block; height: 6px; margin: 2px 4px; border-top: 0;
+  background: linear-gradient(var(--aa-line), var(--aa-line)) center / 100% 2px no-repeat; }
+.aa-alike .line i { position: absolute; top: 0; height: 6px; border-radius: 3px; background: var(--aa-track); }
+.aa-alike .line b { position: absolute; top: -1px; width: 8px; height: 8px; margin-left: -4px; border-radius: 4px; background: var(--aa-bar); }
 .aa-empty { border: 1.5px dashed var(--neutral-400); border-radius: 14px; padding: 56px 24px; text-align: center; }
 .aa-empty p { margin-top: 6px; color: var(--aa-faint); }
 

@@ -157,12 +157,29 @@ def _pair(column: Column, side: int, index: int, size: int, pressed: bool) -> st
     spoken = "; ".join(f"view {name} {verdict(view)}" for name, view in zip("AB", views, strict=True))
     pictures = "".join(_view(view, size) for view in views)
     words = "".join(_words(name, view) for name, view in zip("AB", views, strict=True))
+    likeness = _alike(views, column.policy.band)
     return (
         f'<button type="button" class="aa-pair" data-side="{side}" data-pair="{index}" '
         f'aria-pressed="{str(pressed).lower()}" '
         f'aria-label="{escape(column.policy.name)}, pair {index + 1}: {escape(spoken)}">'
         f'<span class="aa-index">{index + 1}</span><span class="aa-views">{pictures}</span>'
-        f'<span class="aa-words">{words}</span></button>'
+        f'<span class="aa-words">{words}{likeness}</span></button>'
+    )
+
+
+def _alike(views: tuple[View, View], band: tuple[float, float] | None) -> str:
+    """How alike a pair is, as a number and a dot on a line from -.2 to 1 on which the band, if any, is thick."""
+    value = logic.alike(views)
+    place = lambda x: 100 * min(max((x + 0.2) / 1.2, 0.0), 1.0)  # noqa: E731
+    zone, said = "", ""
+    if band is not None:
+        low, high = (place(x) for x in band)
+        zone = f'<i style="left:{low:.1f}%;width:{high - low:.1f}%"></i>'
+        inside = band[0] - 5e-4 <= value <= band[1] + 5e-4
+        said = ", in the band" if inside else ", out of the band"
+    return (
+        f'<span class="aa-alike" data-alike="{value:.4f}"><span class="num">alike {number(value)}{said}</span>'
+        f'<span class="line">{zone}<b style="left:{place(value):.1f}%"></b></span></span>'
     )
 
 

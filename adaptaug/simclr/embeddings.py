@@ -200,7 +200,10 @@ def embed(
             else:
                 pixels = torch.stack([made[i] for i in kept]).to(device)
             with torch.no_grad():
-                found = backbone(pixels.flatten(0, 1).float() / 255).float().cpu().numpy()
+                parts = pixels.flatten(0, 1).split(
+                    batch
+                )  # views of a batch are not held in the network at once
+                found = torch.cat([backbone(part.float() / 255).float().cpu() for part in parts]).numpy()
             features[[here + i for i in kept]] = found.reshape(len(kept), 1 + views, -1)
             readable[[here + i for i in kept]] = True
         done += len(made)

@@ -262,6 +262,24 @@ def test_operations_are_switched_and_guards_taken_off(page) -> None:
     expect(page.locator("#detail")).to_contain_text("No certificate: this policy has its guards off")
 
 
+def test_every_pair_says_how_alike_it_is_and_a_band_is_held_or_said_not_to_be(page) -> None:
+    from adaptaug.similarity import similarity
+
+    uris = shown(page)
+    values = page.locator("[data-alike]").evaluate_all("all => all.map(e => Number(e.dataset.alike))")
+    pairs = [(uris[i], uris[i + 1]) for i in range(0, len(uris), 2)]
+    assert values == pytest.approx([float(similarity(*map(pixels_of, pair))[0]) for pair in pairs], abs=1e-3)
+    control(page, "band", "on").check()
+    expect(page.locator('[data-side="1"] .aa-alike')).to_have_count(6)
+    expect(page.locator('[data-side="1"] .aa-alike').first).to_contain_text("the band")
+    for pair in page.locator('[data-side="1"] .aa-alike').all():
+        value = float(pair.get_attribute("data-alike"))
+        assert ("in the band" in pair.inner_text()) == (0.0995 <= value <= 0.8005)
+        left = pair.locator(".line b").evaluate("e => parseFloat(e.style.left)")
+        assert left == pytest.approx(100 * min(max((value + 0.2) / 1.2, 0), 1), abs=0.1)
+    assert page.locator('[data-side="0"] .aa-alike', has_text="the band").count() == 0
+
+
 @pytest.mark.parametrize("preset", ["digits", "documents", "byol"])
 def test_a_preset_sets_the_controls(page, preset) -> None:
     page.locator("#policy-b input").click()

@@ -1,0 +1,76 @@
+"""The similarity band: of a few guarded pairs of an image, the one that is neither too alike nor too different.
+
+Only for policies with a `band`. Its cost is stated: up to CANDIDATES times that of a pair, always so in a batch (no
+waiting for the device), and only as often as needed for one image. The first draw stays wherever it is in the band.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+from adaptaug import keys
+from adaptaug.arrays import Array, pick_rows
+from adaptaug.generate import Look, make_view
+from adaptaug.params import ViewParams
+from adaptaug.policy import Policy
+from adaptaug.similarity import similarity
+
+CANDIDATES = 4
+
+
+def make_views(
+    engine: ModuleType, pixels: Any, rows: Array, numbers: range, policy: Policy, size: int, seen: Look
+) -> tuple[list[Any], list[ViewParams]]:
+    """The views `numbers` of each image, as `generate.make_view` makes them, kept in the policy's band.
+
+    The similarity is the mean over the later views of theirs with the first; where no candidate is in the band, the
+    one nearest to it is taken. `evidence` has "similarity" and "candidate", the number of the draw that was kept.
+    """
+
+    def drawn(candidate: int) -> tuple[list[Any], list[ViewParams]]:
+        key = keys.another(rows, candidate)
+        made = [make_view(engine, pixels, key, number, policy, size, seen) for number in numbers]
+        return [view for view, _ in made], [params for _, params in made]
+
+    if policy.band is None or len(numbers) < 2:
+        return drawn(0)
+    low, high = policy.band
+    views, params = drawn(0)
+    alike = _alike(views)
+    outside = _outside(alike, low, high)
+    which = torch.zeros_like(outside, dtype=torch.int64)
+    single = isinstance(views[0], np.ndarray)
+    kept = [params]
+    for candidate in range(1, CANDIDATES):
+        if single and float(outside[0]) == 0.0:
+            break
+        others, more = drawn(candidate)
+        now = _alike(others)
+        away = _outside(now, low, high)
+        better = away < outside
+        which, outside = torch.where(better, candidate, which), torch.where(better, away, outside)
+        alike = torch.where(better, now, alike)
+        if single:
+            views, params = (others, more) if bool(better[0]) else (views, params)
+        else:
+            kept.append(more)
+            views = [pick_rows([one, other], better.long()) for one, other in zip(views, others, strict=True)]
+    if not single:
+        params = [ViewParams.choose(plans, which) for plans in zip(*kept, strict=True)]
+    evidence = {"similarity": alike.double(), "candidate": which}
+    found: dict[str, Array] = {k: v.numpy() for k, v in evidence.items()} if single else dict(evidence)
+    return views, [replace(p, evidence={**p.evidence, **found}) for p in params]
+
+
+def _alike(views: list[Any]) -> torch.Tensor:
+    return torch.stack([similarity(views[0], other) for other in views[1:]]).mean(0)
+
+
+def _outside(alike: torch.Tensor, low: float, high: float) -> torch.Tensor:
+    """How far from the band; 0 inside it."""
+    return torch.relu(low - alike) + torch.relu(alike - high)
