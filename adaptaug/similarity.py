@@ -3,7 +3,7 @@
 A view is described by where its edges run (histograms of gradient direction, 8 directions in 4 x 4 cells, each view's
 normalised) and by its colours (histograms of luma and of two colour differences, 8 levels each, soft). The similarity
 is the mean of the two cosines, moved so that views of different photographs are near 0:
-(mean cosine - MU) / (1 - MU). 1 is the same view; it may fall a little below 0.
+(mean cosine - MU) / (1 - MU). 1 is the same view; the least seen is about -.5.
 """
 
 from __future__ import annotations

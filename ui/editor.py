@@ -105,7 +105,7 @@ def html(policy: Policy) -> str:
 def _band(policy: Policy) -> str:
     low, high = policy.band or BAND
     slides = "".join(
-        _slide("band", "range", end, -0.2, 1.0, value, False, end)
+        _slide("band", "range", end, -0.5, 1.0, value, False, end)
         for end, value in (("from", low), ("to", high))
     )
     return (

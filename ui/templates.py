@@ -167,10 +167,14 @@ def _pair(column: Column, side: int, index: int, size: int, pressed: bool) -> st
     )
 
 
+def two_places(value: float) -> str:
+    return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
+
+
 def _alike(views: tuple[View, View], band: tuple[float, float] | None) -> str:
-    """How alike a pair is, as a number and a dot on a line from -.2 to 1 on which the band, if any, is thick."""
+    """How alike a pair is, as a number and a dot on a line from -.5 to 1 on which the band, if any, is thick."""
     value = logic.alike(views)
-    place = lambda x: 100 * min(max((x + 0.2) / 1.2, 0.0), 1.0)  # noqa: E731
+    place = lambda x: 100 * min(max((x + 0.5) / 1.5, 0.0), 1.0)  # noqa: E731
     zone, said = "", ""
     if band is not None:
         low, high = (place(x) for x in band)
@@ -178,7 +182,7 @@ def _alike(views: tuple[View, View], band: tuple[float, float] | None) -> str:
         inside = band[0] - 5e-4 <= value <= band[1] + 5e-4
         said = ", in the band" if inside else ", out of the band"
     return (
-        f'<span class="aa-alike" data-alike="{value:.4f}"><span class="num">alike {number(value)}{said}</span>'
+        f'<span class="aa-alike" data-alike="{value:.4f}"><span class="num">alike {two_places(value)}{said}</span>'
         f'<span class="line">{zone}<b style="left:{place(value):.1f}%"></b></span></span>'
     )
 

@@ -276,7 +276,7 @@ def test_every_pair_says_how_alike_it_is_and_a_band_is_held_or_said_not_to_be(pa
         value = float(pair.get_attribute("data-alike"))
         assert ("in the band" in pair.inner_text()) == (0.0995 <= value <= 0.8005)
         left = pair.locator(".line b").evaluate("e => parseFloat(e.style.left)")
-        assert left == pytest.approx(100 * min(max((value + 0.2) / 1.2, 0), 1), abs=0.1)
+        assert left == pytest.approx(100 * min(max((value + 0.5) / 1.5, 0), 1), abs=0.1)
     assert page.locator('[data-side="0"] .aa-alike', has_text="the band").count() == 0
 
 
