@@ -78,6 +78,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", required=True)
+    parser.add_argument("--reference", default="simclr", help="the policy that others are compared with")
     parser.add_argument("--hand", nargs="*", default=["simclr", "simclr-cifar", "digits"])
     parser.add_argument("--searched", nargs="*", default=[])
     parser.add_argument("--long", nargs="*", default=[], metavar="NAME=EPOCHS")
@@ -117,7 +118,7 @@ def main() -> None:
     result = {
         "command": f"python -m benchmarks.digits_search {command}",
         "machine": f"2 CPU cores, torch {torch.__version__}",
-        "summary": summary(rows, "simclr"), "rows": rows,
+        "summary": summary(rows, options.reference), "rows": rows,
     }  # fmt: skip
     Path(options.out).write_text(json.dumps(result, indent=1) + "\n")
 

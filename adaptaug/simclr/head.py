@@ -19,7 +19,7 @@ from adaptaug.errors import AdaptAugError
 from adaptaug.files import write_atomically
 from adaptaug.simclr.embeddings import Embeddings
 
-_BLOCK, _BUFFER = 4096, 1 << 30  # images read at once; bytes in which they are shuffled
+_BLOCK, _BUFFER = 4096, 1 << 29  # images read at once; bytes in which they are shuffled
 _SAMPLE = 100_000  # rows from which mean and deviation are taken
 
 
@@ -178,7 +178,7 @@ def train_head(
 ) -> TrainedHead:
     """Train a head; the epoch that is best on held-out images is kept. Equal settings and data, equal head.
 
-    Features are read in blocks and shuffled in a buffer of 1 GB: all of them where they fit in, so memory does not
+    Features are read in blocks and shuffled in a buffer of half a GB: all of them where they fit in, so memory does not
     grow with the set. `progress` gets epochs done and all, `watch` the head after each, in evaluation mode.
     Raises: AdaptAugError: no labels, one class, or too few images to hold some out.
     """
