@@ -6,7 +6,7 @@ Arrays have one row an image: NumPy for a single image, torch for a batch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -126,20 +126,11 @@ class ViewParams:
     def row(self, index: int) -> ViewParams:
         """The parameters of one image, as NumPy (what `render` takes for a single image)."""
 
-        def one(value: Any) -> Any:
-            if isinstance(value, Entry):
-                return replace(value, **{k: one(getattr(value, k)) for k in _ENTRY_ARRAYS})
-            if isinstance(value, dict):
-                return {k: one(v) for k, v in value.items()}
-            if isinstance(value, (np.ndarray, torch.Tensor)):
-                return np.asarray(
-                    value[index : index + 1].cpu()
-                    if isinstance(value, torch.Tensor)
-                    else value[index : index + 1]
-                )
-            return value
+        def one(values: list[Array]) -> Array:
+            row = values[0][index : index + 1]
+            return np.asarray(row.cpu() if isinstance(row, torch.Tensor) else row)
 
-        return replace(self, **{f.name: one(getattr(self, f.name)) for f in fields(self)})
+        return _joined([self], one)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, lists and strings (JSON); `from_dict` restores it to the bit."""
@@ -176,51 +167,33 @@ class ViewParams:
     def stack(cls, params: Sequence[ViewParams]) -> ViewParams:
         """Parameters of single images as those of their batch, in torch. All of one policy, size and view's number."""
 
-        def one(values: list[Any]) -> Any:
-            first = values[0]
-            if isinstance(first, Entry):
-                return replace(first, **{k: one([getattr(v, k) for v in values]) for k in _ENTRY_ARRAYS})
-            if isinstance(first, dict):
-                return {k: one([v[k] for v in values]) for k in first if all(k in v for v in values)}
-            if isinstance(first, (np.ndarray, torch.Tensor)):
-                return torch.cat([torch.as_tensor(v) for v in values])
-            return first
-
         if len({(p.size, p.view, tuple(p.entries)) for p in params}) != 1:
             raise AdaptAugError(
                 "stack: expected parameters of one policy, size and view; got different ones."
             )
-        return cls(**{f.name: one([getattr(p, f.name) for p in params]) for f in fields(cls)})
+        return _joined(params, lambda values: torch.cat([torch.as_tensor(v) for v in values]))
 
     @classmethod
     def choose(cls, made: Sequence[ViewParams], which: torch.Tensor) -> ViewParams:
-        """Row i of `made[which[i]]`: one of several plans for each image of a batch."""
-
-        def one(values: list[Any]) -> Any:
-            first = values[0]
-            if isinstance(first, Entry):
-                return replace(first, **{k: one([getattr(v, k) for v in values]) for k in _ENTRY_ARRAYS})
-            if isinstance(first, dict):
-                return {k: one([v[k] for v in values]) for k in first}
-            return pick_rows(values, which) if isinstance(first, torch.Tensor) else first
-
-        return cls(**{f.name: one([getattr(p, f.name) for p in made]) for f in fields(cls)})
+        """Row i of `made[which[i]]`: one of several plans for each image of a batch, in torch."""
+        return _joined(made, lambda values: pick_rows(values, which))
 
     def to(self, device: Any) -> ViewParams:
         """The same parameters as torch tensors on a device."""
+        return _joined([self], lambda values: torch.as_tensor(values[0], device=device))
 
-        def move(value: Any) -> Any:
-            if isinstance(value, Entry):
-                return replace(value, **{k: move(getattr(value, k)) for k in _ENTRY_ARRAYS})
-            if isinstance(value, dict):
-                return {k: move(v) for k, v in value.items()}
-            return (
-                torch.as_tensor(value, device=device)
-                if isinstance(value, (np.ndarray, torch.Tensor))
-                else value
-            )
 
-        return replace(self, **{f.name: move(getattr(self, f.name)) for f in fields(self)})
+def _joined(parts: Sequence[Any], join: Callable[[list[Array]], Array]) -> Any:
+    """Several ViewParams of one kind as one: `join` makes of each array's versions the one that stays."""
+    first = parts[0]
+    if isinstance(first, (np.ndarray, torch.Tensor)):
+        return join(list(parts))
+    if isinstance(first, dict):  # evidence may be there for some only
+        return {k: _joined([p[k] for p in parts], join) for k in first if all(k in p for p in parts)}
+    if isinstance(first, (ViewParams, Entry)):
+        names = [f.name for f in fields(first)] if isinstance(first, ViewParams) else _ENTRY_ARRAYS
+        return replace(first, **{name: _joined([getattr(p, name) for p in parts], join) for name in names})
+    return first
 
 
 _ENTRY_ARRAYS = ("value", "low", "high", "reason", "applied")

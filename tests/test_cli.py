@@ -142,15 +142,15 @@ def test_ui_without_gradio_says_what_to_install(capsys, monkeypatch):
 
 
 def test_ui_hands_its_arguments_on(capsys, monkeypatch, tmp_path):
+    import importlib
     import types
 
     calls = []
     page = types.ModuleType("adaptaug.ui.app")
     page.main = lambda **given: calls.append(given)
-    import adaptaug.ui
-
     monkeypatch.setitem(sys.modules, "adaptaug.ui.app", page)
-    monkeypatch.setattr(adaptaug.ui, "app", page, raising=False)
+    # Not through `adaptaug`, whose attribute may be another import's than the one in sys.modules.
+    monkeypatch.setattr(importlib.import_module("adaptaug.ui"), "app", page, raising=False)
     code, _, err = run(capsys, "ui", "--policy", "digits", "--images", tmp_path, "--port", 7999)
     assert code == 0, err
     assert calls == [

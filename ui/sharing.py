@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import os
 import tempfile
 import zlib
 from pathlib import Path
 
 from adaptaug import AdaptAugError, Policy
+from adaptaug.files import write_atomically
 from adaptaug.policy import MAX_FILE_BYTES
 from adaptaug.ui.templates import escape
 
@@ -59,11 +61,12 @@ def share(policy: Policy) -> str:
 
 
 def write(policy: Policy) -> str:
-    """policy.yaml in a folder of its own below Gradio's, which it may serve from; Gradio removes it when it is old."""
+    """policy.yaml below Gradio's folder, from which it may be served; equal policies share a file."""
+    text = policy.dumps()
     root = os.environ.get("GRADIO_TEMP_DIR", tempfile.gettempdir())
-    Path(root).mkdir(parents=True, exist_ok=True)
-    path = Path(tempfile.mkdtemp(dir=root)) / "policy.yaml"
-    policy.save(path)
+    path = Path(root) / f"policy-{hashlib.sha256(text.encode()).hexdigest()[:32]}" / "policy.yaml"
+    if not path.exists():
+        write_atomically(path, lambda file: file.write(text.encode()))
     return str(path)
 
 

@@ -11,6 +11,7 @@ import albumentations as A
 import numpy as np
 
 from adaptaug.errors import AdaptAugError
+from adaptaug.hosts.masks import move_masks
 from adaptaug.views import AdaptiveAugment, render
 
 _IMAGE = "expected an (H, W, 3) uint8 array as image="
@@ -62,12 +63,11 @@ class Adaptive(A.DualTransform):
         return render(img, plan)
 
     def apply_to_mask(self, mask: np.ndarray, plan: Any = None, **params: Any) -> np.ndarray:
-        planes = mask[:, :, None] if mask.ndim == 2 else mask
-        if planes.dtype != np.uint8 and (planes.min(initial=0) < 0 or planes.max(initial=0) > 255):
-            raise AdaptAugError("mask: expected labels from 0 to 255; split others into planes.")
-        moved = [render(np.ascontiguousarray(planes[:, :, i : i + 1]).astype(np.uint8), plan,
-                        interpolation="nearest", tone=False)[..., 0] for i in range(planes.shape[2])]  # fmt: skip
-        out = np.stack(moved, 2).astype(mask.dtype)
+        planes = mask.reshape(*mask.shape[:2], -1)
+        moved = move_masks(
+            [np.ascontiguousarray(planes[:, :, i : i + 1]) for i in range(planes.shape[2])], plan
+        )
+        out = np.concatenate(moved, 2).astype(mask.dtype)
         return out[:, :, 0] if mask.ndim == 2 else out
 
     def apply_to_bboxes(

@@ -10,6 +10,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from adaptaug.errors import AdaptAugError
+from adaptaug.hosts.masks import move_masks
 from adaptaug.policy import Policy
 from adaptaug.views import AdaptiveAugment, render
 
@@ -64,16 +65,9 @@ class Adaptive(v2.Transform):
 
 def _mask(mask: torch.Tensor, plan: Any) -> torch.Tensor:
     """(..., H, W) of any whole-number or bool type, each plane moved alike."""
-    planes = mask.reshape(-1, 1, *mask.shape[-2:])
-    if int(planes.max() if planes.numel() else 0) > 255 or int(planes.min() if planes.numel() else 0) < 0:
-        raise AdaptAugError("mask: expected labels from 0 to 255; split others into planes.")
-    moved = [render(plane, plan, interpolation="nearest", tone=False) for plane in planes.to(torch.uint8)]
-    side = plan.size
-    return (
-        torch.stack(moved).to(mask.dtype).reshape(*mask.shape[:-2], side, side)
-        if moved
-        else mask.new_zeros((*mask.shape[:-2], side, side))
-    )
+    shape = (*mask.shape[:-2], plan.size, plan.size)
+    moved = move_masks(list(mask.reshape(-1, 1, *mask.shape[-2:])), plan)
+    return torch.stack(moved).to(mask.dtype).reshape(shape) if moved else mask.new_zeros(shape)
 
 
 def _boxes(boxes: Any, plan: Any, width: int, height: int) -> Any:

@@ -219,13 +219,19 @@ def written(data, path):
     return path
 
 
-@pytest.mark.parametrize("name", BIG)
-def test_layouts_of_resnet50(name, net, images, tmp_path):
-    layout, normalisation = BIG[name]
+def reloaded(case, net, images, tmp_path):
+    """The network written in a layout and read back, the same; its file removed, as there are many."""
+    layout, normalisation = case
     path = written(layout(net.state_dict()), tmp_path / "weights.pth")
     loaded = load_backbone(path)
     path.unlink()
     assert_same(loaded, net, images, normalisation)
+    return loaded
+
+
+@pytest.mark.parametrize("name", BIG)
+def test_layouts_of_resnet50(name, net, images, tmp_path):
+    loaded = reloaded(BIG[name], net, images, tmp_path)
     report = loaded.report
     assert (report.arch, report.stem, report.width, report.mapped) == ("resnet50", "imagenet", 2048, 318)
     assert bool(report.head) == (name not in ("bare", "lightly zoo", "MoCo v3", "EMA", "compiled"))
@@ -233,11 +239,7 @@ def test_layouts_of_resnet50(name, net, images, tmp_path):
 
 @pytest.mark.parametrize("name", SMALL)
 def test_layouts_with_the_cifar_stem(name, small, images, tmp_path):
-    layout, normalisation = SMALL[name]
-    path = written(layout(small.state_dict()), tmp_path / "weights.pth")
-    loaded = load_backbone(path)
-    path.unlink()
-    assert_same(loaded, small, images, normalisation)
+    loaded = reloaded(SMALL[name], small, images, tmp_path)
     assert loaded.report.stem == "cifar"
 
 
