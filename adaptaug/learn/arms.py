@@ -21,15 +21,18 @@ import torch
 
 from adaptaug.data import open_data
 from adaptaug.files import write_atomically
+from adaptaug.learn.proxies import Tasks, proxies, set_tasks
 from adaptaug.policy import Policy
 from adaptaug.simclr.contrast import Contrast, new_contrast
 from adaptaug.simclr.encoders import fast_precision
 from adaptaug.simclr.evaluate import features, knn_correct, labelled_subset, ridge_correct
 
+_ASKED = 1000  # queries that set tasks
+
 
 @dataclass(frozen=True)
 class Recipe:
-    """How every arm of a search is trained and scored."""
+    """How every arm of a search is trained and scored; `tasks`: by `proxies` too, not by labels alone."""
 
     data: str
     limit: int
@@ -41,22 +44,25 @@ class Recipe:
     temperature: float = 0.5
     bank: int = 1000
     held_out: int = 4000
+    tasks: bool = False
 
 
 @dataclass(frozen=True)
 class Split:
-    """Images (N, 3, H, W) uint8 to train on, a labelled bank among them, and two disjoint sets of queries.
+    """Images (N, 3, H, W) uint8 to train on, a bank among them, and two disjoint sets of queries.
 
-    `select` picks arms; `verify` alone decides whether the winner ships, so the picking cannot flatter it.
+    `select` picks arms; `verify` alone decides whether the winner ships, so the picking cannot flatter it. Labels are
+    None where the data has none; `tasks` has what each set of queries asks of itself, where the recipe wants it.
     """
 
     train: torch.Tensor
     bank: torch.Tensor
-    bank_labels: np.ndarray
+    bank_labels: np.ndarray | None
     select: torch.Tensor
-    select_labels: np.ndarray
+    select_labels: np.ndarray | None
     verify: torch.Tensor
-    verify_labels: np.ndarray
+    verify_labels: np.ndarray | None
+    tasks: dict[str, Tasks]
 
 
 @dataclass(frozen=True)
@@ -77,19 +83,28 @@ def split_data(recipe: Recipe) -> Split:
     """At most `limit` images to train on; held-out ones come from the rest, or from a quarter of few images."""
     images = open_data(recipe.data)
     labels = images.labels
-    assert labels is not None  # the search has checked it
     order = np.random.default_rng((recipe.seed, 0)).permutation(len(images))
     train_count = min(recipe.limit, len(images) * 3 // 4)
     train, rest = order[:train_count], order[train_count : train_count + recipe.held_out]
     half = len(rest) // 2
     select, verify = rest[:half], rest[half:]
-    bank = train[labelled_subset(labels[train], recipe.bank, recipe.seed)]
-    side = None if images.same_size else 2 * recipe.size
-    pixels = {name: images.pixels(part, side)
-              for name, part in (("train", train), ("bank", bank), ("select", select), ("verify", verify))}  # fmt: skip
-    return Split(
-        **pixels, bank_labels=labels[bank], select_labels=labels[select], verify_labels=labels[verify]
+    bank = (
+        train[: recipe.bank]
+        if labels is None
+        else train[labelled_subset(labels[train], recipe.bank, recipe.seed)]
     )
+    side = None if images.same_size else 2 * recipe.size
+    parts = {"train": train, "bank": bank, "select": select, "verify": verify}
+    pixels: dict[str, Any] = {name: images.pixels(part, side) for name, part in parts.items()}
+    known: dict[str, Any] = {
+        f"{name}_labels": None if labels is None else labels[parts[name]]
+        for name in ("bank", "select", "verify")
+    }
+    tasks = {
+        name: set_tasks(pixels["bank"], pixels[name][:_ASKED], recipe.size, recipe.seed)
+        for name in ("select", "verify") if recipe.tasks
+    }  # fmt: skip
+    return Split(**pixels, **known, tasks=tasks)
 
 
 def keys_of(seed: int, epoch: int, index: np.ndarray) -> np.ndarray:
@@ -144,14 +159,17 @@ def run_job(job: Job, recipe: Recipe, split: Split) -> None:
 
 
 def score(model: Contrast, split: Split, queries: str) -> dict[str, np.ndarray]:
-    """Per query: whether kNN-20 and ridge on frozen features of the labelled bank are right."""
+    """Per query: whether kNN-20 and ridge on features of the labelled bank are right, and the hits of `proxies`."""
     wanted, labels = getattr(split, queries), getattr(split, f"{queries}_labels")
     embed = lambda images: features(model.encoder, images, precision=model.precision)  # noqa: E731
     bank, query = embed(split.bank), embed(wanted)
-    return {
-        "knn": knn_correct(bank, split.bank_labels, query, labels),
-        "ridge": ridge_correct(bank, split.bank_labels, query, labels),
-    }
+    found = {}
+    if split.bank_labels is not None:
+        given = bank, split.bank_labels, query, labels
+        found = {"knn": knn_correct(*given), "ridge": ridge_correct(*given)}
+    if queries in split.tasks:
+        found |= proxies(embed, split.tasks[queries], bank, query[:_ASKED])
+    return found
 
 
 @contextlib.contextmanager

@@ -46,7 +46,7 @@ def relevance(
         return float((labels[similar.argmax(1).numpy()] != labels).mean())
 
     at_rest, out = missed(clean), []
-    for dimension in DIMENSIONS:
+    for dimension in (d for d in DIMENSIONS if d.alone):
         half = dimension.none + 0.5 * (dimension.far - dimension.none)
         if (
             dimension.unit == "probability"
@@ -63,7 +63,7 @@ def inert(images: torch.Tensor, size: int, seed: int = 0) -> list[str]:
     keys = [(seed, 0, i) for i in range(len(images))]
     clean = AdaptiveAugment(_only({}), size=size)(images, key=keys).float()
     out = []
-    for dimension in DIMENSIONS:
+    for dimension in (d for d in DIMENSIONS if d.alone):
         view = AdaptiveAugment(_only(dimension.change(dimension.far)), size=size)(images, key=keys).float()
         if (view - clean).abs().mean() < 0.5:  # rounding, in levels of 255
             out.append(dimension.name)

@@ -11,10 +11,15 @@ from matplotlib.figure import Figure
 from adaptaug.learn.arms import split_data
 from adaptaug.learn.relevance import Relevance, relevance
 from adaptaug.learn.search import HAND, RUN_EPOCHS, RUNGS, RUNS, WARM_UP, Arm, Outcome, Search
-from adaptaug.learn.space import DIMENSIONS, coordinates
+from adaptaug.learn.space import DIMENSIONS, Dimension, coordinates
 from adaptaug.simclr.contrast import new_contrast
 from adaptaug.simclr.encoders import fast_precision
 
+JUDGED = {
+    "labels": "mean of kNN-20 and ridge",
+    "images": "mean of what images ask of themselves (how they were turned, found again among fixed views, clusters of "
+    "edges)",
+}
 _FOUND, _START, _GREY = "#0b6e4f", "#c8553d", "#b8bcc2"
 
 
@@ -56,7 +61,8 @@ def _relevance(search: Search, outcome: Outcome, images: int) -> list[Relevance]
     model = new_contrast(recipe.arch, outcome.best.policy, recipe.size, recipe.seed, precision=precision)
     weights = search.folder / "arms" / f"verify-{outcome.best.number:02d}-run-1.pt"
     model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True)["model"])
-    chosen, labels = split.select[:images], split.select_labels[:images]
+    chosen, labels = split.select[:images], split.select_labels
+    labels = split.tasks["select"].query_clusters if labels is None else labels[:images]
     return relevance(model.encoder, chosen, labels, recipe.size, recipe.seed, precision)
 
 
@@ -78,6 +84,7 @@ def _text(
                    "does not lie above zero.")  # fmt: skip
     cost = outcome.cost
     here, there = coordinates(outcome.start), best.point
+    shown = {m.name: m for m in measured}
     lines = [
         f"# Search on {Path(recipe.data).name} from `{outcome.start.name}`, seed {recipe.seed}", "", verdict, "",
         f"Cost: {cost['arms']} arms, {cost['epochs']:.0f} epochs' worth of {recipe.arch} at {recipe.size} px "
@@ -85,7 +92,7 @@ def _text(
         "The start could have trained that much longer instead: benchmarks/README.md has that row.", "",
         "## Verification",
         f"{RUNS} fresh runs of {RUN_EPOCHS} epochs after the warm-up, equal random numbers, "
-        "mean of kNN-20 and ridge on held-out images.", "",
+        f"{JUDGED[search.objective]} on held-out images.", "",
         "| arm | accuracy | best minus it |", "|---|---|---|",
         *(f"| {name} | {score:.2f} | {outcome.against.get(name, '')} |" for name, score in outcome.verified.items()),
         "", "## What changed",
@@ -94,7 +101,8 @@ def _text(
         "distance of the features, and how many more nearest neighbours have another label.", "",
         "| dimension | unit | start | found | | effect, points | moved | crossed |",
         "|---|---|---|---|---|---|---|---|",
-        *(_row(m, here[m.name], there[m.name], effects.get(m.name), m.name in search._off) for m in measured), "",
+        *(_row(d, here[d.name], there[d.name], effects.get(d.name), d.name in search._off, shown.get(d.name))
+          for d in DIMENSIONS), "",
         "![ranges](ranges.png)", "", "## Scores per rung",
         f"Warm-up {WARM_UP} epochs, then {', '.join(str(e) for e, _ in RUNGS)} more.", "",
         "![scores](scores.png)", "", "## Relevance", "", "![relevance](relevance.png)", "", "## The policy", "",
@@ -104,9 +112,9 @@ def _text(
 
 
 def _row(
-    measured: Relevance, here: float, there: float, effect: tuple[float, float] | None, off: bool
-) -> str:
-    unit = next(d.unit for d in DIMENSIONS if d.name == measured.name)
+    dimension: Dimension, here: float, there: float, effect: tuple[float, float] | None, off: bool,
+    measured: Relevance | None,
+) -> str:  # fmt: skip
     arrow = "=" if abs(there - here) < 0.005 else "up" if there > here else "down"
     told = (
         "changes no pixel: off"
@@ -115,8 +123,8 @@ def _row(
         if effect is None
         else f"{effect[0]:+.1f} +- {effect[1]:.1f}"
     )
-    return (f"| {measured.name} | {unit} | {here:.2f} | {there:.2f} | {arrow} | {told} "
-            f"| {measured.moved:.3f} | {100 * measured.crossed:+.1f} % |")  # fmt: skip
+    seen = f"{measured.moved:.3f} | {100 * measured.crossed:+.1f} %" if measured else "|"
+    return f"| {dimension.name} | {dimension.unit} | {here:.2f} | {there:.2f} | {arrow} | {told} | {seen} |"
 
 
 # --- plots -------------------------------------------------------------------------------------------------
@@ -130,7 +138,7 @@ def _axes(width: float, height: float, title: str):
 
 
 def _plot_rungs(outcome: Outcome) -> Figure:
-    figure, axes = _axes(7, 4, "Held-out accuracy of every arm as it climbs")
+    figure, axes = _axes(7, 4, "Every arm on held-out images as it climbs")
     epochs = np.cumsum([e for e, _ in RUNGS])
     for arm in outcome.arms:
         best, start = arm is outcome.best, arm.name == HAND
@@ -143,7 +151,7 @@ def _plot_rungs(outcome: Outcome) -> Figure:
     for arm in ends:
         axes.annotate(f" {arm.name} {arm.scores[-1]:.1f}", (epochs[len(arm.scores) - 1], arm.scores[-1]),
                       color=_FOUND if arm is outcome.best else _START, va="center", fontsize=9)  # fmt: skip
-    axes.set(xlabel="epochs after the warm-up", ylabel="kNN-20 and ridge, mean, %", xticks=epochs)
+    axes.set(xlabel="epochs after the warm-up", ylabel="hits, %", xticks=epochs)
     axes.set_xlim(epochs[0] - 0.2, epochs[-1] + 1.4)
     return figure
 

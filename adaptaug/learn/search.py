@@ -2,9 +2,10 @@
 
 1. A dimension that changes no pixel of this data (colour on grey images) is switched off in every arm.
 2. Warm-up: a small network is trained with the start policy; every arm goes on from there.
-3. Half of the arms are spread over the space (Sobol; a number keeps the start's value a quarter of the time and
-   is off a quarter of the time). The others are asked of Optuna's Gaussian process, two at a time, where the arms
-   before did well. Two more are always there: the start as it is, and the start with guards.
+3. The first arms are the start as it is, the start with guards, and where other presets lie in the space: what is
+   known to suit some kind of image is tried before what is not. Half of the others are spread over the space (Sobol;
+   a number keeps the start's value a quarter of the time and is off a quarter of the time), the rest are asked of
+   Optuna's Gaussian process, two at a time, where the arms before did well.
 4. Rungs: all arms train two epochs, the best ten two more, the best three three more. Equal random numbers.
 5. Verification: the best arm and the start are trained anew from the warm-up, several runs each, and judged on
    held-out images that picked nothing. Only if the 95 % interval of the paired difference lies above zero is the
@@ -21,7 +22,7 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +46,15 @@ from adaptaug.learn.arms import (
     split_data,
     start_worker,
 )
+from adaptaug.learn.proxies import TASKS
 from adaptaug.learn.relevance import inert
 from adaptaug.learn.space import Dimension, coordinates, free_dimensions, place
 from adaptaug.learn.statistics import Interval, paired_interval
 from adaptaug.policy import Policy
 
-OBJECTIVES = ("labels",)
+OBJECTIVES = ("auto", "labels", "images")
+NEIGHBOURS = ("natural", "digits", "documents", "simclr-cifar")  # presets whose place in the space is tried
+COUNTED = {"labels": ("knn", "ridge"), "images": TASKS}
 WARM_UP = 2  # epochs
 RUNGS = ((2, None), (2, 10), (3, 3))  # epochs added; how many arms are in, besides the start's
 GENERATION = 2  # arms asked for at a time
@@ -132,9 +136,13 @@ class Search:
         self.folder, self.progress = folder, progress or Progress()
         self.workers = min(os.cpu_count() or 1, 8) if workers is None else workers
         images = open_data(recipe.data)
-        if images.labels is None:
+        if objective == "auto":
+            self.objective = "images" if images.labels is None else "labels"
+        if self.objective == "labels" and images.labels is None:
             raise AdaptAugError(f"{recipe.data}: expected labels (a folder of class folders, or 'y' in the .npz) "
-                                "to score arms by; it has none.")  # fmt: skip
+                                "to score arms by; it has none, and objective 'images' needs none.")  # fmt: skip
+        if self.objective == "images":
+            self.recipe = recipe = replace(recipe, tasks=True)
         if min(len(images), recipe.limit) < 4 * recipe.batch:
             raise AdaptAugError(f"{recipe.data}: expected at least {4 * recipe.batch} images to train on "
                                 f"(four batches), got {min(len(images), recipe.limit)}.")  # fmt: skip
@@ -229,9 +237,14 @@ class Search:
         always = list(arms)
         self.progress.begin("rung 1", self.budget)
         self._all = arms
-        spread = (self.budget - len(arms)) // 2
+        arms += self._neighbours(len(arms))[: (self.budget - len(arms)) // 3]
+        first = len(arms)
         while len(arms) < self.budget:
-            points = self._spread(spread) if len(arms) == len(always) else self._ask(arms[len(always) - 1 :])
+            points = (
+                self._spread((self.budget - first) // 2)
+                if len(arms) == first
+                else self._ask(arms[len(always) - 1 :])
+            )
             points = points[: self.budget - len(arms)]
             arms += [Arm(n, f"arm {n:02d}", place(self.start, p, f"arm {n:02d}"), p)
                      for n, p in enumerate(points, len(arms))]  # fmt: skip
@@ -260,10 +273,15 @@ class Search:
                 jobs[name] = (arm, self._job(name, arm.policy, RUNGS[rung][0], start=before, first=first))
         self._run([job for _, job in jobs.values()])
         for arm, job in jobs.values():
-            arm.correct.append(_hits(job.out))
+            arm.correct.append(self._hits(job.out))
         self.ranked = sorted(arms, key=lambda arm: -arm.scores[-1])
         self.progress.ranked(self.ranked)
         self._record(self._all)
+
+    def _hits(self, result: str) -> np.ndarray:
+        """(queries,) mean of the hits that the objective counts."""
+        with np.load(result) as arrays:
+            return np.mean([arrays[name] for name in COUNTED[self.objective]], axis=0)
 
     def _forget(self, numbers: set[int]) -> None:
         """Remove the weights of arms that are out; their results stay."""
@@ -272,6 +290,19 @@ class Search:
                 file.unlink(missing_ok=True)
 
     # --- proposing ------------------------------------------------------------------------------------------
+    def _neighbours(self, number: int) -> list[Arm]:
+        """The other presets as points of this space: what is inert or locked stays so."""
+        here = coordinates(self.start)
+        free = [d.name for d in self.dimensions]
+        found: list[Arm] = []
+        for name in NEIGHBOURS:
+            there = coordinates(Policy.load(name))
+            point = here | {n: there[n] for n in free} | self._off
+            if point not in [arm.point for arm in found] and any(point[n] != here[n] for n in free):
+                label = f"like {name}"
+                found.append(Arm(number + len(found), label, place(self.start, point, label), point))
+        return found
+
     def _spread(self, count: int) -> list[dict[str, float]]:
         """Sobol points; a second Sobol number says whether a dimension keeps the start's value or is off."""
         here = coordinates(self.start)
@@ -328,7 +359,7 @@ class Search:
         self.progress.begin("verification", len(jobs))
         self._run(list(jobs.values()))
         hits = {
-            arm.name: np.stack([_hits(jobs[arm.number, run].out) for run in range(1, RUNS + 1)])
+            arm.name: np.stack([self._hits(jobs[arm.number, run].out) for run in range(1, RUNS + 1)])
             for arm in judged
         }
         against = {
@@ -380,11 +411,6 @@ class Search:
         stem = Path(self.recipe.data).name.partition(".")[0]
         return found.edit({}, name=f"{self.start.name}-{stem}"[:100], provenance=provenance,
                           description=f"Found by a search on {stem} from {self.start.name}.")  # fmt: skip
-
-
-def _hits(result: str) -> np.ndarray:
-    with np.load(result) as arrays:
-        return (arrays["knn"].astype(float) + arrays["ridge"]) / 2
 
 
 def _distributions(dimensions: Sequence[Dimension]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The space a search moves in: eleven numbers, each a plain reading of a policy and an edit of it."""
+"""The space a search moves in: twelve numbers, each a plain reading of a policy and an edit of it."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class Dimension:
     operations: tuple[str, ...]
     read: Callable[[Policy], float]
     change: Callable[[float], Changes]
+    alone: bool = True  # whether it shows without another dimension's operation
 
     @property
     def far(self) -> float:
@@ -41,6 +42,11 @@ class Dimension:
     def off(self) -> float:
         """The value within the range that is nearest to doing nothing."""
         return min(max(self.none, self.low), self.high)
+
+
+def _short(value: float) -> float:
+    """Three significant digits: what a person can read, and all that a search can resolve."""
+    return float(f"{value:.3g}")
 
 
 def _entry(policy: Policy, name: str, field: str, otherwise: float, index: int = 1) -> float:
@@ -70,7 +76,11 @@ def _jitter(reaches: dict[str, float]) -> Callable[[float], Changes]:
         if strength < _SMALLEST:
             return dict.fromkeys(reaches)
         return {
-            name: {"p": 0.8, "range": (-strength * reach, strength * reach), "together": "jitter"}
+            name: {
+                "p": 0.8,
+                "range": (-_short(strength * reach), _short(strength * reach)),
+                "together": "jitter",
+            }
             for name, reach in reaches.items()
         }
 
@@ -88,7 +98,7 @@ def _factor(name: str, field: str, fields: dict[str, float], drop: bool) -> Call
     def change(most: float) -> Changes:
         if drop and most < 1 + _SMALLEST:
             return {name: None}
-        return {name: {**fields, field: (1 / most, most)}}
+        return {name: {**fields, field: (_short(1 / most), most)}}
 
     return change
 
@@ -103,12 +113,15 @@ def _probability(name: str, fields: dict[str, Any]) -> Callable[[float], Changes
 def _shear(degrees: float) -> Changes:
     if degrees < 0.5:
         return {"shear": None}
-    return {"shear": {"p": 0.8, "x": (-degrees, degrees), "y": (-degrees / 3, degrees / 3)}}
+    return {"shear": {"p": 0.8, "x": (-degrees, degrees), "y": (_short(-degrees / 3), _short(degrees / 3))}}
 
 
 DIMENSIONS: tuple[Dimension, ...] = (
     Dimension("crop floor", 0.08, 0.9, 1.0, "least area", ("crop",),
               lambda p: _entry(p, "crop", "area", 1.0, 0), lambda v: {"crop": {"area": (v, 1.0)}}),
+    Dimension("crop content", 0.0, 0.6, 0.0, "least share of detail", ("crop",),
+              lambda p: float(p["crop"].content) if "crop" in p else 0.0, lambda v: {"crop": {"content": v}},
+              alone=False),
     Dimension("aspect", 1.0, 2.0, 1.0, "most, x", ("crop",),
               lambda p: _entry(p, "crop", "ratio", 1.0), _factor("crop", "ratio", {}, drop=False)),
     Dimension("stretch", 1.0, 1.6, 1.0, "most, x", ("stretch",),
@@ -146,7 +159,7 @@ def place(start: Policy, point: dict[str, float], name: str) -> Policy:
         value = point.get(dimension.name, here[dimension.name])
         if math.isclose(value, here[dimension.name], rel_tol=1e-9, abs_tol=1e-12):
             continue
-        for operation, change in dimension.change(value).items():
+        for operation, change in dimension.change(_short(value)).items():
             both = changes.get(operation)
             changes[operation] = {**both, **change} if both and change else change
     changes = {k: v for k, v in changes.items() if v is not None or k in start}

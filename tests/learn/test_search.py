@@ -18,6 +18,7 @@ from sklearn.datasets import load_digits
 from adaptaug.cli import run
 from adaptaug.errors import AdaptAugError
 from adaptaug.learn.arms import Recipe
+from adaptaug.learn.proxies import TASKS
 from adaptaug.learn.search import RUNS, Search
 from adaptaug.learn.space import DIMENSIONS, coordinates, place
 from adaptaug.learn.statistics import paired_interval
@@ -33,6 +34,13 @@ def digits(tmp_path_factory):
     ]
     path = tmp_path_factory.mktemp("data") / "digits.npz"
     np.savez(path, x=np.stack(images), y=data.target)
+    return path
+
+
+@pytest.fixture(scope="module")
+def unlabelled(digits):
+    path = digits.parent / "unlabelled.npz"
+    np.savez(path, x=np.load(digits)["x"])
     return path
 
 
@@ -88,7 +96,8 @@ def _pretend(folder, winner, gain):
 
     def write(name, accuracy):
         hits = rng.random(800) < accuracy
-        np.savez(folder / "arms" / f"{name}.npz", knn=hits, ridge=hits, seconds=1.0, pairs=256)
+        judged = dict.fromkeys(("knn", "ridge", *TASKS), hits)
+        np.savez(folder / "arms" / f"{name}.npz", **judged, seconds=1.0, pairs=256)
 
     write("warm-up", 0)
     for number in range(8):
@@ -108,6 +117,24 @@ def test_ships_only_what_the_verification_proves(digits, tmp_path, winner, gain,
     assert outcome.shipped == ships
     assert (outcome.policy.operations == Policy.load("simclr").operations) == (not ships or winner == 1)
     assert outcome.policy.guards == ships
+
+
+@pytest.mark.parametrize(("winner", "gain", "ships"), [(4, 0.1, True), (4, 0.0, False)])
+def test_without_labels_too_only_what_is_proven_ships(unlabelled, tmp_path, winner, gain, ships):
+    _pretend(tmp_path, winner, gain)
+    outcome = Search(small(unlabelled), "simclr", tmp_path, budget=8, objective="auto", workers=0).run()
+    assert (outcome.best.number, outcome.shipped) == (winner, ships)
+    assert outcome.policy.provenance["objective"] == "images"
+
+
+def test_other_presets_are_among_the_first_arms(digits, tmp_path):
+    """Grey images: nothing of colour in any arm, although the presets have it."""
+    _pretend(tmp_path, 0, 0)
+    outcome = Search(small(digits), "digits", tmp_path, budget=8, workers=0).run()
+    likes = {arm.name: arm for arm in outcome.arms if arm.name.startswith("like ")}
+    assert list(likes) == ["like natural", "like documents"]
+    assert likes["like natural"].policy["crop"].area == Policy.load("natural")["crop"].area
+    assert "hue" not in likes["like natural"].policy
 
 
 def test_the_start_is_returned_where_it_is_best(tmp_path):
@@ -144,6 +171,13 @@ def test_policy_file_says_where_it_comes_from(searched):
     assert len(policy.provenance["arms"]) == 6
     assert policy.provenance["cost"]["pairs"] > 0
     assert {len(difference) for difference in policy.provenance["difference"].values()} <= {3}
+
+
+def test_images_alone_are_enough(unlabelled, tmp_path):
+    out = tmp_path / "policy.yaml"
+    assert run([*arguments(unlabelled, out), "--objective", "images"]) == 0
+    assert Policy.load(out).provenance["objective"] == "images"
+    assert "how they were turned" in (out.with_suffix(".search") / "report.md").read_text()
 
 
 def test_report_names_every_dimension(searched):
