@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from adaptaug import AdaptAugError, Policy
+from adaptaug.files import printable
 from adaptaug.policy import preset_names
 
 
@@ -35,21 +36,24 @@ import gradio as gr  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 from starlette.middleware.trustedhost import TrustedHostMiddleware  # noqa: E402
 
-from adaptaug.ui import guide, logic, templates, tune  # noqa: E402
+from adaptaug.ui import guide, logic, templates, training, tune  # noqa: E402
 from adaptaug.ui.style import CSS  # noqa: E402
 
 LOOPBACK = ("127.0.0.1", "localhost")
 PORTS_TO_TRY = 50
 
 
-def build_app(policy: str | None = None, images: str | None = None) -> gr.Blocks:
+def build_app(policy: str | None = None, images: str | None = None, runs: str | None = None) -> gr.Blocks:
     """The page as a `gr.Blocks`, not launched.
 
     Args:
         policy: preset or policy file shown second (default `natural`), next to `simclr`.
         images: a file or folder whose images stand in the samples' place.
-    Raises: AdaptAugError: a policy or image that cannot be read.
+        runs: the folder whose runs and searches are offered; None: the demo's alone.
+    Raises: AdaptAugError: a policy or image that cannot be read, a folder of runs that is none.
     """
+    if runs is not None and not Path(runs).is_dir():
+        raise AdaptAugError(f"runs: expected a folder that exists, got {printable(runs)}.")
     policies = {name: Policy.load(name) for name in preset_names()}
     second = policy or "natural"
     if second not in policies:
@@ -59,11 +63,15 @@ def build_app(policy: str | None = None, images: str | None = None) -> gr.Blocks
     samples = logic.samples_from(images) if images else logic.sample_images()
     with gr.Blocks(title="adaptaug", analytics_enabled=False, delete_cache=(600, 3600)) as app:
         gr.HTML(templates.HEADER, elem_id="top", **tune.NO_SKIN)
-        with gr.Tabs(elem_id="tabs"):
-            with gr.Tab("Tune", id="tune"):
-                tune.build(policies, ("simclr", second), samples)
-            with gr.Tab("How it works", id="guide"):
+        with gr.Tabs(elem_id="tabs") as tabs:
+            with gr.Tab("Tune", id="tune") as first:
+                door = tune.build(policies, ("simclr", second), samples)
+            with gr.Tab("Train & search", id="training") as watched:
+                pass
+            with gr.Tab("How it works", id="guide") as last:
                 gr.HTML(guide.html(), elem_id="guide", **tune.NO_SKIN)
+            with watched:
+                training.build(Path(runs) if runs else None, door, tabs, watched, [first, last])
     return app.queue(default_concurrency_limit=2, max_size=32)
 
 
@@ -119,13 +127,14 @@ def log_in(text: str | None) -> tuple[str, str] | None:
 
 def main(
     policy: str | None = None, images: str | None = None, port: int = 7860, host: str = "127.0.0.1",
-    auth: str | None = None,
+    auth: str | None = None, runs: str | None = None,
 ) -> None:  # fmt: skip
     """Serve the app until interrupted.
 
     Args:
-        policy, images: as `build_app`; port: where to listen, or the next free one; host: this machine's
-        loopback, or with `auth`, USER:PASSWORD, any other address of it.
+        policy, images: as `build_app`; runs too, by default ./runs where there is such a folder.
+        port: where to listen, or the next free one; host: this machine's loopback, or with `auth`,
+        USER:PASSWORD, any other address of it.
     Raises: AdaptAugError: another host without a log-in, or a policy or image that cannot be read.
     """
     account = log_in(auth)
@@ -137,7 +146,7 @@ def main(
     found = free_port(port, host)
     if found != port:
         print(f"Port {port} is busy: using {found} instead.")
-    app = build_app(policy, images)
+    app = build_app(policy, images, runs or ("runs" if Path("runs").is_dir() else None))
     app.launch(server_name=host, server_port=found, prevent_thread_lock=True, **launch_settings(account))
     print(f"adaptaug is at http://{host}:{found} (Ctrl+C stops it)", flush=True)
     try:

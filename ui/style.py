@@ -6,13 +6,13 @@ CSS = """
   width: 100%; margin: 0 auto !important; padding: 0 clamp(12px, 1.6vw, 20px) 48px !important;
   --aa-ok: #166534; --aa-bad: #b42318; --aa-bad-fill: #b42318; --aa-a: #4f46e5; --aa-b: #b45309;
   --aa-faint: var(--neutral-600); --aa-line: var(--neutral-200); --aa-card: #ffffff; --aa-soft: var(--neutral-50);
-  --aa-bar: #6366f1; --aa-track: #cbd5e1;
+  --aa-bar: #6366f1; --aa-track: #cbd5e1; --aa-c: #0f766e; --aa-d: #be185d;
   --aa-die: url("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 18 18'%3E%3Cpath fill-rule='evenodd' d='M4 0h10a4 4 0 0 1 4 4v10a4 4 0 0 1-4 4H4a4 4 0 0 1-4-4V4a4 4 0 0 1 4-4zm1 3.3a1.7 1.7 0 1 0 0 3.4 1.7 1.7 0 0 0 0-3.4zm8 0a1.7 1.7 0 1 0 0 3.4 1.7 1.7 0 0 0 0-3.4zm-4 4a1.7 1.7 0 1 0 0 3.4 1.7 1.7 0 0 0 0-3.4zm-4 4a1.7 1.7 0 1 0 0 3.4 1.7 1.7 0 0 0 0-3.4zm8 0a1.7 1.7 0 1 0 0 3.4 1.7 1.7 0 0 0 0-3.4z'/%3E%3C/svg%3E"); }
 .dark .gradio-container, .gradio-container.dark { --aa-ok: #86efac; --aa-bad: #fda29b; --aa-bad-fill: #b42318;
   --aa-a: #a5b4fc; --aa-b: #fcd34d; --aa-faint: var(--neutral-400); --aa-line: var(--neutral-700);
-  --aa-card: var(--neutral-900); --aa-soft: var(--neutral-800); --aa-bar: #818cf8; --aa-track: #475569; }
+  --aa-card: var(--neutral-900); --aa-soft: var(--neutral-800); --aa-bar: #818cf8; --aa-track: #475569; --aa-c: #5eead4; --aa-d: #f9a8d4; }
 .gradio-container > .main { padding: 0 !important; }
-.gradio-container > .main, .main > .wrap, .wrap > .contain, #layout { min-width: 0 !important; max-width: 100% !important; width: 100%; }
+.gradio-container > .main, .main > .wrap, .wrap > .contain, #layout, .aa-layout { min-width: 0 !important; max-width: 100% !important; width: 100%; }
 .gradio-container .html-container { padding: 0 !important; }
 .aa { font-size: 14px; line-height: 1.45; color: var(--body-text-color); }
 .aa h1, .aa h2, .aa h3, .aa p, .aa figure { margin: 0; padding: 0; }
@@ -25,9 +25,10 @@ CSS = """
 .aa-top h1 { font-size: 22px; font-weight: 700; letter-spacing: -.02em; color: var(--body-text-color); }
 .aa-top p { color: var(--aa-faint); font-size: 14px; }
 
-#layout { gap: 28px; align-items: flex-start; flex-wrap: nowrap; }
-#left { flex: 0 0 300px !important; min-width: 0 !important; gap: 20px; }
-#results { flex: 1 1 0 !important; min-width: 0 !important; gap: 14px; }
+#layout, .aa-layout { gap: 28px; align-items: flex-start; flex-wrap: nowrap; }
+#left, .aa-left { flex: 0 0 300px !important; min-width: 0 !important; gap: 20px; }
+.aa-left { gap: 12px; }
+#results, .aa-results { flex: 1 1 0 !important; min-width: 0 !important; gap: 14px; }
 #controls { gap: 8px; } #choices { gap: 12px; margin-top: 6px; }
 #samples .aa-samples { margin-top: 6px; }
 #problem:not(:has(p)) { display: none; }
@@ -40,7 +41,7 @@ CSS = """
 #dice { flex: 0 0 auto !important; height: 40px; margin-bottom: 12px; padding: 0 14px; white-space: nowrap;
   font-size: 14px; font-weight: 600; display: inline-flex; align-items: center; gap: 8px; }
 #dice::before { content: ""; width: 17px; height: 17px; background: currentColor; mask: var(--aa-die) center / contain; }
-#results > *, #left > *, #controls > * { min-width: 0 !important; max-width: 100%; }
+#results > *, #left > *, #controls > *, .aa-left > *, .aa-results > * { min-width: 0 !important; max-width: 100%; }
 
 #status-line { padding: 10px 14px; border: 1px solid var(--aa-line); border-radius: 10px;
   background: var(--aa-soft); font-size: 14px; color: var(--body-text-color); min-height: 42px; overflow-wrap: anywhere; }
@@ -160,13 +161,51 @@ CSS = """
 .aa-share p { font-size: 12px; color: var(--aa-faint); overflow-wrap: anywhere; } .aa-share p:empty { display: none; }
 .aa pre.aa-code { margin: 0; padding: 10px 12px; border-radius: 8px; border: 1px solid var(--aa-line); font-size: 12px;
   background: var(--aa-soft); overflow-x: auto; color: var(--body-text-color); font-family: ui-monospace, monospace; }
+.aa-charts { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 22px 24px; align-items: end; }
+.aa-charts.small { grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 16px 18px; }
+.aa-chart { min-width: 0; }
+.aa .aa-chart figcaption { display: flex; flex-wrap: wrap; gap: 2px 12px; margin: 0 0 6px; font-size: 12px; align-items: baseline; }
+.aa-chart figcaption b { font-size: 13px; font-weight: 650; color: var(--body-text-color); }
+.aa-chart .key { display: inline-flex; gap: 6px; align-items: center; color: var(--body-text-color); }
+.aa-chart .key i { width: 12px; height: 4px; border-radius: 2px; }
+.aa-chart .plot { position: relative; height: 170px; margin: 0 6px 20px 40px; }
+.aa-chart.flat .plot { margin-left: 0; } .aa-charts.small .plot { height: 84px; }
+.aa-chart svg { position: absolute; inset: 0; width: 100%; height: 100%; overflow: visible; }
+.aa-chart svg path { vector-effect: non-scaling-stroke; fill: none; stroke-linecap: round; stroke-linejoin: round; }
+.aa-chart .line { stroke-width: 2; } .aa-chart .dot { stroke-width: 6; } .aa-chart .best { stroke-width: 11; }
+.aa-chart .grid { stroke: var(--aa-line); stroke-width: 1; } .aa-chart.flat svg { border-bottom: 1px solid var(--aa-track); }
+.aa-chart svg .bars { fill-opacity: .62; } .aa-chart .band { fill: var(--aa-line); }
+.aa-chart .promise { stroke: var(--aa-bad); stroke-width: 1.5; stroke-dasharray: 5 4; stroke-linecap: butt !important; }
+.aa-chart .preset { stroke: var(--aa-b); stroke-width: 2; stroke-dasharray: 1 5; }
+.aa-chart .ys, .aa-chart .xs { position: absolute; inset: 0; font-size: 11px; line-height: 1; color: var(--aa-faint);
+  font-variant-numeric: tabular-nums; pointer-events: none; }
+.aa-chart .ys span { position: absolute; right: 100%; margin-right: 8px; transform: translateY(50%); white-space: nowrap; }
+.aa-chart .xs span { position: absolute; top: 100%; margin-top: 7px; transform: translateX(-50%); white-space: nowrap; }
+.aa .aa-chart p.across { font-size: 11px; color: var(--aa-faint); text-align: center; margin-left: 40px; line-height: 1.3; }
+.aa .aa-chart.flat p.across { margin-left: 0; }
+.aa-run { display: grid; gap: 14px; } .aa-run header { display: grid; gap: 2px; overflow-wrap: anywhere; }
+.aa h3 { font-size: 14px; font-weight: 650; color: var(--body-text-color); margin-top: 8px; }
+.aa-scroll.tall { max-height: 330px; overflow-y: auto; } .aa-run table { min-width: 360px; }
+.aa-run td:last-child { min-width: 0; } .aa-lead { color: var(--aa-ok); font-size: 12px; font-weight: 600; margin-left: 6px; }
+#run-problem:not(:has(p)), #demo-progress:not(:has(p)) { display: none; }
+#demo-buttons { gap: 8px; flex-wrap: nowrap; } #demo-buttons > * { min-width: 0 !important; }
+#demo-stop { flex: 0 0 64px !important; } #demo-buttons button, #use-policy { font-size: 14px; padding: 8px 12px; }
+.aa-about { display: grid; gap: 8px; } .aa-about p { font-size: 13px; }
+.aa-progress { display: grid; gap: 6px; } .aa-progress p { font-size: 13px; overflow-wrap: anywhere; }
+.aa-progress progress { width: 100%; height: 10px; appearance: none; border: 0; border-radius: 5px; overflow: hidden; background: var(--aa-line); }
+.aa-progress progress::-webkit-progress-bar { background: var(--aa-line); }
+.aa-progress progress::-webkit-progress-value { background: var(--aa-bar); border-radius: 5px; }
+.aa-progress progress::-moz-progress-bar { background: var(--aa-bar); }
 .aa-guide { display: grid; gap: 10px; max-width: 900px; padding: 14px 0; }
 .aa-guide ul { margin: 0; padding-left: 20px; display: grid; gap: 4px; }
 .aa-guide h2 { margin-top: 14px; } .aa-guide table { min-width: 480px; } .aa-guide td:last-child { min-width: 0; }
 
 @media (max-width: 1100px) { .aa-view { width: 84px; height: 84px; } }
 @media (max-width: 860px) {
-  #layout { flex-direction: column; gap: 18px; align-items: stretch; }
+  #layout, .aa-layout { flex-direction: column; gap: 18px; align-items: stretch; }
+  .aa-left, .aa-results { width: 100%; flex: none !important; }
+  .aa-charts, .aa-charts.small { grid-template-columns: minmax(0, 1fr); }
+  .aa-charts.small { grid-template-columns: repeat(2, minmax(0, 1fr)); }
   #left { display: contents !important; }
   #controls { order: 1; width: 100%; } #results { order: 2; width: 100%; flex: none !important; }
   #tuning { order: 3; width: 100%; } #statistics { order: 4; width: 100%; }

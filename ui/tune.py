@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -20,7 +22,19 @@ NO_SKIN = {"apply_default_css": False, "padding": False}
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
-def build(policies: dict[str, Policy], first: tuple[str, str], samples: list[tuple[str, Any]]) -> None:
+@dataclass(frozen=True)
+class Door:
+    """What other tabs need to put a policy or an image into this one."""
+
+    tuned: gr.State
+    history: gr.State
+    policy_outputs: list[Any]
+    image_outputs: list[Any]
+    restart: Callable[[Policy, list[Step]], tuple[Any, ...]]
+    show: dict[str, Any]
+
+
+def build(policies: dict[str, Policy], first: tuple[str, str], samples: list[tuple[str, Any]]) -> Door:
     """Lay the page out in the open `gr.Blocks` and wire it.
 
     Args:
@@ -213,6 +227,8 @@ def build(policies: dict[str, Policy], first: tuple[str, str], samples: list[tup
     page.load(opening, tuned, editing, **QUIET).then(lambda: open_sample(0), None, opened, **QUIET).then(
         **show
     )
+    placed = [*opened, one, other, seed, count, size, chosen]
+    return Door(tuned, history, editing, placed, restart, show)
 
 
 def _policy_choice(label: str, policies: dict[str, Policy], value: str, elem_id: str) -> gr.Dropdown:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.ui.made import make_run, make_search
+
+HOSTILE_RUN = "<img src=x onerror=window.hacked=1>"
 SWITCHES = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
@@ -27,12 +30,26 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="session")
-def app_url(chromium, tmp_path_factory):
+def runs_folder(tmp_path_factory):
+    """A run, a search, and a run with a hostile name; the search was changed last."""
+    folder = tmp_path_factory.mktemp("runs")
+    make_run(folder / "photos")
+    make_run(folder / HOSTILE_RUN, steps=10)
+    make_search(folder / "letters.search")
+    for number, file in enumerate(
+        ("photos/metrics.jsonl", f"{HOSTILE_RUN}/metrics.jsonl", "letters.search/study.db")
+    ):
+        os.utime(folder / file, (number + 1, number + 1))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def app_url(chromium, tmp_path_factory, runs_folder):
     pytest.importorskip("gradio", reason="the page needs gradio: pip install 'adaptaug[ui]'")
     os.environ["GRADIO_TEMP_DIR"] = str(tmp_path_factory.mktemp("gradio"))
     from adaptaug.ui.app import build_app, free_port, launch_settings
 
-    app = build_app()
+    app = build_app(runs=str(runs_folder))
     port = free_port(17860)
     app.launch(server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, **launch_settings())
     yield f"http://127.0.0.1:{port}"
