@@ -36,7 +36,7 @@ import gradio as gr  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 from starlette.middleware.trustedhost import TrustedHostMiddleware  # noqa: E402
 
-from adaptaug.ui import guide, logic, templates, training, tune  # noqa: E402
+from adaptaug.ui import dataset_tab, guide, logic, templates, training, tune  # noqa: E402
 from adaptaug.ui.style import CSS  # noqa: E402
 
 LOOPBACK = ("127.0.0.1", "localhost")
@@ -66,12 +66,15 @@ def build_app(policy: str | None = None, images: str | None = None, runs: str | 
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Tune", id="tune") as first:
                 door = tune.build(policies, ("simclr", second), samples)
+            with gr.Tab("Dataset", id="dataset") as whole:
+                folder = images if images and Path(images).is_dir() else None
+                dataset_tab.build(policies, ("simclr", second), folder, door, tabs)
             with gr.Tab("Train & search", id="training") as watched:
                 pass
             with gr.Tab("How it works", id="guide") as last:
                 gr.HTML(guide.html(), elem_id="guide", **tune.NO_SKIN)
             with watched:
-                training.build(Path(runs) if runs else None, door, tabs, watched, [first, last])
+                training.build(Path(runs) if runs else None, door, tabs, watched, [first, whole, last])
     return app.queue(default_concurrency_limit=2, max_size=32)
 
 

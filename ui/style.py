@@ -169,9 +169,9 @@ CSS = """
 .aa-chart .key { display: inline-flex; gap: 6px; align-items: center; color: var(--body-text-color); }
 .aa-chart .key i { width: 12px; height: 4px; border-radius: 2px; }
 .aa-chart .plot { position: relative; height: 170px; margin: 0 6px 20px 40px; }
-.aa-chart.flat .plot { margin-left: 0; } .aa-charts.small .plot { height: 84px; }
+.aa-chart.flat .plot { margin-left: 12px; margin-right: 12px; } .aa-charts.small .plot { height: 84px; }
 .aa-chart svg { position: absolute; inset: 0; width: 100%; height: 100%; overflow: visible; }
-.aa-chart svg path { vector-effect: non-scaling-stroke; fill: none; stroke-linecap: round; stroke-linejoin: round; }
+.aa-chart svg path { vector-effect: non-scaling-stroke; } .aa-chart svg path:not(.bars) { fill: none; stroke-linecap: round; stroke-linejoin: round; }
 .aa-chart .line { stroke-width: 2; } .aa-chart .dot { stroke-width: 6; } .aa-chart .best { stroke-width: 11; }
 .aa-chart .grid { stroke: var(--aa-line); stroke-width: 1; } .aa-chart.flat svg { border-bottom: 1px solid var(--aa-track); }
 .aa-chart svg .bars { fill-opacity: .62; } .aa-chart .band { fill: var(--aa-line); }
@@ -196,6 +196,29 @@ CSS = """
 .aa-progress progress::-webkit-progress-bar { background: var(--aa-line); }
 .aa-progress progress::-webkit-progress-value { background: var(--aa-bar); border-radius: 5px; }
 .aa-progress progress::-moz-progress-bar { background: var(--aa-bar); }
+.aa-set { display: grid; gap: 16px; } .aa-set h2 { margin-top: 8px; } .aa-set > * { min-width: 0; }
+.aa-card { border: 1px solid var(--aa-line); border-radius: 12px; background: var(--aa-soft); padding: 14px 16px; display: grid; gap: 6px; }
+.aa-card h2 { margin: 0; } .aa-card ul, .aa ul.aa-problems { margin: 0; padding-left: 18px; font-size: 13px; overflow-wrap: anywhere; }
+.aa ul.aa-problems { color: var(--aa-bad); display: grid; gap: 4px; } .aa-card span[data-preset] { color: var(--aa-a); }
+.aa table.narrow { min-width: 320px; } .aa table.narrow td:last-child { min-width: 0; padding-right: 0; }
+.aa-votes { display: grid; gap: 5px; margin: 2px 0 4px; font-size: 13px; }
+.aa-votes > div { display: grid; grid-template-columns: 84px 90px 40px minmax(0, 1fr); gap: 10px; align-items: center; }
+.aa-votes .num { text-align: right; } .aa-votes .faint { font-size: 12px; overflow-wrap: anywhere; }
+.aa-share-cell { display: grid; grid-template-columns: 52px minmax(30px, 120px); gap: 8px; align-items: center; }
+.aa-share-cell b { font-weight: 600; text-align: right; } .aa-share-cell.bad b { color: var(--aa-bad); }
+.aa-share-cell.faint b { color: var(--aa-faint); font-weight: 400; } .aa-share-cell.bad i { background: var(--aa-bad-fill); }
+.aa tr.sum > * { border-top-width: 2px !important; font-weight: 650; }
+.aa-worst { display: grid; grid-template-columns: repeat(auto-fill, minmax(170px, 1fr)); gap: 12px; }
+.aa-worst button { display: grid; gap: 6px; padding: 6px; border: 1px solid var(--aa-line); border-radius: 12px; background: transparent;
+  cursor: pointer; text-align: left; color: var(--body-text-color); font: inherit; min-width: 0; align-content: start; }
+.aa-worst button:hover { border-color: var(--aa-a); background: var(--aa-soft); }
+.aa-worst .aa-view { width: auto; height: auto; aspect-ratio: 1; flex: 1 1 0; min-width: 0; }
+.aa-worst .told { display: grid; font-size: 12px; overflow-wrap: anywhere; } .aa-worst .told b { color: var(--aa-bad); font-weight: 650; }
+.aa-worst .told span { color: var(--aa-faint); }
+.aa-marks { display: flex; flex-wrap: wrap; gap: 4px 18px; font-size: 12px; } .aa-marks span { display: inline-flex; gap: 8px; align-items: center; }
+.aa-marks i { width: 22px; border-top: 2px dashed var(--aa-bad); } .aa-marks i.preset { border-top: 3px dotted var(--aa-b); }
+#set-samples { gap: 8px; flex-wrap: wrap; } #set-left button { font-size: 14px; padding: 8px 12px; }
+#set-problem:not(:has(li)), #set-progress:not(:has(p)) { display: none; } #set-folder { flex: 1 1 100%; }
 .aa-guide { display: grid; gap: 10px; max-width: 900px; padding: 14px 0; }
 .aa-guide ul { margin: 0; padding-left: 20px; display: grid; gap: 4px; }
 .aa-guide h2 { margin-top: 14px; } .aa-guide table { min-width: 480px; } .aa-guide td:last-child { min-width: 0; }
@@ -203,7 +226,9 @@ CSS = """
 @media (max-width: 1100px) { .aa-view { width: 84px; height: 84px; } }
 @media (max-width: 860px) {
   #layout, .aa-layout { flex-direction: column; gap: 18px; align-items: stretch; }
+  #tabs button[role=tab] { padding: 0 9px; }
   .aa-left, .aa-results { width: 100%; flex: none !important; }
+  .aa-votes > div { grid-template-columns: 84px 1fr 40px; } .aa-votes .faint { grid-column: 1 / -1; }
   .aa-charts, .aa-charts.small { grid-template-columns: minmax(0, 1fr); }
   .aa-charts.small { grid-template-columns: repeat(2, minmax(0, 1fr)); }
   #left { display: contents !important; }

@@ -138,7 +138,7 @@ def build(policies: dict[str, Policy], first: tuple[str, str], samples: list[tup
             new = logic.decode(file["path"], file.get("orig_name"))
         except AdaptAugError as error:
             kept = "" if before is None else " The previous image is kept."
-            return before, _as_picture(before), templates.problem(f"{error}{kept}"), gr.skip(), gr.skip()
+            return before, as_picture(before), templates.problem(f"{error}{kept}"), gr.skip(), gr.skip()
         slow = new.pixels.size > SLOW
         waiting = (
             f"{templates.escape(new.name)} is large: its pairs take some seconds." if slow else gr.skip()
@@ -150,7 +150,7 @@ def build(policies: dict[str, Policy], first: tuple[str, str], samples: list[tup
             return gr.skip(), gr.skip(), "", gr.skip()
         name, image = samples[index]
         new = logic.as_source(name, np.array(image))
-        return new, _as_picture(new), "", templates.statistics(new)
+        return new, as_picture(new), "", templates.statistics(new)
 
     def take_sample(event: gr.EventData) -> tuple[Any, ...]:
         return open_sample(int(event.index))
@@ -243,7 +243,7 @@ def _policy_choice(label: str, policies: dict[str, Policy], value: str, elem_id:
     )
 
 
-def _as_picture(source: Source | None) -> Any:
+def as_picture(source: Source | None) -> Any:
     """What the image box shows: at most 1024 px of it, since it is only looked at."""
     if source is None:
         return None

@@ -1,0 +1,69 @@
+"""The tab "Dataset" in a real browser."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.browser
+sync_api = pytest.importorskip("playwright.sync_api", reason="browser tests need playwright")
+expect = sync_api.expect
+
+
+def open_tab(page):
+    page.get_by_role("tab", name="Dataset").click()
+    return page
+
+
+def picture(folder, name: str, seed: int):
+    noise = np.random.default_rng(seed).integers(0, 255, (12, 16, 3), dtype=np.uint8)
+    Image.fromarray(noise).resize((160, 120), Image.Resampling.BICUBIC).save(folder / name)
+    return folder / name
+
+
+def test_an_empty_tab_says_what_to_do(page) -> None:
+    expect(open_tab(page).locator("#set-view")).to_contain_text("Add up to 64 images, or take a sample set")
+
+
+def test_a_worst_pair_opens_in_tune_with_its_image_seed_and_pair(page) -> None:
+    open_tab(page)
+    page.locator("#set-seed input").fill("3")
+    page.locator("#set-photographs").click()
+    worst = page.locator("[data-worst]").nth(2)
+    worst.wait_for(timeout=60_000)
+    expect(page.locator("#set-view")).to_contain_text("seed 3, 96 px")
+    assert int(page.locator("[data-test=any]").first.get_attribute("data-count")) > 0
+    name, _, number = worst.locator(".told span").inner_text().partition(", pair ")
+    pictures = worst.locator("img").evaluate_all("all => all.map(image => image.src)")
+    worst.click()
+    expect(page.locator("#status-line")).to_contain_text("seed 3: simclr")
+    expect(page.locator("#status-line")).to_contain_text(f"({name}, views of 96 px)")
+    expect(page.locator("#detail h2")).to_have_text(f"Pair {number} of simclr")
+    shown = page.locator(f'.aa-pair[data-side="0"][data-pair="{int(number) - 1}"] img')
+    assert shown.evaluate_all("all => all.map(image => image.src)") == pictures
+    expect(page.locator("#source-image img")).to_be_visible()
+
+
+def test_uploaded_files_are_looked_at_and_bad_ones_listed(page, tmp_path) -> None:
+    good = [picture(tmp_path, f"{i}.png", i) for i in range(2)]
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnonsense")
+    hostile = picture(tmp_path, "<img src=x onerror=window.hacked=1>.png", 7)
+    open_tab(page)
+    page.locator("#set-left input[type=file]").set_input_files([*good, tmp_path / "broken.png", hostile])
+    expect(page.locator("#set-progress")).to_contain_text("Looked at 4 of 4 images.")
+    expect(page.locator("#set-problem li")).to_have_text(["broken.png: not an image that can be read; "
+                                                          "try a PNG, JPEG or WebP file."])  # fmt: skip
+    expect(page.locator("#set-statistics tbody tr")).to_have_count(11)
+    assert page.evaluate("window.hacked") is None and page.locator('img[src="x"]').count() == 0
+
+
+def test_a_visitor_stops_and_another_sees_nothing_of_it(open_page) -> None:
+    one, other = open_tab(open_page()), open_tab(open_page())
+    one.locator("#set-digits").click()
+    expect(one.locator("#set-progress")).to_contain_text("of 64 images")
+    one.locator("#set-stop").click()
+    expect(one.locator("#set-progress")).to_contain_text("Stopped.")
+    one.wait_for_timeout(500)  # a look that goes on would tell of another image
+    expect(one.locator("#set-progress")).to_have_text("Stopped.")
+    expect(other.locator("#set-view")).to_contain_text("No data set yet")

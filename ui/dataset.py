@@ -1,0 +1,193 @@
+"""A data set as a whole: what it is like, which preset suits it, and what two policies make of its images.
+
+Pairs are those of Tune: pair i of an image has key (seed, 0, i). Images are opened one by one and forgotten.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from adaptaug import AdaptAugError, Policy
+from adaptaug.files import find_images
+from adaptaug.profile import Profile
+from adaptaug.ui import logic
+from adaptaug.ui.logic import Column, Source, View
+
+MAX_FILES, MAX_BYTES = 64, 10_000_000
+WORST = 10
+PAIRS = 2  # an image: more images tell more than more pairs of one
+TESTS = {
+    "a": "too little contrast", "b": "too much clipped", "c": "too dark or too bright",
+    "d": "content lost", "e": "too much erased",
+}  # fmt: skip
+# Photographs, textures and pages that lie in scikit-image's wheel: no download.
+_PHOTOGRAPHS = (
+    "astronaut.png", "brick.png", "camera.png", "cell.png", "chelsea.png", "coffee.png", "coins.png", "grass.png",
+    "gravel.png", "hubble_deep_field.jpg", "ihc.png", "moon.png", "page.png", "retina.jpg", "rocket.jpg", "text.png",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Item:
+    """An image of the set: a file, or one of the samples."""
+
+    name: str
+    path: str | None = None
+    digit: int | None = None
+
+    def open(self) -> Source:
+        """Raises: AdaptAugError: it cannot be read, or is not there any more."""
+        if self.digit is not None:
+            return logic.as_source(self.name, _digits()[self.digit])
+        path = Path(self.path or "")
+        if not path.is_file():
+            raise AdaptAugError(f"{self.name}: expected the file, but it is no longer there; add it again.")
+        if path.stat().st_size > MAX_BYTES:
+            raise AdaptAugError(f"{self.name}: expected a file of at most {MAX_BYTES // 1_000_000} MB.")
+        return logic.decode(path, self.name)
+
+
+def uploaded(files: list[tuple[str, str]]) -> tuple[list[Item], list[str]]:
+    """(path, name) of files -> items, and a sentence where there are too many."""
+    items = [Item(name, path) for path, name in files[:MAX_FILES]]
+    left = len(files) - len(items)
+    said = (
+        [f"{left} of {len(files)} files are left out: this page takes {MAX_FILES} at a time."] if left else []
+    )
+    return items, said
+
+
+def from_folder(folder: str | Path) -> tuple[list[Item], list[str]]:
+    """Up to `MAX_FILES` images of a folder, spread evenly over it."""
+    files = find_images([Path(folder)])
+    chosen = _spread(files, MAX_FILES)
+    said = []
+    if len(chosen) < len(files):
+        said.append(
+            f"{len(chosen)} of the {len(files):,} images in the folder, spread evenly over it, are looked at."
+        )
+    return [Item(file.name, str(file)) for file in chosen], said
+
+
+def photographs() -> list[Item]:
+    """Those that scikit-image ships."""
+    spec = importlib.util.find_spec("skimage")
+    folder = Path(*(spec.submodule_search_locations or [])[:1], "data") if spec else Path("skimage/data")
+    return [Item(name, str(folder / name)) for name in _PHOTOGRAPHS if (folder / name).is_file()]
+
+
+def digits() -> list[Item]:
+    """Of scikit-learn. Raises: AdaptAugError: it is not installed."""
+    return [Item(f"digit {i}", digit=i) for i in _spread(list(range(len(_digits()))), MAX_FILES)]
+
+
+def _digits() -> np.ndarray:
+    try:
+        from sklearn.datasets import load_digits
+    except ModuleNotFoundError:
+        raise AdaptAugError(
+            "The digits need scikit-learn, which is not installed: pip install 'adaptaug[train]'."
+        ) from None
+    levels = np.round(load_digits().images * (255 / 16)).astype(np.uint8)
+    return levels[..., None].repeat(3, 3).repeat(4, 1).repeat(4, 2)
+
+
+def _spread(things: list, most: int) -> list:  # type: ignore[type-arg]
+    count = min(len(things), most)
+    return [things[i * len(things) // count] for i in range(count)]
+
+
+# --- looking ------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Pair:
+    """A pair of the first policy, and how much of the promise it breaks."""
+
+    item: Item
+    index: int
+    views: tuple[View, View]
+
+    @property
+    def failures(self) -> int:
+        return sum(len(view.failures) for view in self.views)
+
+    @property
+    def labels(self) -> list[str]:
+        return list(dict.fromkeys(f.label for view in self.views for f in view.failures))
+
+
+@dataclass
+class Tally:
+    """Of one policy: views that break each test, views that break any, and how alike its pairs are."""
+
+    policy: Policy
+    views: int = 0
+    broken: int = 0
+    tests: Counter[str] = field(default_factory=Counter)
+    alike: list[float] = field(default_factory=list)
+
+    def add(self, column: Column) -> None:
+        for pair in column.pairs:
+            self.alike.append(logic.alike(pair))
+            for view in pair:
+                self.views += 1
+                self.broken += bool(view.failures)
+                self.tests.update({failure.test for failure in view.failures})
+
+
+@dataclass
+class Look:
+    """All that was found, after `done` of `total` images."""
+
+    tallies: tuple[Tally, Tally]
+    seed: int
+    size: int
+    total: int
+    done: int = 0
+    blank: int = 0
+    profile: Profile = field(default_factory=Profile)
+    worst: list[Pair] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+
+def look(
+    items: list[Item], one: Policy, other: Policy, seed: int, size: int, said: list[str] | None = None,
+) -> Iterator[Look]:  # fmt: skip
+    """Look at every image, yielding what is known after each one; what cannot be read becomes a sentence.
+
+    Args: one: the policy whose worst pairs are kept.
+    """
+    found = Look((Tally(one), Tally(other)), seed, size, len(items), said=list(said or []))
+    for item in items:
+        try:
+            source = item.open()
+        except AdaptAugError as error:
+            found.said.append(str(error))
+            found.profile.bad.append((item.name, str(error)))
+        else:
+            _add(found, item, source)
+        found.done += 1
+        yield found
+
+
+def _add(found: Look, item: Item, source: Source) -> None:
+    found.profile.add(item.name, source.pixels)
+    if source.blank:  # it has nothing to lose, and the promise counts it apart
+        found.blank += 1
+        return
+    for tally in found.tallies:
+        column = logic.make_pairs(source, tally.policy, found.seed, PAIRS, found.size)
+        tally.add(column)
+        if tally is found.tallies[0]:
+            broken = [Pair(item, i, pair) for i, pair in enumerate(column.pairs)]
+            found.worst += [pair for pair in broken if pair.failures]
+    found.worst.sort(key=lambda pair: (-pair.failures, logic.alike(pair.views)))
+    del found.worst[WORST:]
+
+
+__all__ = ["Item", "Look", "Pair", "Tally", "digits", "from_folder", "look", "photographs", "uploaded"]

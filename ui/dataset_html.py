@@ -1,0 +1,169 @@
+"""HTML of the tab that shows a data set, from what `ui.dataset` has found."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from adaptaug.profile import PRESETS, STATISTICS
+from adaptaug.ui.charts import bars
+from adaptaug.ui.dataset import PAIRS, TESTS, Look, Pair, Tally
+from adaptaug.ui.editor import BAND
+from adaptaug.ui.templates import escape, png, two_places
+
+EMPTY = """<div class="aa aa-empty"><h2>No data set yet</h2>
+<p>Add up to 64 images, or take a sample set. What they are like, the preset that suits them and what a
+manual policy breaks on them appear here.</p></div>"""
+WORST_JS = """
+element.addEventListener('click', (event) => {
+  const pair = event.target.closest('[data-worst]');
+  if (!pair) return;
+  document.body.dataset.aaReveal = '1';
+  trigger('select', {worst: Number(pair.dataset.worst)});
+});
+"""
+
+
+def progress(look: Look) -> str:
+    said = f"{look.done} of {look.total} images"
+    bar = (
+        f'<progress max="{max(1, look.total)}" value="{look.done}" aria-label="Images looked at"></progress>'
+    )
+    return f'<div class="aa aa-progress">{bar}<p>{said}</p></div>'
+
+
+def problems(sentences: list[str]) -> str:
+    """What was left out or could not be read, one sentence each."""
+    if not sentences:
+        return ""
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
+    return f'<div class="aa"><ul class="aa-problems">{items}</ul></div>'
+
+
+def view(look: Look) -> str:
+    """The finished look."""
+    if not look.profile.names:
+        return EMPTY
+    return (
+        f'<section class="aa aa-set">{_suggestion(look)}{_promise(look)}{_likeness(look)}{_worst(look)}'
+        f"{_statistics(look)}{_histograms(look)}</section>"
+    )
+
+
+def _suggestion(look: Look) -> str:
+    preset, because = look.profile.suggestion()
+    warned = "".join(f"<li>{escape(w)}</li>" for w in look.profile.warnings())
+    votes = "".join(
+        f'<div><b>{name}</b><span class="aa-track"><i style="width:{100 * look.profile.share(name):.1f}%"></i></span>'
+        f'<span class="num">{look.profile.share(name):.0%}</span><span class="faint">{escape(told)}</span></div>'
+        for name, (told, _) in PRESETS.items()
+    )
+    return (
+        f'<div class="aa-card"><h2>Suggested preset: <span data-preset>{escape(preset)}</span></h2>'
+        f'<div class="aa-votes">{votes}</div><p>{escape(because)}.</p>'
+        + (f'<ul class="faint">{warned}</ul>' if warned else "")
+        + "</div>"
+    )
+
+
+def _promise(look: Look) -> str:
+    heads = "".join(f'<th scope="col">{escape(tally.policy.name)}</th>' for tally in look.tallies)
+    rows = "".join(
+        f'<tr class="first"><th scope="row">({test}) {told}</th>{_shares(look, test)}</tr>'
+        for test, told in TESTS.items()
+    )
+    views = look.tallies[0].views
+    blank = f"; {look.blank} blank image{'s' * (look.blank != 1)} counted apart" if look.blank else ""
+    return (
+        "<div><h2>Views that break the promise</h2>"
+        f'<p class="faint">Of {views} views a policy, {PAIRS} pairs an image, '
+        f"seed {look.seed}, {look.size} px{blank}. A view may break more than one test.</p></div>"
+        '<div class="aa-scroll" tabindex="0" role="region" aria-label="Views that break the promise">'
+        f'<table class="narrow"><thead><tr><th scope="col">Test</th>{heads}</tr></thead><tbody>{rows}'
+        f'<tr class="first sum"><th scope="row">any test</th>{_shares(look, "")}</tr></tbody></table></div>'
+    )
+
+
+def _shares(look: Look, test: str) -> str:
+    return "".join(_share(tally, test) for tally in look.tallies)
+
+
+def _share(tally: Tally, test: str) -> str:
+    count = tally.tests[test] if test else tally.broken
+    share = count / max(1, tally.views)
+    kind = "bad" if count else "faint"
+    bar = f'<span class="aa-track"><i style="width:{100 * share:.1f}%"></i></span>'
+    return (
+        f'<td class="num" data-test="{test or "any"}" data-count="{count}"><span class="aa-share-cell {kind}">'
+        f"<b>{share:.1%}</b>{bar}</span></td>"
+    )
+
+
+def _likeness(look: Look) -> str:
+    edges = np.linspace(-0.5, 1.0, 31)
+    series = [
+        (tally.policy.name, np.histogram(np.clip(tally.alike, -0.5, 1.0), edges)[0]) for tally in look.tallies
+    ]
+    band = look.tallies[1].policy.band
+    low, high = band or BAND
+    whose = f"the band of {look.tallies[1].policy.name}" if band else "the band that Tune offers"
+    inside = ", ".join(
+        f"{tally.policy.name} {np.mean([(low <= a <= high) for a in tally.alike] or [0]):.0%}"
+        for tally in look.tallies
+    )
+    chart = bars("How alike the two views of a pair are", series, -0.5, 1.0,
+                 "similarity measured on pixels, without a network: 1 is the same view", band=(low, high), key="alike",
+                 note=f"shaded: {whose}, {two_places(low)} to {two_places(high)}")  # fmt: skip
+    return f'<div><h2>Similarity of pairs</h2><p class="faint">Inside the band: {escape(inside)}.</p></div>{chart}'
+
+
+def _worst(look: Look) -> str:
+    name = escape(look.tallies[0].policy.name)
+    if not look.worst:
+        return f'<div><h2>Worst pairs of {name}</h2><p class="faint">No view of it breaks the promise here.</p></div>'
+    cells = "".join(_pair(pair, number) for number, pair in enumerate(look.worst))
+    return (
+        f'<div><h2>Worst pairs of {name}</h2><p class="faint">Those that break most tests. '
+        f'Choose one to open it in Tune.</p></div><div class="aa-worst">{cells}</div>'
+    )
+
+
+def _pair(pair: Pair, number: int) -> str:
+    pictures = "".join(
+        f'<span class="aa-view{" bad" if view.failures else ""}"><img src="{png(view.pixels)}" alt=""></span>'
+        for view in pair.views
+    )
+    told = ", ".join(pair.labels)
+    return (
+        f'<button type="button" data-worst="{number}" aria-label="Open {escape(pair.item.name)}, pair {pair.index + 1} '
+        f'in Tune: {escape(told)}"><span class="aa-views">{pictures}</span><span class="told">'
+        f"<b>{escape(told)}</b><span>{escape(pair.item.name)}, pair {pair.index + 1}</span></span></button>"
+    )
+
+
+def _statistics(look: Look) -> str:
+    profile = look.profile
+    rows = "".join(
+        f'<tr class="first"><th scope="row">{escape(shown.title)}<small>{escape(shown.unit)}</small></th>'
+        + "".join(f'<td class="num">{two_places(profile.quantile(name, q))}</td>' for q in (0.05, 0.5, 0.95))
+        + "</tr>"
+        for name, shown in STATISTICS.items()
+    )
+    heads = "".join(f'<th scope="col">{q}</th>' for q in ("5 %", "median", "95 %"))
+    return (
+        '<h2>Statistics</h2><div class="aa-scroll" tabindex="0" role="region" aria-label="Statistics of the images">'
+        f'<table class="narrow" id="set-statistics"><thead><tr><th scope="col">Statistic</th>{heads}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _histograms(look: Look) -> str:
+    charts = "".join(
+        bars(shown.title, [(shown.title, look.profile.histograms[name].reshape(40, -1).sum(1))], shown.low, shown.high,
+             shown.unit, [(v, "promise") for v in shown.promise] + [(v, "preset") for v in shown.preset], key=name)
+        for name, shown in STATISTICS.items()
+    )  # fmt: skip
+    return (
+        '<div><h2>Histograms</h2><p class="aa-marks faint"><span><i class="promise"></i>limit of the promise, for views'
+        '</span><span><i class="preset"></i>threshold of a preset</span></p></div>'
+        f'<div class="aa-charts small">{charts}</div>'
+    )
