@@ -17,8 +17,7 @@ from adaptaug.simclr.encoders import fast_precision
 
 JUDGED = {
     "labels": "mean of kNN-20 and ridge",
-    "images": "mean of what images ask of themselves (how they were turned, found again among fixed views, clusters of "
-    "edges)",
+    "images": "mean of what images ask of themselves (how they were turned, which cluster of edges they are in)",
 }
 _FOUND, _START, _GREY = "#0b6e4f", "#c8553d", "#b8bcc2"
 

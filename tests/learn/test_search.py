@@ -232,7 +232,7 @@ def test_other_settings_in_the_folder_are_refused(digits, searched, capsys):
 
 def test_data_without_labels_is_refused(tmp_path, capsys):
     np.savez(tmp_path / "x.npz", x=np.zeros((2000, 16, 16), np.uint8))
-    assert run(arguments(tmp_path / "x.npz", tmp_path / "p.yaml")) == 2
+    assert run([*arguments(tmp_path / "x.npz", tmp_path / "p.yaml"), "--objective", "labels"]) == 2
     assert "expected labels" in capsys.readouterr().err
 
 

@@ -1,0 +1,58 @@
+"""The command line: looking (`preview`, `profile`, `ui`), learning (`search`, `pretrain`), using (`embed` and on).
+
+Exit codes: 0 done, 1 the work failed, 2 bad arguments or input. An error is one sentence on stderr, printed
+plainly: file names are neither wrapped nor coloured, so that they can be copied and grepped. A traceback
+appears with `--debug` only. Commands import what they need when they run.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+
+import typer
+
+from adaptaug.cli import looking, learning, features  # noqa: F401  # isort: skip (the order of --help)
+from adaptaug.cli.base import BAD_INPUT, DONE, FAILED, INTERRUPTED, WorkFailed, app, say
+from adaptaug.errors import AdaptAugError
+
+# Newer typers carry a copy of click, older ones import it: take the base class from whichever it is.
+_ClickError = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The console's entry point: run a command and leave with its exit code."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command and return its exit code; every error becomes one sentence on stderr."""
+    arguments = list(arguments)
+    debug = "--debug" in arguments[: arguments.index("--") if "--" in arguments else None]
+    try:
+        code = app(args=arguments, prog_name="adaptaug", standalone_mode=False)
+        return code if isinstance(code, int) else DONE
+    except (KeyboardInterrupt, typer.Abort):
+        say("interrupted")
+        return INTERRUPTED
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        return _report(error)
+
+
+def _report(error: Exception) -> int:
+    if isinstance(error, _ClickError):
+        sentence = " ".join(error.format_message().split())  # type: ignore[attr-defined]
+        say(f"{sentence.rstrip('.')}; see 'adaptaug --help'.")
+        return BAD_INPUT
+    if isinstance(error, AdaptAugError):
+        say(str(error))
+        return BAD_INPUT
+    if isinstance(error, (WorkFailed, OSError)):
+        say(str(error))
+        return FAILED
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    say(f"unexpected {what}; run again with --debug for details.")
+    return FAILED

@@ -1,0 +1,5 @@
+"""`python -m adaptaug.cli`."""
+
+from adaptaug.cli import main
+
+main()
