@@ -26,6 +26,7 @@ class Look:
     frame: Any  # the full frame at the view's size
     limit: guard.Limits | None
     blank: Array
+    push: Array | None = None  # (B,) how much stronger than the policy each image's views shall be
 
 
 def look(engine: ModuleType, pixels: Any, policy: Policy, size: int) -> Look:
@@ -58,9 +59,10 @@ def make_view(
     Returns: the views' pixels and their ViewParams.
     """
     # Overlap is with view 0's crop, which is planned again: a plan is a function of statistics and key alone.
-    first = plan.Draws(policy, keys, 0, seen.stats) if view and policy.pair.overlap is not None else None
+    overlaps = view and policy.pair.overlap is not None
+    first = plan.Draws(policy, keys, 0, seen.stats, seen.push) if overlaps else None
     policy = policy.for_view(view)
-    draws = plan.Draws(policy, keys, view, seen.stats)
+    draws = plan.Draws(policy, keys, view, seen.stats, seen.push)
     where = plan.plan_where(seen.stats, policy, draws, size, first)
     matrix, reduce, evidence = where.matrix, where.reduce, where.evidence
     crop = engine.warp(pixels, matrix, reduce, size)
@@ -101,6 +103,8 @@ def make_view(
         strength, failed = xp.where(seen.blank, 0.0, certificate[0]), certificate[1]
         if engine.any_true(strength < 1.0):
             out = engine.blend(crop, out, strength)
+    if seen.push is not None:
+        evidence |= {"push": seen.push, "image_mean": seen.stats.mean, "image_contrast": seen.stats.contrast}
     drawn = _framed(where.entries, frame) | entries | tone | late
     params = ViewParams(
         size=size, view=view, keys=keys, entries=drawn, matrix=matrix, reduce=reduce,

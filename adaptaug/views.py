@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,6 +18,7 @@ from adaptaug.policy import Policy
 from adaptaug.render import torch as torch_engine
 
 MAX_SIZE = 4096
+Strength = Callable[[ImageStats], Any]
 
 
 def as_policy(policy: Policy | str | dict[str, Any]) -> Policy:
@@ -98,9 +101,12 @@ class Views:
         self.policy, self.n, self.size = as_policy(policy), n, size
         self.finish, self.return_params, self.first = finish, return_params, first
 
-    def __call__(self, images: Any, *others: Any, key: Any = None) -> Any:
+    def __call__(self, images: Any, *others: Any, key: Any = None, strength: Strength | None = None) -> Any:
+        """The views; `strength` tells from the statistics how much stronger (above 0) or weaker than the policy each
+        image's shall be, (B,): what `learn.BandController` has. 1 more makes the odds of an operation e times as high.
+        """
         _alone(others)
-        pixels, params, source = _views(images, self.policy, self.size, key, self.numbers)
+        pixels, params, source = _views(images, self.policy, self.size, key, self.numbers, strength)
         views = [write(view, source, self.finish) for view in pixels]
         return (views, params) if self.return_params else views
 
@@ -155,11 +161,13 @@ def _alone(others: tuple[Any, ...]) -> None:
 
 
 def _views(
-    images: Any, policy: Policy, size: int, key: Any, numbers: range
+    images: Any, policy: Policy, size: int, key: Any, numbers: range, strength: Strength | None = None
 ) -> tuple[list[Any], list[ViewParams], Source]:
     source = read(images)
     rows = _rows(key, source)
     seen = generate.look(source.engine, source.pixels, policy, size)
+    if strength is not None:
+        seen = replace(seen, push=strength(seen.stats))
     pixels, params = band.make_views(source.engine, source.pixels, rows, numbers, policy, size, seen)
     return pixels, params, source
 

@@ -18,10 +18,11 @@ class Draws:
 
     An operation's first number decides whether it is applied; operations with the same `together` in the
     policy share that of the first of them; those in `pair.share` get view 0's numbers in every view. The
-    policy's `conditional` weights move probabilities and fractions by the images' statistics.
+    policy's `conditional` weights move probabilities and fractions by the images' statistics, and `push` (B,) moves
+    those of all operations with a range, but of locked ones, by one number an image: above 0 stronger, below 0 weaker.
     """
 
-    def __init__(self, policy: Policy, rows: Array, view: int, stats: ImageStats):
+    def __init__(self, policy: Policy, rows: Array, view: int, stats: ImageStats, push: Array | None = None):
         self.policy = policy
         self._own = keys.uniforms(rows, view, slot_count())
         self._first = keys.uniforms(rows, 0, slot_count()) if policy.pair.share and view else self._own
@@ -30,6 +31,8 @@ class Draws:
         self._power: dict[str, Array] = {}  # of the fraction's way from the identity: exp(-w . s)
         if policy.conditional.operations:
             self._condition(stats)
+        if push is not None:
+            self._push(push)
 
     def _condition(self, stats: ImageStats) -> None:
         """exp(w . s) of every operation with weights; those of 0 are left out: they cost nothing, change no bit."""
@@ -50,6 +53,14 @@ class Draws:
                     total = term if total is None else total + term
                 if total is not None:
                     out[name] = xp.exp(total)
+
+    def _push(self, push: Array) -> None:
+        odds, power = namespace(push).exp(push), namespace(push).exp(-push)
+        for name, entry in self.policy.operations.items():
+            if entry.lock or OPS[name].switch:  # a flip in every view makes two views no less alike
+                continue
+            for factors, factor in ((self._odds, odds), (self._power, power)):
+                factors[name] = factors[name] * factor if name in factors else factor
 
     def number(self, name: str, index: int) -> Array:
         """(B,) uniforms: the `index`-th number of an operation."""

@@ -1,0 +1,158 @@
+"""The band controller: shares follow their targets, bins go their own ways, state survives, cost is small."""
+
+import numpy as np
+import pytest
+import torch
+
+from adaptaug import AdaptAugError, Views, measure
+from adaptaug.learn.controller import BINS, BandController
+
+SIDE = 32
+
+
+def images(count=64, seed=0):
+    """Half dark, half bright; in each half one flat, one contrasty kind."""
+    rng = np.random.default_rng(seed)
+    level = np.where(np.arange(count) % 2, 190, 60)[:, None, None, None]
+    spread = np.where(np.arange(count) % 4 < 2, 8, 40)[:, None, None, None]
+    coarse = rng.normal(size=(count, 3, 8, 8)).repeat(4, 2).repeat(4, 3)
+    return torch.from_numpy(np.clip(level + spread * coarse, 0, 255).astype(np.uint8))
+
+
+def keys(step, count=64):
+    return [(0, step, i) for i in range(count)]
+
+
+def embed(view):
+    """Not a network: pixels at 8 x 8, which is as far from the view as a fresh encoder."""
+    small = torch.nn.functional.adaptive_avg_pool2d(view, 8).flatten(1)
+    return small - small.mean(1, keepdim=True)
+
+
+CROP_AND_TONE = {"version": 1, "name": "crop and tone", "guards": False, "operations": {
+    "crop": {"area": [0.3, 1.0]}, "brightness": {"p": 0.5, "range": [-0.4, 0.4]}}}  # fmt: skip
+
+
+def run(controller, steps, policy=CROP_AND_TONE):
+    make, told = Views(policy, size=SIDE, return_params=True), []
+    for step in range(steps):
+        views, params = make(images(), key=keys(step), strength=controller.strength)
+        told.append(controller.observe(*(embed(view) for view in views), params[0]))
+    return told
+
+
+def share(told, name, last=60):
+    return float(torch.stack([line[name] for line in told[-last:]]).mean())
+
+
+@pytest.mark.parametrize(
+    ("band", "outside", "name"), [((0.6, None), 0.2, "band_below"), ((None, 0.9), 0.2, "band_above")]
+)
+def test_a_share_follows_its_target(band, outside, name):
+    told = run(BandController(band, outside, warm_up=5), 200)
+    assert abs(share(told, name) - outside) < 0.03
+    assert abs(share(told[:10], name) - outside) > 0.05  # it was elsewhere before
+
+
+def test_both_ends_are_exceeded_alike():
+    """The band of the policy's own 10th and 90th percentile: one strength a bin cannot narrow it, but centre it."""
+    controller = BandController(warm_up=40)
+    told = run(controller, 160)
+    assert share(told, "band_below") == pytest.approx(share(told, "band_above"), abs=0.04)
+    assert controller.bins.unique().numel() == len(BINS)  # each bin by a strength of its own
+
+
+def test_the_warm_up_only_watches():
+    controller = BandController((0.9, None), warm_up=10)
+    run(controller, 10)
+    assert not controller.bins.any()
+    run(controller, 1)
+    assert controller.bins.any()
+
+
+def test_bins_are_four_alike_in_size():
+    controller = BandController(warm_up=3)
+    run(controller, 3)
+    stats = measure(images())
+    counts = torch.bincount(controller._bin(stats.mean, stats.contrast), minlength=len(BINS))
+    assert counts.tolist() == pytest.approx([16, 16, 16, 16], abs=1)
+
+
+def test_images_that_are_all_alike_are_no_error():
+    controller, make = BandController(warm_up=2), Views("natural", size=SIDE, return_params=True)
+    same = images(1).repeat(8, 1, 1, 1)
+    for step in range(4):
+        views, params = make(same, key=keys(step, 8), strength=controller.strength)
+        told = controller.observe(*(embed(view) for view in views), params[0])
+    assert all(torch.isfinite(value) for value in told.values())
+
+
+def test_a_strength_is_bounded():
+    controller = BandController((0.999, None), outside=0.01, warm_up=0, limit=0.3)
+    run(controller, 30)
+    assert float(controller.bins.min()) == pytest.approx(-0.3)
+
+
+def test_stronger_views_are_less_alike():
+    make = Views(CROP_AND_TONE, size=SIDE)
+
+    def similar(push):
+        one, other = (
+            embed(v) for v in make(images(), key=keys(0), strength=lambda stats: stats.mean * 0 + push)
+        )
+        return float(torch.nn.functional.cosine_similarity(one, other).mean())
+
+    assert similar(-2.0) > similar(0.0) > similar(2.0)
+
+
+@pytest.mark.parametrize("policy", ["natural", "simclr-cifar", "digits"])
+def test_a_strength_of_0_changes_nothing(policy):
+    make = Views(policy, size=SIDE, finish="none")
+    plain, pushed = (
+        make(images(), key=keys(3)),
+        make(images(), key=keys(3), strength=lambda stats: stats.mean * 0),
+    )
+    assert all(torch.equal(a, b) for a, b in zip(plain, pushed, strict=True))
+
+
+def test_locked_operations_are_not_pushed():
+    from adaptaug import Policy
+
+    policy = Policy.load("simclr-cifar").edit({"saturation": {"lock": True, "together": None}})
+    make = Views(policy, size=SIDE, return_params=True)
+    _, (one, _) = make(images(), key=keys(0), strength=lambda stats: stats.mean * 0 + 3)
+    _, (other, _) = make(images(), key=keys(0))
+    assert torch.equal(one.entries["saturation"].value, other.entries["saturation"].value)
+    assert torch.equal(one.entries["grey"].value, other.entries["grey"].value)  # a switch has no strength
+    assert one.entries["contrast"].applied.sum() > other.entries["contrast"].applied.sum()
+
+
+def test_one_image_is_strengthened_as_in_a_batch():
+    controller = BandController()
+    controller.bins.copy_(torch.tensor([0.5, 1.0, 1.5, 2.0]))
+    controller.splits.copy_(torch.tensor([0.5, 0.1, 0.1]))
+    batch = images(4)
+    array = batch[1].permute(1, 2, 0).numpy()
+    assert controller.strength(measure(array))[0] == float(controller.strength(measure(batch))[1])
+
+
+def test_a_saved_controller_goes_on_bit_for_bit():
+    one = BandController((0.5, 0.9), warm_up=3)
+    run(one, 10)
+    other = BandController((0.5, 0.9), warm_up=3)
+    other.load_state_dict(one.state_dict())
+    ends = [run(controller, 3)[-1]["band_strength dark, flat"] for controller in (one, other)]
+    assert torch.equal(*ends)
+
+
+@pytest.mark.parametrize(
+    ("band", "outside", "sentence"),
+    [
+        ((None, None), 0.1, "neither"),
+        ((0.9, 0.2), 0.1, "below the ceiling"),
+        ((0.2, 0.9), 0.6, "a share above 0"),
+    ],
+)
+def test_a_band_that_is_none_is_refused(band, outside, sentence):
+    with pytest.raises(AdaptAugError, match=sentence):
+        BandController(band, outside)
