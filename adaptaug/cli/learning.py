@@ -118,6 +118,12 @@ def pretrain(
         int | None, typer.Option(min=1, help="Processes on this machine; default 1, or torchrun's.")
     ] = None,
     nodes: Annotated[int | None, typer.Option(min=1, help="Machines; default 1, or torchrun's.")] = None,
+    band: Annotated[
+        str,
+        typer.Option(
+            help="Keep pairs within: off, auto, or FLOOR,CEILING of their similarity, as '0.2,0.9'."
+        ),
+    ] = "off",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     out: Annotated[Path, typer.Option(help="The run's folder.")] = Path("run"),
 ) -> None:
@@ -134,7 +140,7 @@ def pretrain(
         str(data), str(out), policy, arch, stem, size or own_side(data, 224), epochs, batch_size, limit, seed,
         optimizer, rate, scaling, objective=objective, temperature=temperature, layers=layers, precision=precision,
         views_on=views_on, workers=workers, knn_every=knn_every, checkpoint_every=checkpoint_every,
-        accumulate=accumulate, compile=compile, tensorboard=tensorboard,
+        accumulate=accumulate, compile=compile, tensorboard=tensorboard, band=band,
         **{"devices": devices or 1, "nodes": nodes or 1} | launched(),
     )  # fmt: skip
     done = train(settings, resume, progress=sys.stderr.isatty())

@@ -1,1 +1,26 @@
-"""Learning a policy: which operations and how strong, found by training."""
+"""Learning a policy: before training (`Search`) and during it (`BandController`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from adaptaug.controller import BandController
+
+if TYPE_CHECKING:
+    from adaptaug.learn.arms import Recipe
+    from adaptaug.learn.search import Search
+
+__all__ = ["BandController", "Recipe", "Search"]
+
+
+def __getattr__(name: str) -> Any:
+    """`Search` and `Recipe` when they are asked for: they need the extra `search`, the controller does not."""
+    if name == "Search":
+        from adaptaug.learn.search import Search
+
+        return Search
+    if name == "Recipe":
+        from adaptaug.learn.arms import Recipe
+
+        return Recipe
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

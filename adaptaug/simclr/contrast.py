@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from adaptaug.controller import BandController
 from adaptaug.policy import Policy
 from adaptaug.simclr.encoders import build_encoder
 from adaptaug.simclr.objectives import Objective
@@ -36,6 +37,7 @@ class Contrast(nn.Module):
         self.objective = Objective(objective, encoder, layers, temperature, projection)
         self.views = Views(policy, n=2, size=size, finish="imagenet", return_params=return_params)
         self.precision = precision
+        self.controller: BandController | None = None  # what steers the views' strength, where a band is held
 
     def _embed(self, encoder: nn.Module, head: nn.Module, images: torch.Tensor) -> torch.Tensor:
         images = images.contiguous(memory_format=torch.channels_last)
@@ -51,13 +53,13 @@ class Contrast(nn.Module):
         self.train(was_training)
         return embedded
 
-    def loss_of(self, views: Sequence[torch.Tensor]) -> torch.Tensor:
-        """The objective's loss of two normalised views (B, 3, S, S) each."""
+    def loss_of(self, views: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The objective's loss of two normalised views (B, 3, S, S) each, and their embeddings (B, D)."""
         return self.objective(self._embed, self.encoder, list(views))
 
     def forward(self, images: torch.Tensor, key: Any) -> torch.Tensor:
         """Images (B, 3, H, W) uint8 with their keys -> the loss."""
-        return self.loss_of(self.views(images, key=key))
+        return self.loss_of(self.views(images, key=key))[0]
 
 
 def new_contrast(

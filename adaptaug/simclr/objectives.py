@@ -72,19 +72,22 @@ class Objective(nn.Module):
 
     def forward(
         self, embed: Callable[..., torch.Tensor], encoder: nn.Module, views: list[torch.Tensor]
-    ) -> torch.Tensor:
-        """The loss of two views (B, 3, S, S) each; `embed(encoder, head, images)` is how both networks are run.
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The loss of two views (B, 3, S, S) each, and their embeddings (B, D).
 
-        Both views go through a network as one batch, but for MoCo, where one is the query and one the key.
+        `embed(encoder, head, images)` is how both networks are run. Both views go through a
+        network as one batch, but for MoCo, where one is the query and one the key.
         """
         if self.name == "mocov2":
             query = embed(encoder, self.head, views[0])
-            return self.loss(query, self._of_teacher(embed, views[1]))
+            key = self._of_teacher(embed, views[1])
+            return self.loss(query, key), query, key
         first, second = embed(encoder, self.head, torch.cat(views)).chunk(2)
         if self.name != "byol":
-            return self.loss(first, second)
+            return self.loss(first, second), first, second
         target, other = self._of_teacher(embed, torch.cat(views)).chunk(2)
-        return 0.5 * (self.loss(self.predictor(first), other) + self.loss(self.predictor(second), target))
+        loss = 0.5 * (self.loss(self.predictor(first), other) + self.loss(self.predictor(second), target))
+        return loss, first, second
 
     @torch.no_grad()
     def _of_teacher(self, embed: Callable[..., torch.Tensor], images: torch.Tensor) -> torch.Tensor:

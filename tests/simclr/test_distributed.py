@@ -38,7 +38,7 @@ def step_of(objective, rank, ranks):
     keys = Order(1000, BATCH, seed=3, rank=rank, ranks=ranks).keys(2)
     views = [view.double() for view in model.views(images_of(keys), key=keys)]
     whole = model if ranks == 1 else torch.nn.parallel.DistributedDataParallel(Step(model))
-    loss = model.loss_of(views) if ranks == 1 else whole(views)
+    loss = model.loss_of(views)[0] if ranks == 1 else whole(views)
     loss.backward()
     return float(loss.detach()), [p.grad.clone() for p in model.parameters()], views
 
@@ -49,7 +49,7 @@ class Step(torch.nn.Module):
         self.model = model
 
     def forward(self, views):
-        return self.model.loss_of(views)
+        return self.model.loss_of(views)[0]
 
 
 def main_of(rank, folder):

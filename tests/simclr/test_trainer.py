@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 
 from adaptaug import files
 from adaptaug.cli import run
+from adaptaug.controller import BINS
 from adaptaug.data import open_data
 from adaptaug.errors import AdaptAugError
 from adaptaug.simclr import checkpoints, evaluate, loading
@@ -118,10 +119,17 @@ def test_it_learns(digits, tmp_path):
     assert knn(checkpoints.load_encoder(tmp_path)) > knn(untrained) + 0.05
 
 
-@pytest.mark.parametrize("objective", ["mocov2", "byol", "vicreg", "barlow"])
-def test_other_objectives_go_on_where_they_stopped(settings, tmp_path, monkeypatch, objective):
-    """Teacher and queue are in the checkpoints: a run stopped and resumed equals one in a piece."""
-    mine = replace(settings, objective=objective, held_out=0, out=str(tmp_path / "whole"))
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"objective": name} for name in ("mocov2", "byol", "vicreg", "barlow")),
+        {"band": "0.5,", "warm_up": 0.2},
+    ],
+    ids=lambda changes: next(iter(changes.values())),
+)
+def test_whatever_is_kept_goes_on_where_it_stopped(settings, tmp_path, monkeypatch, changes):
+    """Teacher, queue and band are in the checkpoints: a run stopped and resumed equals one in a piece."""
+    mine = replace(settings, **changes, held_out=0, out=str(tmp_path / "whole"))
     pretrain(mine)
     losses = [line["train_loss"] for line in lines(mine.out)]
     assert len(losses) == STEPS
@@ -177,6 +185,26 @@ def test_shards_train_as_the_files_in_them_do(settings, photographs, tmp_path):
         pretrain(replace(settings, data=str(data), out=str(tmp_path / name), batch=8, epochs=1, held_out=0,
                          limit=None, policy="natural", workers=1 if name == "b" else 0))  # fmt: skip
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
+
+
+def test_a_band_is_held_and_logged(settings, tmp_path):
+    """A floor that hardly any pair reaches: strengths fall, and the log has shares and strengths of every step."""
+    pretrain(replace(settings, band="0.99,", warm_up=0.25, out=str(tmp_path)))
+    steps = [line for line in lines(tmp_path) if "train_loss" in line]
+    assert all(0 <= line["band_below"] <= 1 for line in steps)
+    strengths = [line[f"band_strength {name}"] for line in steps for name in BINS]
+    assert strengths[: 2 * len(BINS)] == [0.0] * 2 * len(BINS)  # the warm-up, a quarter of the steps
+    assert max(strengths[-len(BINS) :]) < 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [({"band": "narrow"}, "expected off, auto, or FLOOR,CEILING"), ({"band": ","}, "a floor, a ceiling, or both"),
+     ({"band": "auto", "views_on": "cpu"}, "views made on the device"),
+     ({"band": "auto", "devices": 2}, "expected one process")],
+)  # fmt: skip
+def test_a_band_that_cannot_be_held_is_refused(settings, tmp_path, changes, sentence):
+    assert sentence in refused(settings, tmp_path, **changes)
 
 
 def test_shares_of_the_time_add_up(finished):

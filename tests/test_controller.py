@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from adaptaug import AdaptAugError, Views, measure
-from adaptaug.learn.controller import BINS, BandController
+from adaptaug.controller import BINS, BandController
 
 SIDE = 32
 

@@ -1,0 +1,93 @@
+"""What decides a pretraining run."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+
+from adaptaug.errors import AdaptAugError
+
+OPTIMIZERS = ("adamw", "lars")
+PRECISIONS = ("auto", "32", "bf16", "fp16")
+VIEWS_ON = ("auto", "device", "cpu")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides a run; equal settings give equal weights, bit for bit, on one CPU and version.
+
+    `batch` counts the images of all processes: each of devices * nodes has an equal part, and the negatives are all
+    others. `accumulate` adds the gradients of so many batches before a step; each batch has its own negatives only.
+    `rate` None: LARS .3 * batch / 256, AdamW .001 * batch / 256 (`scaling="linear"`), or with the square root of
+    batch / 256 (`"sqrt"`), a batch being what a step adds up. `views_on` auto: on the device where all images have
+    one size, else in the workers. `band`: off, auto, or FLOOR,CEILING (either may be left out) of the similarity
+    that `BandController` keeps pairs within, on views made on the device; its warm-up is that of the rate.
+    `held_out`: images kept from training as kNN's queries; its bank are up to 5,000 of the trained ones.
+    """
+
+    data: str
+    out: str
+    policy: str = "natural"
+    arch: str = "resnet50"
+    stem: str = "auto"
+    size: int = 224
+    epochs: int = 100
+    batch: int = 256
+    limit: int | None = None
+    seed: int = 0
+    optimizer: str = "adamw"
+    rate: float | None = None
+    scaling: str = "linear"
+    weight_decay: float = 1e-4
+    warm_up: float = 0.1
+    objective: str = "simclr"
+    temperature: float = 0.5
+    layers: int = 2
+    precision: str = "auto"
+    views_on: str = "auto"
+    workers: int = 0
+    held_out: int = 2000
+    knn_every: int = 5
+    checkpoint_every: int = 200
+    keep: int = 2
+    band: str = "off"
+    accumulate: int = 1
+    compile: bool = False
+    tensorboard: bool = True
+    devices: int = 1
+    nodes: int = 1
+
+    @property
+    def processes(self) -> int:
+        """Processes that train together, one a device."""
+        return self.devices * self.nodes
+
+    def band_ends(self) -> tuple[float | None, float | None] | None:
+        """Floor and ceiling, either None; None for auto. Raises: AdaptAugError: neither a band nor auto."""
+        if self.band == "auto":
+            return None
+        try:
+            low, high = (float(end) if end.strip() else None for end in self.band.split(","))
+        except ValueError:
+            raise AdaptAugError(
+                f"band: expected off, auto, or FLOOR,CEILING such as '0.2,0.9' or ',0.9', got {self.band!r}."
+            ) from None
+        return low, high
+
+    def learning_rate(self) -> float:
+        """The peak rate."""
+        if self.rate is not None:
+            return self.rate
+        share = self.batch * self.accumulate / 256
+        return (0.3 if self.optimizer == "lars" else 1e-3) * (
+            share if self.scaling == "linear" else math.sqrt(share)
+        )
+
+
+def launched() -> dict[str, int]:
+    """`devices` and `nodes` as torchrun has started this process, or nothing."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return {}
+    local = int(os.environ["LOCAL_WORLD_SIZE"])
+    return {"devices": local, "nodes": int(os.environ["WORLD_SIZE"]) // local}
