@@ -156,3 +156,42 @@ def test_a_saved_controller_goes_on_bit_for_bit():
 def test_a_band_that_is_none_is_refused(band, outside, sentence):
     with pytest.raises(AdaptAugError, match=sentence):
         BandController(band, outside)
+
+
+@pytest.mark.parametrize("library", ["plain", "lightly"])
+def test_in_somebody_elses_loop(library):
+    """The five lines of the README, in a loop of plain PyTorch and in one of lightly's parts."""
+    from adaptaug.learn import BandController
+
+    if library == "lightly":
+        lightly = pytest.importorskip("lightly")
+        from lightly.loss import NTXentLoss
+        from lightly.models.modules import SimCLRProjectionHead
+
+        assert lightly
+        model = torch.nn.Sequential(
+            torch.nn.Conv2d(3, 8, 3, 2), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(4), torch.nn.Flatten(),
+            SimCLRProjectionHead(128, 32, 16),
+        )  # fmt: skip
+        loss_of = NTXentLoss()
+    else:
+        model = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(8), torch.nn.Flatten(), torch.nn.Linear(192, 16))
+
+        def loss_of(one, other):
+            one, other = (torch.nn.functional.normalize(z, dim=1) for z in (one, other))
+            return torch.nn.functional.cross_entropy(one @ other.T / 0.5, torch.arange(len(one)))
+
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    make, controller = Views("natural", size=SIDE, return_params=True), BandController((0.9, None), warm_up=2)
+    losses = []
+    for step in range(8):
+        views, params = make(images(), key=keys(step), strength=controller.strength)
+        first, second = (model(view) for view in views)
+        loss = loss_of(first, second)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        told = controller.observe(first, second, params[0])
+        losses.append(float(loss.detach()))
+    assert all(np.isfinite(losses)) and 0 <= float(told["band_below"]) <= 1
+    assert float(controller.bins.max()) < 0  # hardly a pair is that alike: the views were made weaker

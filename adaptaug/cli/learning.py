@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from adaptaug.cli.base import DATA, INTERRUPTED, WorkFailed, app, missing, own_side, say
 from adaptaug.errors import AdaptAugError
+
+if TYPE_CHECKING:
+    from adaptaug.learn.arms import Recipe
 
 
 @app.command()
@@ -33,6 +36,9 @@ def search(
         int, typer.Option(min=8, help="Images a step; small ones learn more from few images.")
     ] = 64,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes; default one a core.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything and say what it would cost; write nothing.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="The policy file; the study and the report go beside it.")] = Path(
         "policy.yaml"
     ),
@@ -51,6 +57,9 @@ def search(
     if out.suffix not in (".yaml", ".yml") or not out.parent.is_dir() or out.is_dir():
         raise AdaptAugError(f"--out {out}: expected a .yaml file in a folder that exists.")
     recipe = Recipe(str(data), limit, seed, arch=arch, size=size or own_side(data, 64), batch=batch)
+    if dry_run:
+        _tell_cost(recipe, start, budget, objective, workers)
+        return
     with live.Live() as shown:
         task = Search(recipe, start, out.with_suffix(".search"), budget, objective, workers, shown)
         try:
@@ -70,6 +79,20 @@ def search(
     else:
         print(f"{out}: {outcome.start.name} as it is, for no arm was surely better"
               f"{f' (the best: {gain})' if gain else ''}; see {report}")  # fmt: skip
+
+
+def _tell_cost(recipe: Recipe, start: str, budget: int, objective: str, workers: int | None) -> None:
+    import tempfile
+
+    from adaptaug.learn.estimate import estimate
+    from adaptaug.learn.search import Search
+
+    with tempfile.TemporaryDirectory() as folder:
+        task = Search(recipe, start, Path(folder), budget, objective, workers)
+        cost = estimate(task)
+    minutes = max(1, round(cost.seconds / 60))
+    print(f"{cost.arms} arms scored by {task.objective}, {len(task.dimensions)} dimensions; at most {cost.epochs} epochs "
+          f"({cost.pairs:,} pairs), about {minutes} min here on {max(1, task.workers)} processes")  # fmt: skip
 
 
 @app.command()

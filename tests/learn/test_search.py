@@ -1,6 +1,7 @@
 """The search: it learns, ships only what is better, and survives kill -9."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -214,6 +215,16 @@ def test_killed_and_run_again_gives_the_same_policy(digits, searched, tmp_path, 
     assert not out.exists()
     assert run(arguments(digits, out)) == 0
     assert out.read_text() == searched.read_text()
+
+
+def test_a_dry_run_tells_the_cost_and_writes_nothing(digits, searched, tmp_path, capsys):
+    assert run([*arguments(digits, tmp_path / "policy.yaml"), "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+    assert "6 arms scored by labels" in told and "about 1 min" in told
+    epochs = int(re.search(r"at most (\d+) epochs", told)[1])
+    spent = Policy.load(searched).provenance["cost"]["epochs"]
+    assert spent <= epochs <= 1.5 * spent
 
 
 def test_interrupted_it_keeps_the_best_so_far(digits, tmp_path, monkeypatch):

@@ -1,0 +1,53 @@
+"""What a search will cost, told before it starts: how much is trained, and how long that takes here."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from adaptaug.learn import arms
+from adaptaug.learn.search import RUN_EPOCHS, RUNGS, RUNS, WARM_UP, Search
+from adaptaug.simclr.contrast import new_contrast
+from adaptaug.simclr.encoders import fast_precision
+
+_STEPS = 6  # timed, after as many that warm up
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """At most this many `epochs` and `pairs` are trained, in about `seconds` on the search's processes."""
+
+    arms: int
+    epochs: int
+    pairs: int
+    seconds: float
+
+
+def estimate(search: Search) -> Estimate:
+    """Count what `search` may train, and time a few steps of its start policy, of which most of the cost is made.
+
+    Scoring, a few percent, is left out. Fewer pairs are trained where the start is among the best arms of a rung.
+    """
+    recipe = search.recipe
+    always = 1 if search.start.guards else 2
+    sizes = [search.budget] + [min(search.budget, (kept or 0) + always) for _, kept in RUNGS[1:]]
+    epochs = WARM_UP + sum(n * e for n, (e, _) in zip(sizes, RUNGS, strict=True)) + 2 * RUNS * RUN_EPOCHS
+    split = arms.split_data(recipe)
+    pairs = epochs * len(split.train)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = new_contrast(
+        recipe.arch, search.start, recipe.size, recipe.seed, precision=fast_precision(device)
+    )
+    optimizer = torch.optim.AdamW(model.to(device).parameters(), lr=recipe.rate)
+    few = split.train[: _STEPS * recipe.batch]
+    job = arms.Job("timed", search.start.dumps(), None, 0, 1, 0, "", "")
+    with arms.one_thread():
+        for _ in range(2):
+            began = time.perf_counter()
+            arms.train(model, optimizer, few, recipe, job)
+            if device == "cuda":
+                torch.cuda.synchronize()
+            each = (time.perf_counter() - began) / max(1, len(few) // recipe.batch * recipe.batch)
+    return Estimate(search.budget, epochs, pairs, pairs * each / max(1, search.workers))
