@@ -91,8 +91,8 @@ def _tell_cost(recipe: Recipe, start: str, budget: int, objective: str, workers:
         task = Search(recipe, start, Path(folder), budget, objective, workers)
         cost = estimate(task)
     minutes = max(1, round(cost.seconds / 60))
-    print(f"{cost.arms} arms scored by {task.objective}, {len(task.dimensions)} dimensions; at most {cost.epochs} epochs "
-          f"({cost.pairs:,} pairs), about {minutes} min here on {max(1, task.workers)} processes")  # fmt: skip
+    print(f"{cost.arms} arms scored by {task.objective}, {len(task.dimensions)} dimensions; at most {cost.epochs} "
+          f"epochs ({cost.pairs:,} pairs), about {minutes} min here on {max(1, task.workers)} processes")  # fmt: skip
 
 
 @app.command()
