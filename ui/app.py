@@ -36,21 +36,24 @@ import gradio as gr  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 from starlette.middleware.trustedhost import TrustedHostMiddleware  # noqa: E402
 
-from adaptaug.ui import dataset_tab, guide, logic, templates, training, tune  # noqa: E402
+from adaptaug.ui import dataset_tab, guide, likeness, logic, templates, training, tune  # noqa: E402
 from adaptaug.ui.style import CSS  # noqa: E402
 
 LOOPBACK = ("127.0.0.1", "localhost")
 PORTS_TO_TRY = 50
 
 
-def build_app(policy: str | None = None, images: str | None = None, runs: str | None = None) -> gr.Blocks:
+def build_app(
+    policy: str | None = None, images: str | None = None, runs: str | None = None, checkpoint: str | None = None
+) -> gr.Blocks:  # fmt: skip
     """The page as a `gr.Blocks`, not launched.
 
     Args:
         policy: preset or policy file shown second (default `natural`), next to `simclr`.
         images: a file or folder whose images stand in the samples' place.
         runs: the folder whose runs and searches are offered; None: the demo's alone.
-    Raises: AdaptAugError: a policy or image that cannot be read, a folder of runs that is none.
+        checkpoint: an encoder by whose features pairs are compared too, as `load_backbone` reads it.
+    Raises: AdaptAugError: a policy, image or encoder that cannot be read, a folder of runs that is none.
     """
     if runs is not None and not Path(runs).is_dir():
         raise AdaptAugError(f"runs: expected a folder that exists, got {printable(runs)}.")
@@ -61,11 +64,12 @@ def build_app(policy: str | None = None, images: str | None = None, runs: str | 
         second = loaded.name if loaded.name not in policies else f"{loaded.name} ({Path(second).name})"
         policies[second] = loaded.edit(name=second[:100]) if second != loaded.name else loaded
     samples = logic.samples_from(images) if images else logic.sample_images()
+    backbone = likeness.Backbone(checkpoint) if checkpoint else None
     with gr.Blocks(title="adaptaug", analytics_enabled=False, delete_cache=(600, 3600)) as app:
         gr.HTML(templates.HEADER, elem_id="top", **tune.NO_SKIN)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Tune", id="tune") as first:
-                door = tune.build(policies, ("simclr", second), samples)
+                door = tune.build(policies, ("simclr", second), samples, backbone)
             with gr.Tab("Dataset", id="dataset") as whole:
                 folder = images if images and Path(images).is_dir() else None
                 dataset_tab.build(policies, ("simclr", second), folder, door, tabs)
@@ -79,11 +83,13 @@ def build_app(policy: str | None = None, images: str | None = None, runs: str | 
 
 
 def theme() -> gr.themes.Base:
-    """System fonts (nothing to fetch), and help text that can be read: the default's fails contrast."""
+    """System fonts (nothing to fetch), and help text and buttons that can be read: the default's fail contrast."""
     fonts = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
     return gr.themes.Default(primary_hue="indigo", neutral_hue="slate", **fonts).set(
-        block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_400"
-    )
+        block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_400",
+        button_primary_background_fill="*primary_600", button_primary_background_fill_hover="*primary_700",
+        button_primary_background_fill_dark="*primary_600", button_primary_background_fill_hover_dark="*primary_700",
+    )  # fmt: skip
 
 
 def launch_settings(auth: tuple[str, str] | None = None) -> dict[str, Any]:
@@ -130,12 +136,12 @@ def log_in(text: str | None) -> tuple[str, str] | None:
 
 def main(
     policy: str | None = None, images: str | None = None, port: int = 7860, host: str = "127.0.0.1",
-    auth: str | None = None, runs: str | None = None,
+    auth: str | None = None, runs: str | None = None, checkpoint: str | None = None,
 ) -> None:  # fmt: skip
     """Serve the app until interrupted.
 
     Args:
-        policy, images: as `build_app`; runs too, by default ./runs where there is such a folder.
+        policy, images, checkpoint: as `build_app`; runs too, by default ./runs where there is such a folder.
         port: where to listen, or the next free one; host: this machine's loopback, or with `auth`,
         USER:PASSWORD, any other address of it.
     Raises: AdaptAugError: another host without a log-in, or a policy or image that cannot be read.
@@ -149,7 +155,7 @@ def main(
     found = free_port(port, host)
     if found != port:
         print(f"Port {port} is busy: using {found} instead.")
-    app = build_app(policy, images, runs or ("runs" if Path("runs").is_dir() else None))
+    app = build_app(policy, images, runs or ("runs" if Path("runs").is_dir() else None), checkpoint)
     app.launch(server_name=host, server_port=found, prevent_thread_lock=True, **launch_settings(account))
     print(f"adaptaug is at http://{host}:{found} (Ctrl+C stops it)", flush=True)
     try:

@@ -70,7 +70,7 @@ def bars(
     title: str, series: Sequence[tuple[str, np.ndarray]], low: float, high: float, across: str,
     marks: Sequence[tuple[float, str]] = (), band: tuple[float, float] | None = None, key: str = "", note: str = "",
 ) -> str:  # fmt: skip
-    """Histograms of equal bins over [low, high], one above another in faint colours.
+    """Histograms of equal bins over [low, high], the first filled, others as outlines.
 
     Args: series: (name, counts); marks: (value, kind) vertical lines, kind `promise` or `preset`; band: shaded.
     """
@@ -82,13 +82,14 @@ def bars(
         drawn += f'<rect class="band" x="{left:.2f}" y="0" width="{right - left:.2f}" height="100"/>'
     for i, (_, counts) in enumerate(series):
         step = 100 / len(counts)
-        path = "".join(
-            f"M{step * n:.2f} 100V{100 - 96 * float(c) / top:.2f}h{step * 0.92:.2f}V100z"
-            for n, c in enumerate(counts) if c > 0
-        )  # fmt: skip
-        drawn += (
-            f'<path class="bars" d="{path}" fill="{COLOURS[i % 4] if len(series) > 1 else "var(--aa-bar)"}"/>'
-        )
+        tops = [(step * n, 100 - 96 * float(c) / top) for n, c in enumerate(counts)]
+        if i == 0:
+            path = "".join(f"M{x:.2f} 100V{y:.2f}h{step * 0.92:.2f}V100z" for x, y in tops if y < 100)
+            fill = COLOURS[0] if len(series) > 1 else "var(--aa-bar)"
+            drawn += f'<path class="bars" d="{path}" fill="{fill}"/>'
+        else:  # an outline, so that what lies behind is seen
+            path = "".join(f"V{y:.2f}h{step:.2f}" for _, y in tops)
+            drawn += f'<path class="stairs" d="M0 100{path}V100" stroke="{COLOURS[i % len(COLOURS)]}"/>'
     drawn += "".join(
         f'<path class="{kind}" d="M{place(value):.2f} 0V100"/>'
         for value, kind in marks

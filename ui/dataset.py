@@ -111,6 +111,7 @@ class Pair:
     item: Item
     index: int
     views: tuple[View, View]
+    alike: float
 
     @property
     def failures(self) -> int:
@@ -132,8 +133,8 @@ class Tally:
     alike: list[float] = field(default_factory=list)
 
     def add(self, column: Column) -> None:
+        self.alike += column.alike
         for pair in column.pairs:
-            self.alike.append(logic.alike(pair))
             for view in pair:
                 self.views += 1
                 self.broken += bool(view.failures)
@@ -184,9 +185,9 @@ def _add(found: Look, item: Item, source: Source) -> None:
         column = logic.make_pairs(source, tally.policy, found.seed, PAIRS, found.size)
         tally.add(column)
         if tally is found.tallies[0]:
-            broken = [Pair(item, i, pair) for i, pair in enumerate(column.pairs)]
+            broken = [Pair(item, i, pair, column.alike[i]) for i, pair in enumerate(column.pairs)]
             found.worst += [pair for pair in broken if pair.failures]
-    found.worst.sort(key=lambda pair: (-pair.failures, logic.alike(pair.views)))
+    found.worst.sort(key=lambda pair: (-pair.failures, pair.alike))
     del found.worst[WORST:]
 
 

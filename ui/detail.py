@@ -24,7 +24,7 @@ def pair_detail(comparison: Comparison, chosen: tuple[int, int]) -> str:
     pair = column.pairs[index]
     explained = logic.explain_pair(pair)
     views = "".join(
-        _picture(name, view, certificate, comparison.size)
+        _picture(name, view, certificate, comparison)
         for name, view, certificate in zip("AB", pair, explained["certificates"], strict=True)
     )
     rows = "".join(_rows(row, column.policy.guards) for row in explained["rows"])
@@ -32,7 +32,7 @@ def pair_detail(comparison: Comparison, chosen: tuple[int, int]) -> str:
         '<section class="aa aa-detail" aria-label="The chosen pair">'
         f"<header><h2>Pair {index + 1} of {escape(column.policy.name)}</h2>"
         '<a href="#pairs">Back to the pairs</a></header>'
-        f'<div class="aa-pictures">{_cuts(comparison, pair)}{views}</div>'
+        f'<div class="aa-pictures">{_cuts(comparison, pair)}{views}{_beside(comparison, chosen)}</div>'
         '<div class="aa-scroll" tabindex="0" role="region" aria-label="Parameters of both views">'
         f"<table><thead><tr>{HEADINGS}</tr></thead><tbody>{rows}</tbody></table></div>"
         '<p class="aa-note">In each bar the thin line is the policy\'s range, the thick part what is safe '
@@ -65,18 +65,44 @@ def _cuts(comparison: Comparison, pair: tuple[View, View]) -> str:
     )
 
 
-def _picture(name: str, view: View, certificate: str, size: int) -> str:
-    if view.failures:
-        outcome = f"fails {'; '.join(f'({f.test}) {f.label}: {f.sentence}' for f in view.failures)}"
-    else:
-        outcome = "keeps the promise"
+def _picture(name: str, view: View, certificate: str, comparison: Comparison) -> str:
+    """A view, and under it a slider that uncovers the source, cut and turned as the view was."""
     judged = f"Certificate: {certificate}" if view.params.guards else certificate.capitalize()
-    tiny = " tiny" if size < 224 else ""
+    tiny = " tiny" if comparison.size < 224 else ""
+    source = png(logic.source_of(view, comparison.source))
     return (
-        f'<figure><span class="aa-big{tiny}"><img src="{png(view.pixels)}" '
-        f'alt="View {name}: {escape(verdict(view))}"></span>'
-        f'<figcaption><span class="aa-key {name.lower()}">View {name}</span> {escape(outcome)}. '
+        f'<figure class="aa-wipe"><span class="aa-big{tiny}"><img src="{png(view.pixels)}" '
+        f'alt="View {name}: {escape(verdict(view))}"><img class="over" src="{source}" alt=""></span>'
+        f'<label class="aa-cut"><span>View</span><input type="range" min="0" max="100" value="0" '
+        f'aria-label="View {name}: uncover its source"><span>Source</span></label>'
+        f'<figcaption><span class="aa-key {name.lower()}">View {name}</span> {escape(_outcome(view))}. '
         f'<span class="certificate">{escape(judged)}.</span></figcaption></figure>'
+    )
+
+
+def _outcome(view: View) -> str:
+    if not view.failures:
+        return "keeps the promise"
+    return f"fails {'; '.join(f'({f.test}) {f.label}: {f.sentence}' for f in view.failures)}"
+
+
+def _beside(comparison: Comparison, chosen: tuple[int, int]) -> str:
+    """What the other policy made of the same key, and which tests that fails."""
+    side, index = chosen
+    column = comparison.columns[1 - side]
+    pictures, said = "", ""
+    for name, view in zip("AB", column.pairs[index], strict=True):
+        bad = " bad" if view.failures else ""
+        pictures += (
+            f'<span class="aa-view{bad}"><img src="{png(view.pixels)}" '
+            f'alt="View {name} of {escape(column.policy.name)}: {escape(verdict(view))}"></span>'
+        )
+        key = f'<span class="aa-key {name.lower()}">View {name}</span>'
+        said += f'<span class="line">{key} {escape(_outcome(view))}.</span>'
+    kind = "" if column.policy.guards else ", by hand,"
+    return (
+        f'<figure class="aa-beside"><span class="aa-views">{pictures}</span><figcaption>With the same key '
+        f"<b>{escape(column.policy.name)}</b>{kind} made these:{said}</figcaption></figure>"
     )
 
 

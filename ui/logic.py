@@ -7,7 +7,7 @@ same path as `adaptaug.Views(policy, n=2, size=size, finish="none")` with key (s
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from adaptaug import AdaptAugError, ImageStats, Policy, ViewParams, band, genera
 from adaptaug.files import find_images, open_image, printable, sample_images
 from adaptaug.ops import OPS
 from adaptaug.render import opencv as engine
-from adaptaug.similarity import similarity
+from adaptaug.ui import likeness
 from adaptaug.ui.judge import Failure, is_blank, judge_view, luma
 
 MAX_PIXELS = 40_000_000
@@ -53,6 +53,14 @@ class Source:
     name: str
     pixels: np.ndarray  # (H, W, 3) uint8
     stats: ImageStats
+    looks: dict[Any, generate.Look] = field(default_factory=dict, compare=False, repr=False)
+
+    def look(self, policy: Policy, size: int) -> generate.Look:
+        """What views of a policy start from, kept: of a large photograph it takes longer than all its pairs."""
+        key = size, policy.guards, str(policy.promise)
+        if key not in self.looks:
+            self.looks[key] = generate.look(engine, self.pixels, policy, size)
+        return self.looks[key]
 
     @property
     def blank(self) -> bool:
@@ -76,17 +84,24 @@ class View:
         return float(luma(self.pixels).std())
 
 
-def alike(pair: tuple[View, View]) -> float:
-    """The similarity of a pair, measured on its pixels without a network: 1 is the same view."""
-    return float(similarity(pair[0].pixels, pair[1].pixels)[0])
+Pairs = list[tuple[View, View]]
+
+
+def as_pixels(pairs: Pairs) -> likeness.Pixels:
+    return [(one.pixels, other.pixels) for one, other in pairs]
 
 
 @dataclass(frozen=True)
 class Column:
-    """All pairs of one policy: `pairs[i]` is (view A, view B) for key (seed, 0, i)."""
+    """All pairs of one policy: `pairs[i]` is (view A, view B) for key (seed, 0, i), `alike[i]` their similarity.
+
+    `features[i]` is their similarity by a backbone, where there is one.
+    """
 
     policy: Policy
-    pairs: list[tuple[View, View]]
+    pairs: Pairs
+    alike: list[float]
+    features: list[float] | None = None
 
     @property
     def broken(self) -> int:
@@ -95,12 +110,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two policies on one image with the same seed: what the page shows."""
+    """Two policies on one image with the same seed: what the page shows; `backbone` is the name of the one used."""
 
     source: Source
     columns: tuple[Column, Column]
     seed: int
     size: int
+    backbone: str = ""
 
 
 def decode(path: str | Path, name: str | None = None) -> Source:
@@ -157,13 +173,14 @@ def samples_from(path: str | Path) -> list[tuple[str, Image.Image]]:
     return found
 
 
+@likeness.one_thread()
 def make_pairs(source: Source, policy: Policy, seed: int, count: int, size: int) -> Column:
     """`count` pairs of a policy. What does not depend on the key is measured once for all of them."""
-    seen = generate.look(engine, source.pixels, policy, size)
+    seen = source.look(policy, size)
     frame = seen.frame
     if frame is None:  # a manual policy measures nothing, but the judge needs the full frame
-        frame = generate.look(engine, source.pixels, Policy(), size).frame
-    pairs = []
+        frame = source.look(Policy(), size).frame
+    pairs: Pairs = []
     for index in range(count):
         rows = keys.as_rows((seed, 0, index), 1)
         made = band.make_views(engine, source.pixels, rows, range(2), policy, size, seen)
@@ -171,7 +188,7 @@ def make_pairs(source: Source, policy: Policy, seed: int, count: int, size: int)
             View(p, params, judge(source, p, params, frame, policy)) for p, params in zip(*made, strict=True)
         )
         pairs.append((one, other))
-    return Column(policy, pairs)
+    return Column(policy, pairs, likeness.alike(as_pixels(pairs)))
 
 
 def judge(
@@ -193,10 +210,20 @@ def judge(
     return judge_view(view, crop, frame, policy.promise, before_late, before_erase, erased)
 
 
-def compare(source: Source, one: Policy, other: Policy, seed: int, count: int, size: int) -> Comparison:
+def compare(
+    source: Source,
+    one: Policy,
+    other: Policy,
+    seed: int,
+    count: int,
+    size: int,
+    backbone: likeness.Backbone | None = None,
+) -> Comparison:
     """Both policies on one image with the same keys."""
-    columns = tuple(make_pairs(source, policy, seed, count, size) for policy in (one, other))
-    return Comparison(source, (columns[0], columns[1]), seed, size)
+    columns = [make_pairs(source, policy, seed, count, size) for policy in (one, other)]
+    if backbone is not None:
+        columns = [replace(column, features=backbone.of(as_pixels(column.pairs))) for column in columns]
+    return Comparison(source, (columns[0], columns[1]), seed, size, backbone.name if backbone else "")
 
 
 def status(comparison: Comparison) -> str:
@@ -228,6 +255,11 @@ def statistics(stats: ImageStats) -> list[dict[str, Any]]:
     ]
 
 
+def source_of(view: View, source: Source) -> np.ndarray:
+    """The source cut, turned and flipped as the view was, and nothing else done to it."""
+    return np.asarray(adaptaug.render(source.pixels, view.params.safe_crop()))
+
+
 def outline(params: ViewParams) -> list[tuple[float, float]]:
     """The view's corners in the source's [0, 1] frame: where it was cut."""
     corners = np.array([(-1.0, -1.0, 1.0), (1.0, -1.0, 1.0), (1.0, 1.0, 1.0), (-1.0, 1.0, 1.0)])
@@ -255,6 +287,6 @@ def explain_pair(pair: tuple[View, View]) -> dict[str, Any]:
 
 
 __all__ = [
-    "Column", "Comparison", "Source", "View", "alike", "as_source", "compare", "decode", "explain_pair", "judge",
-    "make_pairs", "outline", "sample_images", "samples_from", "statistics", "status",
+    "Column", "Comparison", "Source", "View", "as_pixels", "as_source", "compare", "decode", "explain_pair", "judge",
+    "make_pairs", "outline", "sample_images", "samples_from", "source_of", "statistics", "status",
 ]  # fmt: skip

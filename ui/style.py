@@ -114,6 +114,12 @@ CSS = """
 .aa-pictures figure.wide { flex: 0 1 300px; width: 300px; }
 .aa-big { width: 224px; height: 224px; border-radius: 10px; overflow: hidden; display: block; }
 .aa-big img { display: block; width: 100%; height: 100%; margin: 0; }
+.aa-wipe .aa-big { position: relative; } .aa-wipe .over { position: absolute; inset: 0; clip-path: inset(0 calc(100% - var(--cut, 0%)) 0 0); }
+.aa-cut { display: grid; grid-template-columns: auto minmax(0, 1fr) auto; gap: 8px; align-items: center; font-size: 12px; color: var(--aa-faint); margin-top: 4px; }
+.aa-cut input { width: 100%; min-width: 0; margin: 0; accent-color: var(--aa-bar); }
+.aa-cut input:focus-visible { outline: 3px solid var(--aa-a); outline-offset: 2px; }
+.aa .aa-pictures figure.aa-beside { flex: 1 1 100%; width: 100%; display: flex; gap: 14px; align-items: center; }
+.aa-beside b { color: var(--body-text-color); } .aa-beside span.line { display: block; margin-top: 3px; }
 .aa-key { font-weight: 700; }
 .aa-key.a { color: var(--aa-a); } .aa-key.b { color: var(--aa-b); }
 .aa-scroll { overflow-x: auto; }
@@ -174,7 +180,7 @@ CSS = """
 .aa-chart svg path { vector-effect: non-scaling-stroke; } .aa-chart svg path:not(.bars) { fill: none; stroke-linecap: round; stroke-linejoin: round; }
 .aa-chart .line { stroke-width: 2; } .aa-chart .dot { stroke-width: 6; } .aa-chart .best { stroke-width: 11; }
 .aa-chart .grid { stroke: var(--aa-line); stroke-width: 1; } .aa-chart.flat svg { border-bottom: 1px solid var(--aa-track); }
-.aa-chart svg .bars { fill-opacity: .62; } .aa-chart .band { fill: var(--aa-line); }
+.aa-chart svg .bars { fill-opacity: .62; } .aa-chart svg .stairs { stroke-width: 2; stroke-linejoin: miter; } .aa-chart .band { fill: var(--aa-line); }
 .aa-chart .promise { stroke: var(--aa-bad); stroke-width: 1.5; stroke-dasharray: 5 4; stroke-linecap: butt !important; }
 .aa-chart .preset { stroke: var(--aa-b); stroke-width: 2; stroke-dasharray: 1 5; }
 .aa-chart .ys, .aa-chart .xs { position: absolute; inset: 0; font-size: 11px; line-height: 1; color: var(--aa-faint);
@@ -226,7 +232,7 @@ CSS = """
 @media (max-width: 1100px) { .aa-view { width: 84px; height: 84px; } }
 @media (max-width: 860px) {
   #layout, .aa-layout { flex-direction: column; gap: 18px; align-items: stretch; }
-  #tabs button[role=tab] { padding: 0 9px; }
+  #tabs .tab-container button { padding: 0 8px; }
   .aa-left, .aa-results { width: 100%; flex: none !important; }
   .aa-votes > div { grid-template-columns: 84px 1fr 40px; } .aa-votes .faint { grid-column: 1 / -1; }
   .aa-charts, .aa-charts.small { grid-template-columns: minmax(0, 1fr); }
@@ -242,6 +248,6 @@ CSS = """
   .aa-detail { padding: 14px; }
   .aa-pictures { gap: 12px; }
   .aa-pictures figure { width: calc(50% - 6px); } .aa-pictures figure.wide { width: 100%; flex-basis: 100%; }
-  .aa-big { width: 100%; height: auto; aspect-ratio: 1; }
+  .aa-big { width: 100%; height: auto; aspect-ratio: 1; } .aa-beside .aa-views { flex: 0 0 46%; }
 }
 """

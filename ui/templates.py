@@ -40,6 +40,11 @@ watch('value', () => {
   const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
   element.scrollIntoView({behavior: calm ? 'auto' : 'smooth', block: 'start'});
 });
+// The slider beneath a view uncovers its source, cut as the view was.
+element.addEventListener('input', (event) => {
+  const range = event.target.closest('.aa-wipe input');
+  if (range) range.closest('.aa-wipe').style.setProperty('--cut', `${range.value}%`);
+});
 """
 SAMPLES_JS = """
 element.addEventListener('click', (event) => {
@@ -117,7 +122,15 @@ def pairs(comparison: Comparison, chosen: tuple[int, int]) -> str:
     for index in range(len(comparison.columns[0].pairs)):
         for side, column in enumerate(comparison.columns):
             cells.append(_pair(column, side, index, comparison.size, (side, index) == chosen))
-    return f'<div class="aa"><div class="aa-grid">{heads}{"".join(cells)}</div></div>'
+    return f'<div class="aa"><div class="aa-grid">{heads}{"".join(cells)}</div>{_measured(comparison)}</div>'
+
+
+def _measured(comparison: Comparison) -> str:
+    """How "alike" was measured."""
+    said = "Alike: measured on pixels (edges and colours), without a network; 1 is the same view, 0 about another one."
+    if comparison.backbone:
+        said += f" Features: cosine of what {comparison.backbone} makes of the two views. The band is one of pixels."
+    return f'<p class="aa-note" id="measured-by">{escape(said)}</p>'
 
 
 def _policy_head(column: Column) -> str:
@@ -157,7 +170,8 @@ def _pair(column: Column, side: int, index: int, size: int, pressed: bool) -> st
     spoken = "; ".join(f"view {name} {verdict(view)}" for name, view in zip("AB", views, strict=True))
     pictures = "".join(_view(view, size) for view in views)
     words = "".join(_words(name, view) for name, view in zip("AB", views, strict=True))
-    likeness = _alike(views, column.policy.band)
+    features = column.features[index] if column.features else None
+    likeness = _alike(column.alike[index], column.policy.band, features)
     return (
         f'<button type="button" class="aa-pair" data-side="{side}" data-pair="{index}" '
         f'aria-pressed="{str(pressed).lower()}" '
@@ -171,9 +185,8 @@ def two_places(value: float) -> str:
     return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
 
 
-def _alike(views: tuple[View, View], band: tuple[float, float] | None) -> str:
+def _alike(value: float, band: tuple[float, float] | None, features: float | None) -> str:
     """How alike a pair is, as a number and a dot on a line from -.5 to 1 on which the band, if any, is thick."""
-    value = logic.alike(views)
     place = lambda x: 100 * min(max((x + 0.5) / 1.5, 0.0), 1.0)  # noqa: E731
     zone, said = "", ""
     if band is not None:
@@ -181,9 +194,12 @@ def _alike(views: tuple[View, View], band: tuple[float, float] | None) -> str:
         zone = f'<i style="left:{low:.1f}%;width:{high - low:.1f}%"></i>'
         inside = band[0] - 5e-4 <= value <= band[1] + 5e-4
         said = ", in the band" if inside else ", out of the band"
+    seen = ""
+    if features is not None:
+        seen = f'<span class="num" data-features="{features:.4f}">features {two_places(features)}</span>'
     return (
         f'<span class="aa-alike" data-alike="{value:.4f}"><span class="num">alike {two_places(value)}{said}</span>'
-        f'<span class="line">{zone}<b style="left:{place(value):.1f}%"></b></span></span>'
+        f'<span class="line">{zone}<b style="left:{place(value):.1f}%"></b></span>{seen}</span>'
     )
 
 

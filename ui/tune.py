@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from adaptaug import AdaptAugError, Policy
-from adaptaug.ui import detail, editor, logic, sharing, templates
+from adaptaug.ui import detail, editor, likeness, logic, sharing, templates
 from adaptaug.ui.logic import Comparison, Source
 
 MOST_UNDO = 50
@@ -34,12 +34,16 @@ class Door:
     show: dict[str, Any]
 
 
-def build(policies: dict[str, Policy], first: tuple[str, str], samples: list[tuple[str, Any]]) -> Door:
+def build(
+    policies: dict[str, Policy], first: tuple[str, str], samples: list[tuple[str, Any]],
+    backbone: likeness.Backbone | None = None,
+) -> Door:  # fmt: skip
     """Lay the page out in the open `gr.Blocks` and wire it.
 
     Args:
         policies: what the selectors offer, by name; first: the two selected at the start.
         samples: (name, PIL image) photographs; the first is chosen when the page opens.
+        backbone: by whose features pairs are compared beside their pixels.
     """
     source = gr.State(None)
     comparison = gr.State(None)
@@ -121,7 +125,7 @@ def build(policies: dict[str, Policy], first: tuple[str, str], samples: list[tup
         if source is None:
             sentence = "No image: choose a photograph, or upload, drop or paste one."
             return None, chosen, sentence, templates.EMPTY, ""
-        result = logic.compare(source, policies[one], other, int(seed or 0), int(count), int(size))
+        result = logic.compare(source, policies[one], other, int(seed or 0), int(count), int(size), backbone)
         chosen = (chosen[0], min(chosen[1], int(count) - 1))
         line = templates.escape(logic.status(result))
         return result, chosen, line, templates.pairs(result, chosen), detail.pair_detail(result, chosen)

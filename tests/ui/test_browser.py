@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 import socket
 import urllib.error
@@ -70,7 +71,7 @@ def picture_file(folder, name="mine.png", seed=5):
     return folder / name
 
 
-def test_opens_with_pairs_of_both_policies(page) -> None:
+def test_check_01_opens_with_pairs_of_both_policies(page) -> None:
     expect(status_of(page)).to_have_text(OPENED)
     expect(page.locator(".aa-pair")).to_have_count(12)
     expect(page.locator("#pairs img")).to_have_count(24)
@@ -92,7 +93,7 @@ def check_that_pixels_are_those_of_training_code(page) -> None:
 
 def check_that_broken_views_are_marked(page) -> None:
     said = int(re.search(r"simclr (\d+) of 12", status_of(page).inner_text()).group(1))
-    expect(page.locator(".aa-view.bad")).to_have_count(said)
+    expect(page.locator("#pairs .aa-view.bad")).to_have_count(said)
     labels = page.locator(".aa-view.bad .aa-badge").all_text_contents()
     assert len(labels) == said
     known = ("clipped", "flat", "too dark", "too bright", "lost content")
@@ -100,7 +101,7 @@ def check_that_broken_views_are_marked(page) -> None:
     assert page.locator('.aa-pair[data-side="1"] .bad').count() == 0
 
 
-def test_a_sample_in_one_click_and_by_keyboard(page) -> None:
+def test_check_02_a_sample_in_one_click_and_by_keyboard(page) -> None:
     page.get_by_role("button", name="Use the sample cat", exact=True).click()
     expect(status_of(page)).to_contain_text("(cat, views of 128 px)")
     page.get_by_role("button", name="Use the sample coffee", exact=True).focus()
@@ -109,7 +110,7 @@ def test_a_sample_in_one_click_and_by_keyboard(page) -> None:
     expect(page.locator(".aa-pair")).to_have_count(12)
 
 
-def test_removing_the_image_says_what_to_do_and_pasting_gives_another(page) -> None:
+def test_check_02_removing_the_image_says_what_to_do_and_pasting_gives_another(page) -> None:
     page.get_by_label("Remove Image").click()
     expect(page.locator("#pairs")).to_contain_text("Choose one of the photographs, or upload, drop or paste")
     expect(page.locator(".aa-pair")).to_have_count(0)
@@ -119,7 +120,7 @@ def test_removing_the_image_says_what_to_do_and_pasting_gives_another(page) -> N
     expect(page.locator(".aa-pair")).to_have_count(12)
 
 
-def test_an_uploaded_image_is_measured_and_its_name_is_text(page, tmp_path) -> None:
+def test_check_03_an_uploaded_image_is_measured_and_its_name_is_text(page, tmp_path) -> None:
     file = picture_file(tmp_path)
     upload(page, file, "(mine.png, views of 128 px)")
     expect(page.locator(".aa-pair")).to_have_count(12)
@@ -141,7 +142,7 @@ def test_an_uploaded_image_is_measured_and_its_name_is_text(page, tmp_path) -> N
     assert page.locator('img[src="x"]').count() == 0
 
 
-def test_same_seed_same_views_other_seed_others(page) -> None:
+def test_check_07_same_seed_same_views_other_seed_others(page) -> None:
     first = shown(page)
     set_seed(page, 1)
     other = shown(page)
@@ -167,7 +168,7 @@ def test_policies_count_and_size_by_keyboard(page) -> None:
     expect(status_of(page)).to_contain_text("5 pairs, simclr vs digits, seed 0")
 
 
-def test_a_click_and_the_keyboard_show_the_reasons(page) -> None:
+def test_check_11_a_click_and_the_keyboard_show_the_reasons(page) -> None:
     detail = page.locator("#detail")
     expect(detail.locator("h2")).to_have_text("Pair 1 of natural")
     page.locator('.aa-pair[data-side="0"][data-pair="2"]').click()
@@ -208,7 +209,7 @@ def state_of(page) -> list:
     )
 
 
-def test_a_slider_moves_policy_b_alone_and_undo_takes_it_back(page) -> None:
+def test_check_05_a_slider_moves_policy_b_alone_and_undo_takes_it_back(page) -> None:
     before, stood = shown(page), state_of(page)
     control(page, "saturation", "p").focus()
     page.keyboard.press("Home")
@@ -220,6 +221,8 @@ def test_a_slider_moves_policy_b_alone_and_undo_takes_it_back(page) -> None:
     page.keyboard.press("End")  # which takes the other end along
     expect(page.locator("[data-op=crop] [data-field=area][data-end=to]")).to_have_value("1")
     expect(page.locator("#detail")).to_contain_text("1 to 1")
+    whole = shown(page)
+    assert all(a != b for i, (a, b) in enumerate(zip(after, whole, strict=True)) if i % 4 in (2, 3))
     page.locator("#undo").click()
     expect(page.locator("#detail")).not_to_contain_text("1 to 1")
     assert shown(page) == after
@@ -240,7 +243,7 @@ def test_an_end_that_is_moved_leaves_the_other_where_it_was(page) -> None:
     assert float(control(page, "hue", "range", "from").input_value()) == -0.1
 
 
-def test_a_drag_is_few_requests_and_ends_at_its_last_value(page) -> None:
+def test_check_06_a_drag_is_few_requests_and_ends_at_its_last_value(page) -> None:
     slider = control(page, "hue", "range", "to")
     joins = []
     page.on("request", lambda r: joins.append(r.url) if "queue/join" in r.url else None)
@@ -265,7 +268,7 @@ def test_operations_are_switched_and_guards_taken_off(page) -> None:
     expect(page.locator("#detail")).to_contain_text("No certificate: this policy has its guards off")
 
 
-def test_every_pair_says_how_alike_it_is_and_a_band_is_held_or_said_not_to_be(page) -> None:
+def test_check_10_every_pair_says_how_alike_it_is_and_a_band_is_held_or_said_not_to_be(page) -> None:
     from adaptaug.similarity import similarity
 
     uris = shown(page)
@@ -284,13 +287,13 @@ def test_every_pair_says_how_alike_it_is_and_a_band_is_held_or_said_not_to_be(pa
 
 
 @pytest.mark.parametrize("preset", ["digits", "documents", "byol"])
-def test_a_preset_sets_the_controls(page, preset) -> None:
+def test_check_08_a_preset_sets_the_controls(page, preset) -> None:
     page.locator("#policy-b input").click()
     page.get_by_role("option", name=preset, exact=True).click()
     expect(status_of(page)).to_contain_text(f"simclr vs {preset}, seed 0")
     policy = adaptaug.Policy.load(preset)
     expect(page.locator("#editor [data-op=policy] input")).to_be_checked(checked=policy.guards)
-    for op in ("hflip", "crop", "grey", "blur", "rotate"):
+    for op in ("hflip", "crop", "grey", "invert", "blur", "rotate"):
         expect(page.locator(f"#editor [data-op={op}] input[data-field=on]")).to_be_checked(
             checked=op in policy
         )
@@ -310,7 +313,9 @@ def export(page):
     return download.value
 
 
-def test_the_exported_policy_makes_the_pixels_on_the_page_and_comes_back(page, open_page, tmp_path) -> None:
+def test_check_12_the_exported_policy_makes_the_pixels_on_the_page_and_comes_back(
+    page, open_page, tmp_path
+) -> None:
     control(page, "stretch", "on").uncheck()
     control(page, "hue", "p").focus()
     page.keyboard.press("End")
@@ -361,7 +366,7 @@ def test_a_link_that_is_none_is_a_sentence(open_page) -> None:
     expect(status_of(page)).to_have_text(OPENED)
 
 
-def test_a_bad_policy_file_is_a_sentence_and_changes_nothing(page, tmp_path) -> None:
+def test_check_13_a_bad_policy_file_is_a_sentence_and_changes_nothing(page, tmp_path) -> None:
     before = shown(page)
     files = {
         "code.yaml": (b"version: 1\nname: !!python/object/apply:os.system [id]\n", "code.yaml: not valid YAML"),
@@ -397,13 +402,16 @@ def test_how_it_works_is_the_code_that_runs(page) -> None:
     assert all(op.about in text for op in OPS.values())
 
 
-def test_a_bad_file_gives_a_sentence_and_keeps_the_result(page, tmp_path) -> None:
+def test_check_13_a_bad_file_gives_a_sentence_and_keeps_the_result(page, tmp_path) -> None:
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnonsense")
     (tmp_path / "text.png").write_bytes(b"no image at all")
-    Image.new("1", (8000, 5200)).save(tmp_path / "bomb.png")
+    (tmp_path / "drawing.svg").write_text(
+        "<svg xmlns='http://www.w3.org/2000/svg'><script>hacked=1</script></svg>"
+    )
+    Image.new("1", (8000, 6250)).save(tmp_path / "bomb.png")  # 50 megapixels
     before = shown(page)
     problem = page.locator("#problem p")
-    for name in ("broken.png", "text.png", "bomb.png"):
+    for name in ("broken.png", "text.png", "drawing.svg", "bomb.png"):
         upload(page, tmp_path / name)
         expect(problem).to_contain_text(f"{name}: ")
         expect(problem).to_contain_text("The previous image is kept.")
@@ -416,7 +424,7 @@ def test_a_bad_file_gives_a_sentence_and_keeps_the_result(page, tmp_path) -> Non
     expect(problem).to_have_count(0)
 
 
-def test_two_visitors_do_not_see_each_other(open_page) -> None:
+def test_check_15_two_visitors_do_not_see_each_other(open_page) -> None:
     one, other = open_page(), open_page()
     one.get_by_role("button", name="Use the sample cat", exact=True).click()
     expect(status_of(one)).to_contain_text("(cat,")
@@ -424,22 +432,109 @@ def test_two_visitors_do_not_see_each_other(open_page) -> None:
     expect(status_of(other)).to_contain_text("(astronaut,")
 
 
+TABS = ("Tune", "Dataset", "Train & search", "How it works")
+
+
+def visit(page, tab: str) -> None:
+    """Open a tab with something in it."""
+    page.get_by_role("tab", name=tab).click()
+    if tab == "Dataset":
+        page.locator("#set-photographs").click()
+        page.locator("[data-worst]").first.wait_for(timeout=60_000)
+    elif tab == "Train & search":
+        page.locator("#run-view .aa-chart").first.wait_for()
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_serious_accessibility_problem(open_page, theme) -> None:
+def test_check_15_no_serious_accessibility_problem_on_any_tab(open_page, theme) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     page = open_page(f"/?__theme={theme}")
     for group in page.locator("#editor summary").all():
         group.click()
-    found = axe.Axe().run(page).response["violations"]
-    serious = [v for v in found if v["impact"] in ("serious", "critical")]
-    assert [(v["id"], [node["html"][:200] for node in v["nodes"]]) for v in serious] == []
+    for tab in TABS:
+        visit(page, tab)
+        found = axe.Axe().run(page).response["violations"]
+        serious = [v for v in found if v["impact"] in ("serious", "critical")]
+        assert [(tab, v["id"], [node["html"][:200] for node in v["nodes"]]) for v in serious] == []
 
 
-def test_a_phone_shows_pairs_before_statistics_without_overflow(open_page) -> None:
+def test_check_15_a_phone_shows_pairs_before_statistics_and_no_tab_overflows(open_page) -> None:
     page = open_page(width=390, height=844)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
     pairs, statistics = (page.locator(at).bounding_box()["y"] for at in ("#pairs", "#statistics"))
     assert pairs < statistics
+    for tab in TABS:
+        visit(page, tab)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, tab
+
+
+def test_check_13_a_file_of_11_mb_gives_a_sentence(open_page, tmp_path) -> None:
+    page = open_page()
+    before = shown(page)
+    (tmp_path / "heavy.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"0" * 11_000_000)
+    page.locator("#source-image input[type=file]").set_input_files(tmp_path / "heavy.png")
+    expect(page.get_by_text("exceed the maximum allowed size")).to_be_visible()
+    assert shown(page) == before and "Traceback" not in page.content()
+    assert all("413" in said for said in open_page.complaints)  # the browser logs the server's refusal
+    open_page.complaints.clear()
+
+
+# --- what the image decides -----------------------------------------------------------------------------------
+def ranges_of(page) -> list[str]:
+    return page.locator("#detail tbody tr").all_inner_texts()
+
+
+def values_of(page) -> list[str]:
+    return page.locator("[data-stat]").evaluate_all("all => all.map(e => e.dataset.value)")
+
+
+def test_check_04_dark_flat_and_blank_images_have_other_statistics_and_ranges(page, tmp_path) -> None:
+    Image.new("RGB", (200, 200), (120, 130, 140)).save(tmp_path / "blank.png")
+    seen = []
+    for name in ("coffee", "coffee, dark", "cat, low contrast", "blank.png"):
+        if name == "blank.png":
+            upload(page, tmp_path / name)
+        else:
+            page.get_by_role("button", name=f"Use the sample {name}", exact=True).click()
+        expect(status_of(page)).to_contain_text(f"({name}, views")
+        seen.append((values_of(page), ranges_of(page)))
+    for i, (values, ranges) in enumerate(seen):
+        assert all(values != other and ranges != more for other, more in seen[:i])
+
+
+def test_check_09_a_mostly_blank_image_is_blocked_only_where_nobody_guards(page, tmp_path) -> None:
+    page_like = np.full((300, 400, 3), 244, np.uint8)
+    page_like[130:170, 180:230] = np.random.default_rng(0).integers(0, 200, (40, 50, 1), dtype=np.uint8)
+    Image.fromarray(page_like).save(tmp_path / "mostly-blank.png")
+    upload(page, tmp_path / "mostly-blank.png", "(mostly-blank.png, views")
+    bad = page.locator('.aa-pair[data-side="0"]', has=page.locator(".aa-view.bad"))
+    assert bad.count() >= 1
+    expect(page.locator('.aa-pair[data-side="1"] .aa-view.bad')).to_have_count(0)
+    number = int(bad.first.get_attribute("data-pair"))
+    page.locator(f'.aa-pair[data-side="1"][data-pair="{number}"]').click()
+    beside = page.locator("#detail .aa-beside")
+    theirs = shown(page)[4 * number : 4 * number + 2]
+    expect(beside.locator("img").first).to_have_attribute("src", theirs[0])
+    expect(page.locator("#detail h2")).to_have_text(f"Pair {number + 1} of natural")
+    assert beside.locator("img").last.get_attribute("src") == theirs[1]
+    expect(beside).to_contain_text("With the same key simclr, by hand, made these:")
+    expect(beside).to_contain_text(re.compile(r"fails \([a-e]\)"))
+
+
+def test_a_slider_uncovers_the_source_of_a_view(page) -> None:
+    wipe = page.locator("#detail .aa-wipe").first
+    wipe.locator("input").focus()
+    page.keyboard.press("End")
+    assert wipe.evaluate("e => getComputedStyle(e).getPropertyValue('--cut')") == "100%"
+    image = np.array(dict(logic.sample_images())["astronaut"])
+    _, (params, _) = adaptaug.Views("natural", n=2, size=128, return_params=True)(image, key=(0, 0, 0))
+    source = adaptaug.render(image, params.safe_crop())
+    assert np.array_equal(pixels_of(wipe.locator(".over").get_attribute("src")), source)
+
+
+def test_the_page_says_by_what_pairs_are_compared(page) -> None:
+    expect(page.locator("#measured-by")).to_contain_text(
+        "measured on pixels (edges and colours), without a network"
+    )
 
 
 def answer(url: str, **headers: str) -> int:
@@ -449,11 +544,36 @@ def answer(url: str, **headers: str) -> int:
         return error.code
 
 
-def test_the_server_serves_this_machine_and_the_app_only(app_url) -> None:
+def test_check_15_the_server_serves_this_machine_and_the_app_only(app_url) -> None:
     assert answer(app_url) == 200
     assert answer(app_url, Host="evil.example") == 400
     assert answer(f"{app_url}/gradio_api/file=/etc/passwd") == 403
+    assert answer(f"{app_url}/gradio_api/file={app_url}/config") == 403
     assert answer(f"{app_url}/docs") == 404
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "http://127.0.0.1:9/secret.png"])
+def test_a_forged_upload_reads_nothing_of_this_machine(app_url, path) -> None:
+    """What the browser sends after an upload, sent by hand with a path of its own choice."""
+    config = json.load(urllib.request.urlopen(f"{app_url}/config", timeout=10))
+    box = next(c["id"] for c in config["components"] if c["props"].get("elem_id") == "source-image")
+    event = next(
+        d["id"] for d in config["dependencies"] if [box, "upload"] in [list(t) for t in d["targets"]]
+    )
+    file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    body = json.dumps({"data": [file, None], "fn_index": event, "session_hash": "forger"}).encode()
+    request = urllib.request.Request(
+        f"{app_url}/gradio_api/queue/join", body, {"Content-Type": "application/json"}
+    )
+    try:
+        urllib.request.urlopen(request, timeout=10)
+    except urllib.error.HTTPError as error:
+        assert 400 <= error.code < 500
+        return
+    told = urllib.request.urlopen(f"{app_url}/gradio_api/queue/data?session_hash=forger", timeout=10)
+    answers = [json.loads(line[5:]) for line in told if line.startswith(b"data:")]
+    done = next(a for a in answers if a["msg"] == "process_completed")
+    assert done["success"] is False and "root:" not in json.dumps(answers)
 
 
 def test_behind_a_log_in_only_who_has_it_gets_in(chromium) -> None:

@@ -13,7 +13,7 @@ import adaptaug
 from adaptaug import AdaptAugError, Policy
 from adaptaug.ops import OPS
 from adaptaug.policy import Promise, preset_names
-from adaptaug.ui import detail, editor, logic, sharing, templates
+from adaptaug.ui import detail, editor, likeness, logic, sharing, templates
 from adaptaug.ui.judge import judge_view
 
 SAMPLES = dict(logic.sample_images())
@@ -164,6 +164,28 @@ def test_outline_of_the_full_frame_and_of_a_flip() -> None:
     params = adaptaug.plan(np.array(SAMPLES["astronaut"]), policy, key=(0, 0, 0), size=64)
     corners = np.array(logic.outline(params))
     assert corners == pytest.approx(np.array([(1, 0), (0, 0), (0, 1), (1, 1)]), abs=0.03)
+
+
+def test_pairs_are_compared_by_the_features_of_a_checkpoint(tmp_path) -> None:
+    import torch
+    import torchvision
+
+    torch.manual_seed(0)
+    net = torchvision.models.resnet18(weights=None)
+    torch.save(net.state_dict(), tmp_path / "mine.pth")
+    backbone = likeness.Backbone(str(tmp_path / "mine.pth"))
+    comparison = logic.compare(source(), Policy.load("simclr"), Policy.load("natural"), 0, 2, 64, backbone)
+    pair = comparison.columns[1].pairs[1]
+    mean, std = (np.reshape(v, (3, 1, 1)) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    inputs = np.stack([(v.pixels.transpose(2, 0, 1) / 255 - mean) / std for v in pair]).astype(np.float32)
+    net.fc = torch.nn.Identity()
+    with torch.inference_mode():
+        one, other = net.eval()(torch.from_numpy(inputs))
+    expected = float(torch.nn.functional.cosine_similarity(one, other, dim=0))
+    found = comparison.columns[1].features[1]
+    assert found == pytest.approx(expected, abs=1e-4)
+    html = templates.pairs(comparison, (0, 0))
+    assert "mine.pth (resnet18, 512 features)" in html and f'data-features="{found:.4f}"' in html
 
 
 # --- reading files ----------------------------------------------------------------------------------------
