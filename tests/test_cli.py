@@ -91,6 +91,7 @@ def test_nothing_readable_is_a_failure(capsys, tmp_path):
         ("preview",),
         ("no-such-command",),
         ("ui", "--images", "no/such/folder"),
+        ("ui", "--runs", "no/such/folder"),
     ],
 )
 def test_bad_arguments_give_one_sentence_and_2(capsys, photographs, arguments):
@@ -151,11 +152,13 @@ def test_ui_hands_its_arguments_on(capsys, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "adaptaug.ui.app", page)
     # Not through `adaptaug`, whose attribute may be another import's than the one in sys.modules.
     monkeypatch.setattr(importlib.import_module("adaptaug.ui"), "app", page, raising=False)
-    code, _, err = run(capsys, "ui", "--policy", "digits", "--images", tmp_path, "--port", 7999)
+    code, _, err = run(capsys, "ui", "--policy", "digits", "--images", tmp_path, "--port", 7999, "--runs", tmp_path,
+                       "--checkpoint", "mine.pth")  # fmt: skip
     assert code == 0, err
     assert calls == [
-        {"policy": "digits", "images": str(tmp_path), "port": 7999, "host": "127.0.0.1", "auth": None}
-    ]
+        {"policy": "digits", "images": str(tmp_path), "port": 7999, "host": "127.0.0.1", "auth": None,
+         "runs": str(tmp_path), "checkpoint": "mine.pth"}
+    ]  # fmt: skip
 
 
 def test_version_help_and_no_command(capsys):

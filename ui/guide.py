@@ -13,8 +13,18 @@ KEYS = (
     ("Tab, Shift+Tab", "move between the controls and the pairs"),
     ("Enter or Space", "use a sample, open the pair that has the focus"),
     ("Arrow keys on a pair", "the pair above, below, or of the other policy"),
-    ("Arrow keys on a slider", "a small step; Home and End its ends"),
+    (
+        "Arrow keys on a slider",
+        "a small step; Home and End its ends; beneath a view, its source is uncovered",
+    ),
 )
+TABS = (
+    ("Tune", "one image", "two policies with the same keys; policy B is tuned, exported, imported, sent as a link"),
+    ("Dataset", "up to 64 images, a folder or a sample set",
+     "the preset that suits them and why, what each policy breaks, the worst pairs, which open in Tune"),
+    ("Train & search", "the runs folder (--runs), or a demo of a minute",
+     "loss, kNN, certificate and band over steps; a search's arms and parameters; their policy goes into Tune"),
+)  # fmt: skip
 RULES = (
     ("where to crop", "detail of the source, on a map of 64 px",
      "crops without the policy's share of the detail are passed over; a flat crop gives way to the whole frame"),
@@ -55,6 +65,7 @@ def html() -> str:
         "crop is measured <em>as rendered</em>, and its tone and colour drawn from ranges that are safe for it. Then "
         "the finished view is checked. Every number drawn comes from a key of seed, epoch and image, so a view can be "
         "made again anywhere.</p>"
+        f"{_table('Tabs', ('Tab', 'Looks at', 'Shows'), TABS)}"
         f"{_table('Rules', ('What is drawn', 'What is looked at', 'What is done'), RULES)}"
         f"{_table('The promise, of policies with guards', ('Test', 'A view passes when'), tests)}"
         f"{_table('Operations', ('Name', 'Kind', 'What it does'), operations)}"
@@ -63,7 +74,8 @@ def html() -> str:
         "<h2>Limits</h2><p>Images of up to 40 megapixels and 10 MB, 8 bits a channel; transparency is put on white. "
         "What you upload stays on this machine and is removed within the hour. The statistics know nothing of what an "
         "image shows: a crop of the background that has content is a valid view. A policy without guards promises "
-        "nothing.</p></div>"
+        "nothing. Alike is measured on pixels: two views of one thing that share neither edges nor colours count as "
+        "different; with --checkpoint an encoder's features are compared too.</p></div>"
     )
 
 

@@ -1,7 +1,7 @@
-"""Take the pictures of the app for the documentation: `python -m adaptaug.ui.screenshots [FOLDER]`.
+"""Take the pictures of the app for the documentation: `python -m adaptaug.ui.screenshots [FOLDER [RUNS]]`.
 
-Every tab in light and dark at 1280 px, and on a phone (390 px wide, twice the density). Needs
-Chromium, as the browser tests do.
+Every tab in light and dark at 1280 px, and on a phone (390 px wide, twice the density). RUNS is a folder
+with a search, as `--runs`; without it those pictures are left as they are. Needs Chromium, as the browser tests do.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ MAX_BYTES = 300_000
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "img"
 _WIDE: dict[str, Any] = {"theme": "light", "width": 1280, "height": 1010, "density": 1}
 _PHONE: dict[str, Any] = {"theme": "light", "width": 390, "height": 844, "density": 2}
-_DARK, _GUIDE = {"theme": "dark"}, {"tab": "How it works"}
+_DARK, _GUIDE = {"theme": "dark"}, {"tab": "How it works", "wait": "#guide h2"}
+_SET = {"tab": "Dataset", "click": "#set-photographs", "wait": "[data-worst]"}
+_SEARCH = {"tab": "Train & search", "wait": "#arms"}
+_LOWER = {"at": ".aa-card"}
 SHOTS: dict[str, dict[str, Any]] = {
     "app-light": _WIDE,
     "app-dark": _WIDE | _DARK,
@@ -31,9 +34,20 @@ SHOTS: dict[str, dict[str, Any]] = {
     "app-phone-dark": _PHONE | _DARK | {"at": "#status-line"},
     "tuning-light": _WIDE | {"at": "#tuning", "open": 2},
     "tuning-phone": _PHONE | {"at": "#tuning", "open": 0},
+    "pair-light": _WIDE | {"at": "#detail"},
+    "pair-phone": _PHONE | {"at": "#detail"},
+    "dataset-light": _WIDE | _SET,
+    "dataset-dark": _WIDE | _DARK | _SET,
+    "dataset-phone": _PHONE | _SET | _LOWER,
+    "dataset-phone-dark": _PHONE | _DARK | _SET | _LOWER,
+    "search-light": _WIDE | _SEARCH,
+    "search-dark": _WIDE | _DARK | _SEARCH,
+    "search-phone": _PHONE | _SEARCH | {"at": ".aa-run"},
+    "search-phone-dark": _PHONE | _DARK | _SEARCH | {"at": ".aa-run"},
     "guide-light": _WIDE | _GUIDE,
     "guide-dark": _WIDE | _DARK | _GUIDE,
     "guide-phone": _PHONE | _GUIDE,
+    "guide-phone-dark": _PHONE | _DARK | _GUIDE,
 }
 
 
@@ -79,13 +93,13 @@ def with_palette(image: Image.Image, colours: int) -> Image.Image:
     return shown
 
 
-def take(folder: Path) -> list[Path]:
-    """Serve the app, open it in each way of `SHOTS`, and write the pictures."""
+def take(folder: Path, runs: str | None = None) -> list[Path]:
+    """Serve the app, open it in each way of `SHOTS`, and write the pictures; those of searches need `runs`."""
     from playwright.sync_api import sync_playwright
 
     chromium = find_chromium()
     folder.mkdir(parents=True, exist_ok=True)
-    app = build_app()
+    app = build_app(runs=runs)
     port = free_port(27860)
     app.launch(server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, **launch_settings())
     written = []
@@ -95,6 +109,8 @@ def take(folder: Path) -> list[Path]:
                 executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
             )
             for name, shot in SHOTS.items():
+                if runs is None and name.startswith("search"):
+                    continue
                 page = browser.new_page(
                     viewport={"width": shot["width"], "height": shot["height"]},
                     device_scale_factor=shot["density"],
@@ -111,7 +127,10 @@ def take(folder: Path) -> list[Path]:
                     page.locator("#editor summary").nth(shot["open"]).click()
                 if "tab" in shot:
                     page.get_by_role("tab", name=shot["tab"]).click()
-                    page.locator("#guide h2").first.wait_for()
+                    if "click" in shot:
+                        page.locator(shot["click"]).click()
+                        page.mouse.move(0, 0)
+                    page.locator(shot["wait"]).first.wait_for()
                 if "at" in shot:
                     page.locator(shot["at"]).evaluate(
                         "element => scrollBy(0, element.getBoundingClientRect().top - 12)"
@@ -128,7 +147,7 @@ def take(folder: Path) -> list[Path]:
 
 if __name__ == "__main__":
     try:
-        for picture in take(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER):
+        for picture in take(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER, *sys.argv[2:3]):
             print(f"{picture} {picture.stat().st_size / 1000:.0f} kB")
     except AdaptAugError as problem:
         sys.exit(f"{problem}")

@@ -28,8 +28,7 @@ def run_view(run: Found, metrics: Metrics) -> str:
     charts = ""
     for key, title, names, bounds, scale in CHARTS:
         charts += _chart(metrics, key, title, dict(names), bounds, scale)
-    shares = {name: name[5:].replace("_", " ") for name in metrics.series if name.startswith("band_")}
-    charts += _chart(metrics, "band", "Pairs and the similarity band, %", shares, (0.0, 100.0), 100.0)
+    charts += _band(metrics)
     steps = max((s[-1] for s, _ in metrics.series.values()), default=0.0)
     facts = [f"{steps:,.0f} steps"]
     facts += [
@@ -46,6 +45,19 @@ def run_view(run: Found, metrics: Metrics) -> str:
     if not metrics.series:
         return _page(run, "run", "nothing is written yet", "", notes)
     return _page(run, "run", ", ".join(facts), f'<div class="aa-charts">{charts}</div>', notes)
+
+
+def _band(metrics: Metrics) -> str:
+    """What `adaptaug.BandController` tells of each step: pairs outside, how alike, and the strengths it gives."""
+    inside = {name: name[5:].replace("_", " ") for name in metrics.series if name.startswith("band_")}
+    outside = {name: told for name, told in inside.items() if told in ("below", "above")}
+    strengths = {name: told[9:] for name, told in inside.items() if told.startswith("strength ")}
+    rest = {name: told for name, told in inside.items() if name not in outside | strengths}
+    return (
+        _chart(metrics, "band", "Pairs outside the band, %", outside, (0.0, 100.0), 100.0)
+        + _chart(metrics, "similarity", "Similarity of pairs, by their features", rest, None, 1.0)
+        + _chart(metrics, "strengths", "Strength for each kind of image", strengths, None, 1.0)
+    )
 
 
 def _chart(metrics: Metrics, key: str, title: str, names: dict[str, str], bounds: Any, scale: float) -> str:

@@ -163,6 +163,12 @@ def ui(
         str | None, typer.Option(help="A preset's name or a policy file to start from.")
     ] = None,
     images: Annotated[Path | None, typer.Option(help="A folder of images to look at.")] = None,
+    runs: Annotated[
+        Path | None, typer.Option(help="The folder with runs and searches; default ./runs where it exists.")
+    ] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(help="An encoder by whose features pairs are compared too, as for embed.")
+    ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on.")] = 7860,
     host: Annotated[
         str, typer.Option(help="Address to serve on; 0.0.0.0 lets other machines in, with --auth.")
@@ -171,9 +177,11 @@ def ui(
         str | None, typer.Option(metavar="USER:PASSWORD", envvar="ADAPTAUG_AUTH", help="Ask for a log-in.")
     ] = None,
 ) -> None:
-    """Open the app to inspect pairs of views and tune a policy."""
+    """Open the app: tune a policy on pairs of views, look at a data set, follow runs and searches."""
     if images is not None and not images.is_dir():
         raise AdaptAugError(f"--images {images}: expected a folder that exists.")
+    if runs is not None and not runs.is_dir():
+        raise AdaptAugError(f"--runs {runs}: expected a folder that exists.")
     try:
         from adaptaug.ui import app as page
     except ModuleNotFoundError as error:
@@ -182,4 +190,7 @@ def ui(
         raise WorkFailed(
             "the app needs Gradio, which is not installed: pip install 'adaptaug[ui]'."
         ) from error
-    page.main(policy=policy, images=None if images is None else str(images), port=port, host=host, auth=auth)
+    page.main(
+        policy=policy, images=None if images is None else str(images), port=port, host=host, auth=auth,
+        runs=None if runs is None else str(runs), checkpoint=checkpoint,
+    )  # fmt: skip

@@ -15,7 +15,8 @@ def make_run(folder, steps=40, policy="documents", ended=True):
     lines = []
     for step in range(1, steps + 1):
         lines.append({"step": step, "epoch": 0, "train_loss": 6.0 / math.sqrt(step), "certificate_share": 0.01,
-                      "band_inside": 0.9, "band_alike": 0.1})  # fmt: skip
+                      "band_below": 0.05, "band_above": 0.2, "band_similarity": 0.6,
+                      "band_strength dark": 0.1, "band_strength bright": 0.3})  # fmt: skip
         if step % 10 == 0:
             lines.append(
                 {"step": step, "epoch": 0, "knn": 20.0 + step, "knn_of_raw_pixels": 30.0, "rankme": 9.0}

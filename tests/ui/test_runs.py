@@ -92,9 +92,12 @@ def test_the_charts_of_a_run_have_its_series_and_legends(tmp_path) -> None:
     html = training_html.run_view(
         runs.Found("run", "run", tmp_path, 0), runs.read_metrics(make_run(tmp_path / "r"))
     )
-    for chart in ("loss", "knn", "certificate", "band", "rankme"):
+    for chart in ("loss", "knn", "certificate", "band", "similarity", "strengths", "rankme"):
         assert f'data-chart="{chart}"' in html
-    assert all(f"</i>{name}</span>" in html for name in ("trained features", "raw pixels", "inside", "alike"))
+    assert all(
+        f"</i>{name}</span>" in html
+        for name in ("trained features", "raw pixels", "below", "above", "dark", "bright")
+    )
 
 
 def test_names_are_text(tmp_path) -> None:
@@ -103,7 +106,7 @@ def test_names_are_text(tmp_path) -> None:
         json.dumps({"step": 1, "train_loss": 1, f"band_{name}": 0.5}) + "\n"
     )
     html = training_html.run_view(runs.Found(name, "run", tmp_path, 0), runs.read_metrics(tmp_path))
-    assert "<img" not in html and html.count("&lt;img") >= 3
+    assert "<img" not in html and html.count("&lt;img") >= 2
 
 
 # --- searches -----------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ def test_a_run_that_is_being_written_is_followed(page, runs_folder) -> None:
     open_tab(page)
     choose(page, "photos")
     expect(page.locator(".aa-run header")).to_contain_text("40 steps, loss 0.949, kNN 60")
-    expect(page.locator(".aa-chart")).to_have_count(5)
+    expect(page.locator("#run-view .aa-chart")).to_have_count(7)
     file = runs_folder / "photos" / "metrics.jsonl"
     with file.open("a") as out:
         out.write(json.dumps({"step": 41, "train_loss": 0.5}) + '\n{"step": 42, "train_l')
