@@ -20,7 +20,7 @@ from scipy import stats
 from adaptaug.learn.arms import Recipe
 from adaptaug.learn.proxies import TASKS
 from adaptaug.learn.report import write_report
-from adaptaug.learn.search import Progress, Search
+from adaptaug.learn.search import COUNTED, Progress, Search
 
 SCORES = (*TASKS, "lidar", "rankme")
 
@@ -75,10 +75,11 @@ def correlations(arms: list[dict]) -> dict[str, dict]:
     columns = {name: np.array([arm[name] for arm in arms]) for name in (*SCORES, "knn", "labels")}
     rank = {name: stats.rankdata(columns[name]) for name in SCORES}
     columns["mean of the tasks"] = np.mean([columns[name] for name in TASKS], 0)
+    columns["objective images"] = np.mean([columns[name] for name in COUNTED["images"]], 0)
     columns["mean rank of the tasks"] = np.mean([rank[name] for name in TASKS], 0)
     columns["mean rank of all"] = np.mean([rank[name] for name in SCORES], 0)
     rng, found = np.random.default_rng(0), {}
-    for name in (*SCORES, *[c for c in columns if c.startswith("mean")]):
+    for name in (c for c in columns if c not in ("knn", "labels")):
         best = int(columns[name].argmax())
         found[name] = {
             "with kNN": _spearman(columns[name], columns["knn"], rng),
