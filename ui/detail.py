@@ -69,7 +69,7 @@ def _picture(name: str, view: View, certificate: str, comparison: Comparison) ->
     """A view, and under it a slider that uncovers the source, cut and turned as the view was."""
     judged = f"Certificate: {certificate}" if view.params.guards else certificate.capitalize()
     tiny = " tiny" if comparison.size < 224 else ""
-    source = png(logic.source_of(view, comparison.source))
+    source = png(view.crop)
     return (
         f'<figure class="aa-wipe"><span class="aa-big{tiny}"><img src="{png(view.pixels)}" '
         f'alt="View {name}: {escape(verdict(view))}"><img class="over" src="{source}" alt=""></span>'

@@ -74,6 +74,7 @@ class View:
     pixels: np.ndarray
     params: ViewParams
     failures: list[Failure]
+    crop: np.ndarray  # the source cut, turned and flipped as the view was, and nothing else done to it
 
     @property
     def mean(self) -> float:
@@ -184,17 +185,13 @@ def make_pairs(source: Source, policy: Policy, seed: int, count: int, size: int)
     for index in range(count):
         rows = keys.as_rows((seed, 0, index), 1)
         made = band.make_views(engine, source.pixels, rows, range(2), policy, size, seen)
-        one, other = (
-            View(p, params, judge(source, p, params, frame, policy)) for p, params in zip(*made, strict=True)
-        )
+        one, other = (_judged(source, p, params, frame, policy) for p, params in zip(*made, strict=True))
         pairs.append((one, other))
     return Column(policy, pairs, likeness.alike(as_pixels(pairs)))
 
 
-def judge(
-    source: Source, view: np.ndarray, params: ViewParams, frame: np.ndarray, policy: Policy
-) -> list[Failure]:
-    """The tests of the policy's promise that a view fails, from its pixels and replays of its parameters."""
+def _judged(source: Source, view: np.ndarray, params: ViewParams, frame: np.ndarray, policy: Policy) -> View:
+    """A view with the tests of the policy's promise that it fails, from its pixels and replays of its parameters."""
 
     def drawn(name: str) -> bool:
         return name in params.entries and bool(params.entries[name].applied[0])
@@ -207,7 +204,8 @@ def judge(
     before_erase = replay("erase") if erase else view
     before_late = replay("noise", "erase") if noise else before_erase
     erased = float(params.value("erase.area")[0]) if erase else 0.0
-    return judge_view(view, crop, frame, policy.promise, before_late, before_erase, erased)
+    failures = judge_view(view, crop, frame, policy.promise, before_late, before_erase, erased)
+    return View(view, params, failures, crop)
 
 
 def compare(
@@ -255,11 +253,6 @@ def statistics(stats: ImageStats) -> list[dict[str, Any]]:
     ]
 
 
-def source_of(view: View, source: Source) -> np.ndarray:
-    """The source cut, turned and flipped as the view was, and nothing else done to it."""
-    return np.asarray(adaptaug.render(source.pixels, view.params.safe_crop()))
-
-
 def outline(params: ViewParams) -> list[tuple[float, float]]:
     """The view's corners in the source's [0, 1] frame: where it was cut."""
     corners = np.array([(-1.0, -1.0, 1.0), (1.0, -1.0, 1.0), (1.0, 1.0, 1.0), (-1.0, 1.0, 1.0)])
@@ -287,6 +280,6 @@ def explain_pair(pair: tuple[View, View]) -> dict[str, Any]:
 
 
 __all__ = [
-    "Column", "Comparison", "Source", "View", "as_pixels", "as_source", "compare", "decode", "explain_pair", "judge",
-    "make_pairs", "outline", "sample_images", "samples_from", "source_of", "statistics", "status",
+    "Column", "Comparison", "Source", "View", "as_pixels", "as_source", "compare", "decode", "explain_pair",
+    "make_pairs", "outline", "sample_images", "samples_from", "statistics", "status",
 ]  # fmt: skip
