@@ -234,7 +234,7 @@ CSS = """
   #layout, .aa-layout { flex-direction: column; gap: 18px; align-items: stretch; }
   #tabs .tab-container button { padding: 0 8px; }
   .aa-left, .aa-results { width: 100%; flex: none !important; }
-  .aa-guide table { min-width: 0; } .aa-guide th, .aa-guide td { padding-right: 8px; overflow-wrap: anywhere; }
+  .aa-guide table { min-width: 0; } .aa-guide th, .aa-guide td { padding-right: 8px; overflow-wrap: break-word; }
   .aa-votes > div { grid-template-columns: 84px 1fr 40px; gap: 0 10px; } .aa-votes .faint { grid-column: 1 / -1; }
   .aa-charts, .aa-charts.small { grid-template-columns: minmax(0, 1fr); }
   .aa-charts.small { grid-template-columns: repeat(2, minmax(0, 1fr)); }
