@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import multiprocessing
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -70,7 +71,7 @@ def train(stem: str, name: str, band: tuple | None, limit: int, epochs: int, see
     mean = lambda key: round(float(np.mean([line[key] for line in last])), 4)  # noqa: E731
     return {
         "data": Path(stem).name, "policy": policy.name, "name": name, "seed": seed, "watch": watch,
-        "edges": [round(float(edge), 3) for edge in controller.edges],
+        "edges": [round(edge, 3) if math.isfinite(edge) else None for edge in controller.edges.tolist()],
         "below": mean("band_below"), "above": mean("band_above"), "similarity": mean("band_similarity"),
         "strengths": {b: round(told[-1][f"band_strength {b}"], 2) for b in BINS},
         "knn": round(100 * float(hits.mean()), 2), "seconds": round(seconds, 1),
