@@ -44,6 +44,7 @@ def build(
                              interactive=True)  # fmt: skip
             stop = gr.Button("Stop", elem_id="set-stop", visible=False)
             told = gr.HTML("", elem_id="set-progress", js_on_load=templates.STATUS_JS, **NO_SKIN)
+            halted = gr.HTML("", elem_id="set-halted", js_on_load=templates.STATUS_JS, **NO_SKIN)
             complaint = gr.HTML("", elem_id="set-problem", js_on_load=templates.PROBLEM_JS, **NO_SKIN)
         with gr.Column(elem_id="set-results", elem_classes="aa-results"):
             view = gr.HTML(
@@ -54,16 +55,17 @@ def build(
     def looking(
         items: list[Item], said: list[str], one: str, other: str, seed: float | None
     ) -> Iterator[Any]:
-        """found, told, complaint, view, stop."""
+        """found, told, halted, complaint, view, stop."""
         latest: Look | None = None
         size = logic.MIN_SIZE if items and items[0].digit is not None else SIZE
-        yield None, "", dataset_html.problems(said), gr.skip(), gr.Button(visible=True)
+        yield None, "", "", dataset_html.problems(said), gr.skip(), gr.Button(visible=True)
         for latest in dataset.look(items, policies[one], policies[other], int(seed or 0), size, said):
-            yield gr.skip(), dataset_html.progress(latest), gr.skip(), gr.skip(), gr.skip()
+            yield gr.skip(), dataset_html.progress(latest), gr.skip(), gr.skip(), gr.skip(), gr.skip()
         if latest is None:
             yield (
                 None,
                 "",
+                gr.skip(),
                 dataset_html.problems([*said, "No image was chosen."]),
                 gr.skip(),
                 gr.Button(visible=False),
@@ -74,6 +76,7 @@ def build(
         yield (
             latest,
             told,
+            gr.skip(),
             dataset_html.problems(latest.said),
             dataset_html.view(latest),
             gr.Button(visible=False),
@@ -94,7 +97,7 @@ def build(
     def again(before: Any, one: str, other: str, seed: float | None) -> Iterator[Any]:
         if not before or not before[0]:
             said = before[1] if before else []
-            yield gr.skip(), "", dataset_html.problems(said), gr.skip(), gr.Button(visible=False)
+            yield gr.skip(), "", gr.skip(), dataset_html.problems(said), gr.skip(), gr.Button(visible=False)
             return
         yield from looking(before[0], before[1], one, other, seed)
 
@@ -123,7 +126,7 @@ def build(
             *door.restart(adaptive, [*before, (policy, frozenset())]),
         )
 
-    show = [found, told, complaint, view, stop]
+    show = [found, told, halted, complaint, view, stop]
     see: dict[str, Any] = {
         "fn": again, "inputs": [chosen, one, other, seed], "outputs": show, "concurrency_id": "dataset",
         "concurrency_limit": 1, **QUIET,
@@ -134,8 +137,9 @@ def build(
         takes.append(button.click(lambda name=name: take_set(name), None, chosen, **QUIET))
     running += [taken.then(**see) for taken in takes]
     running += [control.change(**see, trigger_mode="always_last") for control in (one, other, seed)]
+    # Of its own, beside the count: what the look was about to say may still arrive.
     stop.click(
-        lambda: (gr.Button(visible=False), '<div class="aa"><p class="faint">Stopped.</p></div>'), None, [stop, told],
+        lambda: (gr.Button(visible=False), '<div class="aa"><p class="faint">Stopped.</p></div>'), None, [stop, halted],
         cancels=running, **QUIET,
     )  # fmt: skip
     view.select(

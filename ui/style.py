@@ -224,7 +224,7 @@ CSS = """
 .aa-marks { display: flex; flex-wrap: wrap; gap: 4px 18px; font-size: 12px; } .aa-marks span { display: inline-flex; gap: 8px; align-items: center; }
 .aa-marks i { width: 22px; border-top: 2px dashed var(--aa-bad); } .aa-marks i.preset { border-top: 3px dotted var(--aa-b); }
 #set-samples { gap: 8px; flex-wrap: wrap; } #set-left button { font-size: 14px; padding: 8px 12px; }
-#set-problem:not(:has(li)), #set-progress:not(:has(p)) { display: none; } #set-folder { flex: 1 1 100%; }
+#set-problem:not(:has(li)), #set-progress:not(:has(p)), #set-halted:not(:has(p)) { display: none; } #set-folder { flex: 1 1 100%; }
 .aa-guide { display: grid; gap: 10px; max-width: 900px; padding: 14px 0; }
 .aa-guide ul { margin: 0; padding-left: 20px; display: grid; gap: 4px; }
 .aa-guide h2 { margin-top: 14px; } .aa-guide table { min-width: 480px; } .aa-guide td:last-child { min-width: 0; }

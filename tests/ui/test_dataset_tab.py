@@ -63,7 +63,10 @@ def test_a_visitor_stops_and_another_sees_nothing_of_it(open_page) -> None:
     one.locator("#set-digits").click()
     expect(one.locator("#set-progress")).to_contain_text("of 64 images")
     one.locator("#set-stop").click()
-    expect(one.locator("#set-progress")).to_contain_text("Stopped.")
-    one.wait_for_timeout(500)  # a look that goes on would tell of another image
-    expect(one.locator("#set-progress")).to_have_text("Stopped.")
+    expect(one.locator("#set-halted")).to_have_text("Stopped.")
+    one.wait_for_timeout(500)  # what was on its way has come
+    told = one.locator("#set-progress").inner_text()
+    one.wait_for_timeout(1000)  # a look that goes on would tell of another image
+    assert one.locator("#set-progress").inner_text() == told
+    expect(one.locator("#set-halted")).to_have_text("Stopped.")
     expect(other.locator("#set-view")).to_contain_text("No data set yet")
