@@ -6,10 +6,12 @@ policies/README.md states the formulas; `plan.draws` applies them.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from adaptaug.arrays import Array
 from adaptaug.errors import did_you_mean
 from adaptaug.ops import OPS
 
@@ -40,6 +42,17 @@ class Conditional(BaseModel):
     model_config = _STRICT
     statistics: dict[str, tuple[float, float]] = Field(default_factory=dict)
     operations: dict[str, Weights] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Moves:
+    """What moves a batch's draws beside the policy's own weights, by operation, (B,) each: `p` is added to log-odds,
+    `strength` is as a sum of weights times statistics. `evidence` goes into the ViewParams, and so does what was drawn.
+    """
+
+    p: dict[str, Array]
+    strength: dict[str, Array]
+    evidence: dict[str, Array]
 
 
 def leaders(operations: Mapping[str, Any]) -> dict[str, str]:

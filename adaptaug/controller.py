@@ -14,6 +14,7 @@ conditional weights, and integral control moves it until as many pairs are outsi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -28,7 +29,51 @@ BINS = ("dark, flat", "dark, contrasty", "bright, flat", "bright, contrasty")
 _MEMORY = 0.98  # of the running means, a step
 
 
-class BandController(nn.Module):
+class BandWatch(nn.Module):
+    """How alike pairs are by their embeddings, and the band that a learner keeps them in; all of it in `state_dict`.
+
+    Raises: AdaptAugError: a band that is none.
+    """
+
+    edges: torch.Tensor
+    negative: torch.Tensor
+    steps: torch.Tensor
+
+    def __init__(self, band: tuple[float | None, float | None] | None, outside: float, warm_up: int):
+        super().__init__()
+        low, high = (None, None) if band is None else band
+        if band is not None and low is None and high is None:
+            raise AdaptAugError("band: expected a floor, a ceiling, or both, got neither.")
+        if low is not None and high is not None and not low < high:
+            raise AdaptAugError(f"band: expected the floor below the ceiling, got {low} and {high}.")
+        if not 0 < outside < 0.5:
+            raise AdaptAugError(f"outside: expected a share above 0 and below .5, got {outside}.")
+        self.band, self.outside, self.warm_up = band, outside, warm_up
+        far = float("inf")
+        given = torch.tensor([-far if low is None else low, far if high is None else high])
+        self.register_buffer("edges", given if band is not None else torch.zeros(2))
+        self.register_buffer("negative", torch.zeros(()))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    def _compare(self, first: torch.Tensor, second: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """C of a step's pairs, (B,), and this step's weight in the warm-up's running means: 0 after it."""
+        one, other = (functional.normalize(z.detach().float(), dim=1) for z in (first, second))
+        together, alike = one @ other.T, (one * other).sum(1)
+        now = (together.sum() - alike.sum()) / max(1, together.numel() - len(alike))
+        self.steps += 1
+        kept = torch.clamp(1 - 1 / self.steps, max=_MEMORY)  # a plain mean at first
+        self.negative.lerp_(now, 1 - kept)
+        similar = (alike - self.negative) / torch.clamp(1 - self.negative, min=1e-3)
+        weight = torch.where(self.steps <= self.warm_up, 1 - kept, torch.zeros_like(kept))
+        if self.band is None:
+            ends = torch.quantile(
+                similar, torch.tensor([self.outside, 1 - self.outside], device=similar.device)
+            )
+            self.edges.lerp_(ends, weight)
+        return similar, weight
+
+
+class BandController(BandWatch):
     """One strength for each bin of images, and what it is steered by; all of it in `state_dict`.
 
     Args:
@@ -44,33 +89,17 @@ class BandController(nn.Module):
 
     bins: torch.Tensor
     splits: torch.Tensor
-    edges: torch.Tensor
-    negative: torch.Tensor
-    steps: torch.Tensor
 
     def __init__(
         self, band: tuple[float | None, float | None] | None = None, outside: float = 0.1, warm_up: int = 100,
         rate: float = 0.5, step: float = 0.05, limit: float = 2.0,
     ):  # fmt: skip
-        super().__init__()
-        low, high = (None, None) if band is None else band
-        if band is not None and low is None and high is None:
-            raise AdaptAugError("band: expected a floor, a ceiling, or both, got neither.")
-        if low is not None and high is not None and not low < high:
-            raise AdaptAugError(f"band: expected the floor below the ceiling, got {low} and {high}.")
-        if not 0 < outside < 0.5:
-            raise AdaptAugError(f"outside: expected a share above 0 and below .5, got {outside}.")
-        self.band, self.outside, self.warm_up = band, outside, warm_up
+        super().__init__(band, outside, warm_up)
         self.rate, self.step, self.limit = rate, step, limit
-        far = float("inf")
-        given = torch.tensor([-far if low is None else low, far if high is None else high])
         self.register_buffer("bins", torch.zeros(len(BINS)))
         self.register_buffer(
             "splits", torch.zeros(3)
         )  # of brightness; of contrast, where dark and where bright
-        self.register_buffer("edges", given if band is not None else torch.zeros(2))
-        self.register_buffer("negative", torch.zeros(()))
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def strength(self, stats: ImageStats) -> Any:
         """(B,) how much stronger than the policy each image's views shall be: what `Views` asks."""
@@ -80,27 +109,21 @@ class BandController(nn.Module):
 
     @torch.no_grad()
     def observe(
-        self, first: torch.Tensor, second: torch.Tensor, params: ViewParams
+        self, first: torch.Tensor, second: torch.Tensor, params: ViewParams | Sequence[ViewParams]
     ) -> dict[str, torch.Tensor]:
         """Look at a step's embeddings (B, D) and move the strengths.
 
-        Args: params: of either view, made with `strength`, which has the images' statistics.
+        Args: params: of either view or of all, made with `strength`: they have the images' statistics.
         Returns: single numbers: "band_below" and "band_above", the shares of pairs outside, "band_similarity", the mean
             of C, and "band_strength BIN" of each bin.
         """
-        one, other = (functional.normalize(z.detach().float(), dim=1) for z in (first, second))
-        mean = torch.as_tensor(params.evidence["image_mean"], device=one.device)
-        contrast = torch.as_tensor(params.evidence["image_contrast"], device=one.device)
-        together, alike = one @ other.T, (one * other).sum(1)
-        now = (together.sum() - alike.sum()) / max(1, together.numel() - len(alike))
-        self.steps += 1
-        kept = torch.clamp(1 - 1 / self.steps, max=_MEMORY)  # a plain mean at first
-        self.negative.lerp_(now, 1 - kept)
-        similar = (alike - self.negative) / torch.clamp(1 - self.negative, min=1e-3)
-        warm = self.steps <= self.warm_up
-        self._watch(similar, mean, contrast, torch.where(warm, 1 - kept, torch.zeros_like(kept)))
+        seen = (params if isinstance(params, ViewParams) else params[0]).evidence
+        mean = torch.as_tensor(seen["image_mean"], device=first.device)
+        contrast = torch.as_tensor(seen["image_contrast"], device=first.device)
+        similar, weight = self._compare(first, second)
+        self._watch(mean, contrast, weight)
         below, above = (similar < self.edges[0]).float(), (similar > self.edges[1]).float()
-        self._steer(below, above, self._bin(mean, contrast), ~warm)
+        self._steer(below, above, self._bin(mean, contrast), self.steps > self.warm_up)
         told = {"band_below": below.mean(), "band_above": above.mean(), "band_similarity": similar.mean()}
         return told | {
             f"band_strength {name}": value for name, value in zip(BINS, self.bins.clone(), strict=True)
@@ -111,10 +134,8 @@ class BandController(nn.Module):
         contrasty = contrast > torch.where(bright, self.splits[2], self.splits[1])
         return 2 * bright.long() + contrasty.long()
 
-    def _watch(
-        self, similar: torch.Tensor, mean: torch.Tensor, contrast: torch.Tensor, weight: torch.Tensor
-    ) -> None:
-        """The warm-up's running means of where the bins part and, where no band was given, of its ends."""
+    def _watch(self, mean: torch.Tensor, contrast: torch.Tensor, weight: torch.Tensor) -> None:
+        """The warm-up's running means of where the bins part."""
         half = mean.median()
         dark = mean <= half
         nothing = torch.full_like(contrast, torch.nan)
@@ -122,11 +143,6 @@ class BandController(nn.Module):
         # A batch without a bright image (all are as dark) has no median of them: the other's stands in.
         parts[2] = torch.where(torch.isnan(parts[2]), parts[1], parts[2])
         self.splits.lerp_(torch.stack(parts).to(self.splits), weight)
-        if self.band is None:
-            ends = torch.quantile(
-                similar, torch.tensor([self.outside, 1 - self.outside], device=similar.device)
-            )
-            self.edges.lerp_(ends, weight)
 
     def _steer(
         self, below: torch.Tensor, above: torch.Tensor, which: torch.Tensor, acts: torch.Tensor

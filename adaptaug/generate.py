@@ -12,6 +12,7 @@ from typing import Any
 
 from adaptaug import guard, plan
 from adaptaug.arrays import Array, double, integer, matrices, namespace
+from adaptaug.conditional import Moves
 from adaptaug.measure import ImageStats, measure_pixels
 from adaptaug.ops import OPS
 from adaptaug.params import Entry, ViewParams
@@ -26,7 +27,7 @@ class Look:
     frame: Any  # the full frame at the view's size
     limit: guard.Limits | None
     blank: Array
-    push: Array | None = None  # (B,) how much stronger than the policy each image's views shall be
+    push: Array | Moves | None = None  # (B,) how much stronger than the policy each image's views shall be
 
 
 def look(engine: ModuleType, pixels: Any, policy: Policy, size: int) -> Look:
@@ -103,7 +104,7 @@ def make_view(
         strength, failed = xp.where(seen.blank, 0.0, certificate[0]), certificate[1]
         if engine.any_true(strength < 1.0):
             out = engine.blend(crop, out, strength)
-    if seen.push is not None:
+    if seen.push is not None and not isinstance(seen.push, Moves):
         evidence |= {"push": seen.push, "image_mean": seen.stats.mean, "image_contrast": seen.stats.contrast}
     drawn = _framed(where.entries, frame) | entries | tone | late
     params = ViewParams(

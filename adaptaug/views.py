@@ -104,6 +104,7 @@ class Views:
     def __call__(self, images: Any, *others: Any, key: Any = None, strength: Strength | None = None) -> Any:
         """The views; `strength` tells from the statistics how much stronger (above 0) or weaker than the policy each
         image's shall be, (B,): what `BandController` has. 1 more makes the odds of an operation e times as high.
+        It may as well tell it for each operation, as `ConditionalHeads` does (`conditional.Moves`).
         """
         _alone(others)
         pixels, params, source = _views(images, self.policy, self.size, key, self.numbers, strength)

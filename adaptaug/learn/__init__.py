@@ -1,20 +1,21 @@
-"""Learning a policy: before training (`Search`) and during it (`BandController`)."""
+"""Learning a policy: before training (`Search`) and during it (`BandController`, `ConditionalHeads`)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from adaptaug.controller import BandController
+from adaptaug.learn.heads import ConditionalHeads
 
 if TYPE_CHECKING:
     from adaptaug.learn.arms import Recipe
     from adaptaug.learn.search import Search
 
-__all__ = ["BandController", "Recipe", "Search"]
+__all__ = ["BandController", "ConditionalHeads", "Recipe", "Search"]
 
 
 def __getattr__(name: str) -> Any:
-    """`Search` and `Recipe` when they are asked for: they need the extra `search`, the controller does not."""
+    """`Search` and `Recipe` when they are asked for: they need the extra `search`, the others do not."""
     if name == "Search":
         from adaptaug.learn.search import Search
 

@@ -6,7 +6,7 @@ import math
 
 from adaptaug import guard, keys
 from adaptaug.arrays import Array, clamp, constant, integer, larger, namespace
-from adaptaug.conditional import REACH, leaders
+from adaptaug.conditional import REACH, Moves, leaders
 from adaptaug.measure import ImageStats
 from adaptaug.ops import OPS, SLOTS_PER_OP, Op, slot_count
 from adaptaug.params import Entry
@@ -20,9 +20,12 @@ class Draws:
     policy share that of the first of them; those in `pair.share` get view 0's numbers in every view. The
     policy's `conditional` weights move probabilities and fractions by the images' statistics, and `push` (B,) moves
     those of all operations with a range, but of locked ones, by one number an image: above 0 stronger, below 0 weaker.
+    A push by operation (`Moves`) is somebody's who learns from it: what it met is kept for the evidence.
     """
 
-    def __init__(self, policy: Policy, rows: Array, view: int, stats: ImageStats, push: Array | None = None):
+    def __init__(
+        self, policy: Policy, rows: Array, view: int, stats: ImageStats, push: Array | Moves | None = None
+    ):
         self.policy = policy
         self._own = keys.uniforms(rows, view, slot_count())
         self._first = keys.uniforms(rows, 0, slot_count()) if policy.pair.share and view else self._own
@@ -31,7 +34,10 @@ class Draws:
         self._power: dict[str, Array] = {}  # of the fraction's way from the identity: exp(-w . s)
         if policy.conditional.operations:
             self._condition(stats)
-        if push is not None:
+        self._met: dict[str, Array] | None = None
+        if isinstance(push, Moves):
+            self._move(push)
+        elif push is not None:
             self._push(push)
 
     def _condition(self, stats: ImageStats) -> None:
@@ -60,6 +66,13 @@ class Draws:
             if entry.lock or OPS[name].switch:  # a flip in every view makes two views no less alike
                 continue
             for factors, factor in ((self._odds, odds), (self._power, power)):
+                factors[name] = factors[name] * factor if name in factors else factor
+
+    def _move(self, moves: Moves) -> None:
+        self._met = dict(moves.evidence)
+        for given, sign, factors in ((moves.p, 1.0, self._odds), (moves.strength, -1.0, self._power)):
+            for name, added in given.items():
+                factor = namespace(added).exp(sign * added)
                 factors[name] = factors[name] * factor if name in factors else factor
 
     def number(self, name: str, index: int) -> Array:
@@ -100,14 +113,24 @@ class Draws:
                 found[f"conditional_p.{name}"] = self.probability(name)
             if name in self._power:
                 found[f"power.{name}"] = self._power[name]
-        return found
+            if self._met is not None:
+                found[f"gate.{name}"] = self.applied(name)
+        return found | (self._met or {})
 
     def within(
         self, name: str, index: int, low: Array, high: Array, identity: Array | float, log: bool = False
     ) -> Array:
         """(B,) position in the safe range [low, high], by the policy's distribution and the weights of strength."""
-        fraction, power = self.fraction(name, index), self.power(name)
-        return fraction if power is None else further(fraction, power, position(identity, low, high, log))
+        fraction = self.fraction(name, index)
+        if self.power(name) is None:
+            return fraction
+        return self.moved(name, index, fraction, position(identity, low, high, log))
+
+    def moved(self, name: str, index: int, fraction: Array, start: Array) -> Array:
+        """(B,) fractions, `start` being the identity's, after the weights of strength, of which there are some."""
+        if self._met is not None:
+            self._met |= {f"fraction.{name}.{index}": fraction, f"start.{name}.{index}": start}
+        return further(fraction, self._power[name], start)
 
 
 def position(value: Array | float, low: Array, high: Array, log: bool = False) -> Array:

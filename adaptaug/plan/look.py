@@ -9,7 +9,7 @@ from adaptaug.arrays import Array, clamp, double, integer, larger, matrices, nam
 from adaptaug.measure import CropStats
 from adaptaug.ops import OPS, Op, matrix_of, of_kind
 from adaptaug.params import Entry
-from adaptaug.plan.draws import Draws, between, draw, full, further, label, position, product
+from adaptaug.plan.draws import Draws, between, draw, full, label, position, product
 from adaptaug.policy import Policy
 
 
@@ -196,13 +196,11 @@ def _guarded_tone(
         gain_fraction = xp.where(exposed, draws.fraction("exposure", 2), gain_fraction)
     greatest = room.greatest_gain(mean)
     low, high = clamp(gain_low, room.least_gain, greatest), clamp(gain_high, room.least_gain, greatest)
-    for name, drawn in (("contrast", None), ("exposure", exposed)):  # a gain of 1 is where both start
-        power = draws.power(name)
-        if power is not None and name in policy:
-            drawn = entries["contrast"].applied if drawn is None else drawn
-            gain_fraction = xp.where(
-                drawn, further(gain_fraction, power, position(1.0, low, high)), gain_fraction
-            )
+    for name, number in (("contrast", 1), ("exposure", 2)):  # a gain of 1 is where both start
+        if draws.power(name) is not None and name in policy:
+            drawn = exposed if name == "exposure" else entries["contrast"].applied
+            further = draws.moved(name, number, gain_fraction, position(1.0, low, high))
+            gain_fraction = xp.where(drawn, further, gain_fraction)
     gain = xp.where(any_drawn, low + gain_fraction * (high - low), 1.0)
     offset = xp.where(any_drawn, mean - gain * crop.mean, 0.0)
     reason = xp.where(
