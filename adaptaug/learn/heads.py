@@ -126,7 +126,9 @@ class ConditionalHeads(BandWatch):
         for kind, field in enumerate(("p", "strength")):
             for name, row in zip(self.names, weights[kind], strict=True):
                 large = {
-                    s: round(w, 3) for s, w in zip(self.statistics, row, strict=True) if abs(w) >= self.least
+                    s: round(w, 3)
+                    for s, w in zip(self.statistics, row, strict=True)
+                    if w and abs(w) >= self.least
                 }
                 if large:
                     kept.setdefault(name, {})[field] = large

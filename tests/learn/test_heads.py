@@ -104,12 +104,12 @@ def test_scores_are_the_slope_of_the_log_likelihood():
     policy, count, eta, step = POLICIES["no guards"], 500, 0.4, 1e-5
     _, params = moved(policy, count, {"saturation": eta}, {"stretch": eta, "rotate": eta})
     view = params[0]
-    odds = {name: math.log(policy[name].p / (1 - policy[name].p)) for name in ("saturation", "hue")}
+    odds = torch.logit(torch.tensor([policy[name].p for name in ("saturation", "hue")], dtype=torch.float64))
 
     def log_p(at: float) -> torch.Tensor:
-        high, low = (1 / (1 + math.exp(-odds[n] - at)) for n in ("saturation", "hue"))
+        high, low = torch.sigmoid(odds + at)
         both, one = (view.evidence[f"gate.{n}"] for n in ("hue", "saturation"))
-        return torch.where(both, low, torch.where(one, high - low, 1 - high)).double().log()
+        return torch.where(both, low, torch.where(one, high - low, 1 - high)).log()
 
     def log_share(name: str, at: float) -> torch.Tensor:
         """log density of y = d ** exp(-eta): g(y ** c) c y ** (c - 1)."""
