@@ -147,6 +147,9 @@ def pretrain(
             help="Keep pairs within: off, auto, or FLOOR,CEILING of their similarity, as '0.2,0.9'."
         ),
     ] = "off",
+    heads: Annotated[
+        str, typer.Option(help="Learn how statistics move the policy, into OUT/policy.yaml: off or on.")
+    ] = "off",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     out: Annotated[Path, typer.Option(help="The run's folder.")] = Path("run"),
 ) -> None:
@@ -163,7 +166,7 @@ def pretrain(
         str(data), str(out), policy, arch, stem, size or own_side(data, 224), epochs, batch_size, limit, seed,
         optimizer, rate, scaling, objective=objective, temperature=temperature, layers=layers, precision=precision,
         views_on=views_on, workers=workers, knn_every=knn_every, checkpoint_every=checkpoint_every,
-        accumulate=accumulate, compile=compile, tensorboard=tensorboard, band=band,
+        accumulate=accumulate, compile=compile, tensorboard=tensorboard, band=band, heads=heads,
         **{"devices": devices or 1, "nodes": nodes or 1} | launched(),
     )  # fmt: skip
     done = train(settings, resume, progress=sys.stderr.isatty())
@@ -177,4 +180,6 @@ def pretrain(
         raise typer.Exit(INTERRUPTED)
     spent = ", ".join(f"{part} {share:.0%}" for part, share in done.shares.items())
     print(f"time: {spent}")
+    if heads == "on":
+        print(f"{out}/policy.yaml: {policy} with the conditional weights learned")
     print(f"{out}/encoder.safetensors: {arch}, {done.step} steps{f'; {scores}' if scores else ''}")

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from adaptaug.controller import BandController
+from adaptaug.learn.heads import ConditionalHeads
 from adaptaug.policy import Policy
 from adaptaug.simclr.encoders import build_encoder
 from adaptaug.simclr.objectives import Objective
@@ -37,7 +38,7 @@ class Contrast(nn.Module):
         self.objective = Objective(objective, encoder, layers, temperature, projection)
         self.views = Views(policy, n=2, size=size, finish="imagenet", return_params=return_params)
         self.precision = precision
-        self.controller: BandController | None = None  # what steers the views' strength, where a band is held
+        self.controller: BandController | ConditionalHeads | None = None  # what steers the views, if anything
 
     def _embed(self, encoder: nn.Module, head: nn.Module, images: torch.Tensor) -> torch.Tensor:
         images = images.contiguous(memory_format=torch.channels_last)

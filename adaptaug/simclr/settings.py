@@ -22,7 +22,8 @@ class Settings:
     `rate` None: LARS .3 * batch / 256, AdamW .001 * batch / 256 (`scaling="linear"`), or with the square root of
     batch / 256 (`"sqrt"`), a batch being what a step adds up. `views_on` auto: on the device where all images have
     one size, else in the workers. `band`: off, auto, or FLOOR,CEILING (either may be left out) of the similarity
-    that `BandController` keeps pairs within, on views made on the device; its warm-up is that of the rate.
+    that `BandController` keeps pairs within, on views made on the device; its warm-up is that of the rate. `heads` on:
+    `ConditionalHeads` learns conditional weights, likewise, which go into policy.yaml of the run.
     `held_out`: images kept from training as kNN's queries; its bank are up to 5,000 of the trained ones.
     """
 
@@ -52,6 +53,7 @@ class Settings:
     checkpoint_every: int = 200
     keep: int = 2
     band: str = "off"
+    heads: str = "off"
     accumulate: int = 1
     compile: bool = False
     tensorboard: bool = True

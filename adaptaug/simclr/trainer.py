@@ -31,6 +31,7 @@ from adaptaug.controller import BandController
 from adaptaug.data import Images, open_data
 from adaptaug.errors import AdaptAugError
 from adaptaug.files import write_atomically
+from adaptaug.learn.heads import ConditionalHeads
 from adaptaug.policy import Policy
 from adaptaug.simclr import checkpoints
 from adaptaug.simclr.callbacks import Held, Log, Save
@@ -85,7 +86,7 @@ class Pretraining(pl.LightningModule):
         laps.mark()
         loss, first, second = self.model.loss_of(views)
         if self.model.controller is not None:
-            self.told = self.model.controller.observe(first, second, params[0])
+            self.told = self.model.controller.observe(first, second, params)
         value = float(self.trainer.strategy.reduce(loss.detach(), reduce_op="mean"))
         laps.mark()
         made, forward = laps.seconds()
@@ -155,9 +156,7 @@ def pretrain(settings: Settings, resume: bool = False, progress: bool = False) -
         objective=settings.objective, layers=settings.layers, temperature=settings.temperature,
         precision=precision, return_params=True,
     )  # fmt: skip
-    if settings.band != "off":
-        steps = settings.epochs * order.per_epoch // settings.accumulate
-        model.controller = BandController(settings.band_ends(), warm_up=round(steps * settings.warm_up))
+    model.controller = _controller(settings, settings.epochs * order.per_epoch)
     if settings.compile:
         model.encoder.compile()
     unreadable = Unreadable(len(trained))
@@ -179,11 +178,22 @@ def pretrain(settings: Settings, resume: bool = False, progress: bool = False) -
             "python": platform.python_version(),
         }  # fmt: skip
         checkpoints.export_encoder(model.encoder, folder, made)
+        if isinstance(model.controller, ConditionalHeads):
+            text = model.controller.policy.dumps().encode()
+            write_atomically(folder / "policy.yaml", lambda file: file.write(text))
     total = sum(log.seconds.values()) or 1.0
     return Finished(
         folder, getattr(measured, "last", {}), trainer.global_step, module.steps, list(unreadable.sentences), notes,
         {part: spent / total for part, spent in log.seconds.items()}, trainer.is_global_zero,
     )  # fmt: skip
+
+
+def _controller(settings: Settings, batches: int) -> BandController | ConditionalHeads | None:
+    """What steers the views by the embeddings of each of so many batches; its warm-up is that of the rate."""
+    warm_up = round(batches * settings.warm_up)
+    if settings.band != "off":
+        return BandController(settings.band_ends(), warm_up=warm_up)
+    return ConditionalHeads(settings.policy, batches, warm_up=warm_up) if settings.heads == "on" else None
 
 
 def _lightning(settings: Settings, device: str, callbacks: list[Callback], progress: bool) -> pl.Trainer:
@@ -205,21 +215,19 @@ def _lightning(settings: Settings, device: str, callbacks: list[Callback], progr
 def _prepare(settings: Settings) -> tuple[Images, Order, np.ndarray, np.ndarray]:
     """Open the data and check all that can be checked before training."""
     for name, known in (("optimizer", OPTIMIZERS), ("precision", PRECISIONS), ("views_on", VIEWS_ON),
-                        ("scaling", ("linear", "sqrt")), ("objective", OBJECTIVES)):  # fmt: skip
+                        ("scaling", ("linear", "sqrt")), ("objective", OBJECTIVES),
+                        ("heads", ("off", "on"))):  # fmt: skip
         value = getattr(settings, name)
         if value not in known:
             raise AdaptAugError(f"{name}: expected one of {', '.join(known)}, got {value!r}.")
     Policy.load(settings.policy)
     images = open_data(settings.data)
-    if settings.band != "off":
-        BandController(settings.band_ends())
-        if settings.views_on == "cpu" or (settings.views_on == "auto" and not images.same_size):
-            raise AdaptAugError(
-                "band: expected views made on the device, where a step can change those of the next; use images of one "
-                "size and --views-on device, or --band off."
-            )
-        if settings.processes > 1:
-            raise AdaptAugError(f"band: expected one process, got {settings.processes}; use --band off.")
+    _controller(settings, 1)
+    for name in ("band", "heads"):
+        if getattr(settings, name) != "off":
+            _check_steered(name, settings, images)
+    if settings.heads == "on" and settings.band != "off":
+        raise AdaptAugError(f"heads: expected --band off beside it, got band {settings.band}.")
     if settings.views_on == "device" and not images.same_size:
         raise AdaptAugError(
             f"{settings.data}: views on the device need images of one size (an .npz); use --views-on cpu."
@@ -238,6 +246,17 @@ def _prepare(settings: Settings) -> tuple[Images, Order, np.ndarray, np.ndarray]
         )
     order = Order(len(trained), settings.batch, settings.seed, together=settings.accumulate)
     return images, order, trained, held
+
+
+def _check_steered(name: str, settings: Settings, images: Images) -> None:
+    """What learning from each step's embeddings needs."""
+    if settings.views_on == "cpu" or (settings.views_on == "auto" and not images.same_size):
+        raise AdaptAugError(
+            f"{name}: expected views made on the device, where a step can change those of the next; use images of one "
+            f"size and --views-on device, or --{name} off."
+        )
+    if settings.processes > 1:
+        raise AdaptAugError(f"{name}: expected one process, got {settings.processes}; use --{name} off.")
 
 
 def _settle(folder: Path, settings: Settings, resume: bool) -> tuple[Path | None, list[str]]:

@@ -139,7 +139,7 @@ BATCH = 64
 
 
 def run(heads: ConditionalHeads, steps: int, first: int = 0, permuted: bool = False) -> Any:
-    """A task without a network: pairs are inside the band where exactly dark images were exposed anew, in both views."""
+    """No network: pairs are inside the band where exactly the dark images were exposed anew, in both views."""
     make, eye = Views(heads.start, size=SIDE, return_params=True), torch.eye(2 * BATCH)
     views = told = None
     for step in range(first, first + steps):

@@ -24,6 +24,7 @@ from adaptaug.cli import run
 from adaptaug.controller import BINS
 from adaptaug.data import open_data
 from adaptaug.errors import AdaptAugError
+from adaptaug.policy import Policy
 from adaptaug.simclr import checkpoints, evaluate, loading
 from adaptaug.simclr.contrast import Contrast, new_contrast
 from adaptaug.simclr.encoders import ARCHS, TORCHVISION_ARCHS, build_encoder
@@ -124,11 +125,12 @@ def test_it_learns(digits, tmp_path):
     [
         *({"objective": name} for name in ("mocov2", "byol", "vicreg", "barlow")),
         {"band": "0.5,", "warm_up": 0.2},
+        {"heads": "on", "warm_up": 0.2},
     ],
     ids=lambda changes: next(iter(changes.values())),
 )
 def test_whatever_is_kept_goes_on_where_it_stopped(settings, tmp_path, monkeypatch, changes):
-    """Teacher, queue and band are in the checkpoints: a run stopped and resumed equals one in a piece."""
+    """Teacher, queue, band and heads are in the checkpoints: a run stopped and resumed equals one in a piece."""
     mine = replace(settings, **changes, held_out=0, out=str(tmp_path / "whole"))
     pretrain(mine)
     losses = [line["train_loss"] for line in lines(mine.out)]
@@ -147,6 +149,10 @@ def test_whatever_is_kept_goes_on_where_it_stopped(settings, tmp_path, monkeypat
     monkeypatch.undo()
     assert pretrain(halves, resume=True).step == STEPS
     assert weights(halves.out) == weights(mine.out)
+    if mine.heads == "on":
+        policies = [Path(run.out, "policy.yaml").read_text() for run in (mine, halves)]
+        assert policies[0] == policies[1]
+        assert lines(halves.out)[-1]["heads_largest"] == lines(mine.out)[-1]["heads_largest"] > 0
 
 
 def test_added_gradients_make_one_step(settings, tmp_path):
@@ -197,13 +203,42 @@ def test_a_band_is_held_and_logged(settings, tmp_path):
     assert max(strengths[-len(BINS) :]) < 0
 
 
+def test_heads_are_learned_logged_and_written(settings, digits, tmp_path):
+    """Nothing in the warm-up, weights after it, none of it in the last fifth, and a policy that others can load."""
+    out = tmp_path / "run"
+    asked = [
+        "--policy",
+        "digits",
+        "--arch",
+        "resnet-tiny",
+        "--epochs",
+        "3",
+        "--batch-size",
+        "64",
+        "--limit",
+        "256",
+    ]
+    assert run(["pretrain", str(digits), *asked, "--heads", "on", "--out", str(out)]) == 0
+    steps = [line for line in lines(out) if "train_loss" in line]
+    largest = [line["heads_largest"] for line in steps]
+    assert largest[0] == 0.0 < largest[2] and largest[-1] == largest[-3]
+    assert all(0 <= line["heads_inside"] <= 1 and line["heads_entropy"] > 0 for line in steps)
+    assert steps[0]["heads_kl"] == 0.0 < steps[-1]["heads_kl"]
+    learned = Policy.load(out / "policy.yaml")
+    assert learned.operations == Policy.load("digits").operations
+    assert learned.provenance["conditional"] == "learned in 12 steps from digits"
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [({"band": "narrow"}, "expected off, auto, or FLOOR,CEILING"), ({"band": ","}, "a floor, a ceiling, or both"),
      ({"band": "auto", "views_on": "cpu"}, "views made on the device"),
-     ({"band": "auto", "devices": 2}, "expected one process")],
+     ({"band": "auto", "devices": 2}, "expected one process"),
+     ({"heads": "yes"}, "heads: expected one of off, on"),
+     ({"heads": "on", "views_on": "cpu"}, "views made on the device"),
+     ({"heads": "on", "devices": 2}, "heads: expected one process"), ({"heads": "on", "band": "auto"}, "--band off")],
 )  # fmt: skip
-def test_a_band_that_cannot_be_held_is_refused(settings, tmp_path, changes, sentence):
+def test_what_cannot_be_steered_is_refused(settings, tmp_path, changes, sentence):
     assert sentence in refused(settings, tmp_path, **changes)
 
 
