@@ -1,10 +1,10 @@
-"""Does a policy train a better encoder? SimCLR with each policy and seed, then kNN and a linear probe on what it learned.
+"""Does a policy train a better encoder? SimCLR with each policy and seed, then kNN and a linear probe on its features.
 
     python -m benchmarks.accuracy --data ../shared/data/cifar10_train_20k.npz --exposure mixed --suite cpu \
         --policies simclr-cifar natural --seeds 5 --out benchmarks/results/accuracy-cifar10.jsonl
 
-DATA is any labelled data set that adaptaug opens (.npz, class folders, torchvision:CIFAR10, ...), or sklearn:digits. Its
-test split is found by name (X_train*.npz beside X_test*.npz, torchvision's), given by --test, or a fifth set aside.
+DATA is any labelled data set that adaptaug opens (.npz, class folders, torchvision:CIFAR10, ...), or sklearn:digits.
+Its test split is found by name (X_train*.npz beside X_test*.npz, torchvision's), given by --test, or a fifth set aside.
 --policies takes presets, files, and the names that --list prints; NAME*1.5 trains half as long again (equal time for
 a policy whose views cost more). --tune instead of --policies takes the grid of manual recipes, one seed, and prints
 the best by the hold-out. Each (policy, seed) is one line of FILE; what is there is not measured again, so that the

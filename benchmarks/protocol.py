@@ -178,7 +178,7 @@ def train(model: Contrast, name: str, images: torch.Tensor, recipe: Recipe, seed
 
 
 class Probe:
-    """Multinomial logistic regression (L-BFGS) on standardised features; its penalty is chosen on a fifth of the bank."""
+    """Multinomial logistic regression (L-BFGS) on standardised features; the penalty is chosen on a fifth of them."""
 
     def __init__(self, bank: torch.Tensor, labels: np.ndarray):
         points = bank.numpy()

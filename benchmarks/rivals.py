@@ -190,7 +190,7 @@ def _coupled(random: np.random.Generator, count: int) -> list[np.ndarray]:
 
 
 def _hard(size: int) -> Make:
-    """Of four views by `simclr-cifar` the two whose embeddings are least alike (the idea of hard view pretraining): four
+    """Of four views by `simclr-cifar` the two whose embeddings are least alike (hard view pretraining's idea): four
     more forward passes a step, so at equal compute it has fewer epochs: `hard views*.6`."""
     four = Views("simclr-cifar", n=4, size=size)
     pairs = [(a, b) for a in range(4) for b in range(a)]
@@ -222,6 +222,17 @@ RIVALS: dict[str, Callable[[int], Make]] = {
     "centred crops": _own_crops(_centred), "coupled crops": _own_crops(_coupled), "hard views": _hard,
     "blank": _blank,
 }  # fmt: skip
+
+
+def is_manual(name: str) -> bool:
+    """Whether a row of this name (perhaps `NAME x1.5`) is a rival's, or has neither guards nor our targets."""
+    name = name.removeprefix("again:").partition(" x")[0]
+    if name in RIVALS:
+        return True
+    if name not in policies() and name not in preset_names():
+        return False  # a file's
+    policy = policy_of(name)
+    return policy is not None and not policy.guards and "exposure" not in policy
 
 
 def label(name: str) -> str:
