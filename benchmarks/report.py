@@ -30,6 +30,13 @@ from matplotlib import pyplot as plt
 MEASURES = {"knn": "kNN-20", "probe": "linear probe"}
 RELIED_ON = ("clean", "grey", "hue", "occluded", "centre")
 SHIFTS = ("clean", "dark", "over", "low")
+KAPPA = {
+    "clip .05": ".05",
+    "clip .1": ".1",
+    "natural": ".15",
+    "clip .25": ".25",
+    "targets without guards": "off",
+}
 _OURS, _MANUAL = "#0b6e99", "#8a8a8a"
 Row = dict[str, Any]
 
@@ -146,6 +153,10 @@ def page(groups: list[Group], out: Path) -> str:
             name = f"{out.stem}-{number}.png"
             plot(group, out.with_name(name))
             lines += [f"![Differences from the best manual policy, and accuracy by brightness]({name})", ""]
+        if "guards only" in group.rows and len(set(KAPPA) & set(group.rows)) > 2:
+            name = f"{out.stem}-{number}-clip.png"
+            plot_clip(group, out.with_name(name))
+            lines += [f"![What exposure targets gain, by the share of pixels that may clip]({name})", ""]
         for title, names in (("Light of the test images (linear probe)", SHIFTS),
                              ("What features rely on (linear probe)", RELIED_ON)):  # fmt: skip
             found = variants(group, names)
@@ -184,6 +195,28 @@ def plot(group: Group, out: Path) -> None:
     for axis in (left, right):
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(axis="x" if axis is left else "y", color="#dddddd", lw=0.6)
+    figure.savefig(out, dpi=110)
+    plt.close(figure)
+
+
+def plot_clip(group: Group, out: Path) -> None:
+    """What exposure targets gain over the same policy without them, by the share of pixels that a view may clip."""
+    shown = [name for name in KAPPA if name in group.rows]
+    figure, axis = plt.subplots(figsize=(5.5, 3), layout="constrained")
+    for offset, (measure, title) in enumerate(MEASURES.items()):
+        found = [group.against(name, "guards only", measure) for name in shown]
+        places = [i + 0.12 * offset for i, f in enumerate(found) if f is not None]
+        known = [f for f in found if f is not None]
+        spread = [[f.mean - f.low for f in known], [f.high - f.mean for f in known]]
+        colour = (_OURS, "#e08a1e")[offset]
+        axis.errorbar(places, [f.mean for f in known], spread, fmt="o-", capsize=3, color=colour, label=title)
+    axis.axhline(0, color="black", lw=0.8)
+    axis.set_xticks(range(len(shown)), [KAPPA[name] for name in shown])
+    axis.set_xlabel("share of pixels that may clip (kappa); off: no guards")
+    axis.set_ylabel("points above no targets")
+    axis.set_title(f"{group.title}: gain of exposure targets", fontsize=10, loc="left")
+    axis.legend(frameon=False, fontsize=8)
+    axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(out, dpi=110)
     plt.close(figure)
 
