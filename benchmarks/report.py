@@ -60,11 +60,11 @@ class Group:
     def seconds(self, policy: str) -> float:
         return float(np.mean([row["cpu_seconds"] for row in self.rows[policy].values()]))
 
-    def best_manual(self) -> str | None:
-        """By the mean of kNN and probe on the hold-out, of those with as many seeds as any manual one has."""
-        manual = [name for name in self.rows if is_manual(name)]
-        most = max((len(self.rows[name]) for name in manual), default=0)
-        full = [name for name in manual if len(self.rows[name]) == most]
+    def best(self, manual: bool) -> str | None:
+        """Of the manual policies or of ours, by the mean of kNN and probe on the hold-out; with as many seeds as any."""
+        names = [name for name in self.rows if is_manual(name) == manual and not name.startswith("again:")]
+        most = max((len(self.rows[name]) for name in names), default=0)
+        full = [name for name in names if len(self.rows[name]) == most]
         score = lambda name: sum(self.mean(name, "hold-out", m) for m in MEASURES)  # noqa: E731
         return max(full, key=score, default=None)
 
@@ -106,11 +106,26 @@ def verdict(found: Interval) -> str:
 
 
 # --- the page -----------------------------------------------------------------------------------------------
+def summary(groups: list[Group]) -> list[str]:
+    """A line for each data set: the best of ours against the best manual policy, both chosen by the hold-out."""
+    lines = [
+        "| trained and tested on | best manual | best of ours | kNN-20 | linear probe |",
+        "|" + "---|" * 5,
+    ]
+    for group in groups:
+        manual, ours = group.best(manual=True), group.best(manual=False)
+        if manual and ours:
+            found = {m: group.against(ours, manual, m) for m in MEASURES}
+            cells = ["" if f is None else f"{f}, {verdict(f)}" for f in found.values()]
+            lines.append(f"| {group.title} | {manual} | {ours} | {' | '.join(cells)} |")
+    return lines
+
+
 def table(group: Group) -> list[str]:
     """Every policy, ours and the manual ones, the best kNN first."""
-    best = group.best_manual()
+    best = group.best(manual=True)
     heads = [f"{title} | above {best or '-'}" for title in MEASURES.values()]
-    lines = [f"| policy | seeds | {' | '.join(heads)} | verdict | CPU s | search s |", "|" + "---|" * 9]
+    lines = [f"| policy | seeds | {' | '.join(heads)} | verdict | CPU s | search |", "|" + "---|" * 9]
     for name in sorted(group.rows, key=lambda n: -group.mean(n, group.exposure, "knn")):
         rows = group.rows[name]
         cells, verdicts = [], []
@@ -118,11 +133,11 @@ def table(group: Group) -> list[str]:
             found = group.against(name, best, measure) if best else None
             cells += [f"{group.mean(name, group.exposure, measure):.1f}", "" if found is None else str(found)]
             verdicts += [] if found is None else [verdict(found)]
-        searched = next(iter(rows.values()))["search"].get("seconds", 0)
+        searched = next(iter(rows.values()))["search"].get("epochs", 0)
         title = f"{name} *(manual)*" if is_manual(name) else name
         said = " / ".join(dict.fromkeys(verdicts)) if verdicts else "best manual" if name == best else ""
         lines.append(f"| {title} | {len(rows)} | {' | '.join(cells)} | {said} | {group.seconds(name):.0f} | "
-                     f"{searched or ''} |")  # fmt: skip
+                     f"{f'{searched:g} epochs' if searched else ''} |")  # fmt: skip
     return lines
 
 
@@ -140,16 +155,16 @@ def variants(group: Group, names: tuple[str, ...]) -> list[str]:
 
 def page(groups: list[Group], out: Path) -> str:
     """The page; its plots are written beside it."""
-    lines = ["# Accuracy", "", __doc__.split("\n\n")[2].strip(), ""]  # type: ignore[union-attr]
+    lines = ["# Accuracy", "", __doc__.split("\n\n")[2].strip(), "", *summary(groups), ""]  # type: ignore[union-attr]
     for number, group in enumerate(groups):
         recipe = group.recipe
         lines += [
             f"## {group.title}", "",
-            f"{recipe['limit']:,} images at most, {recipe['epochs']} epochs, {recipe['arch']}, batch {recipe['batch']}; bank "
-            f"of {recipe['labels'] or 'all'} labels. CPU s: of one training; search s: of all its workers.", "",
+            f"At most {recipe['limit']:,} images, {recipe['epochs']} epochs, {recipe['arch']}, batch {recipe['batch']}; "
+            f"bank of {recipe['labels'] or 'all'} labels. CPU s: of one training; search: in epochs of its own.", "",
             *table(group), "",
         ]  # fmt: skip
-        if group.best_manual() and len(group.rows) > 1:
+        if group.best(manual=True) and len(group.rows) > 1:
             name = f"{out.stem}-{number}.png"
             plot(group, out.with_name(name))
             lines += [f"![Differences from the best manual policy, and accuracy by brightness]({name})", ""]
@@ -166,7 +181,7 @@ def page(groups: list[Group], out: Path) -> str:
 
 def plot(group: Group, out: Path) -> None:
     """Left: differences from the best manual policy with intervals. Right: the probe by tenth of brightness."""
-    best = group.best_manual()
+    best = group.best(manual=True)
     assert best is not None
     found = {name: group.against(name, best, "probe") for name in group.rows}
     shown = sorted((n for n, f in found.items() if f is not None), key=lambda n: found[n].mean)  # type: ignore[union-attr]
