@@ -61,7 +61,7 @@ class Group:
         return float(np.mean([row["cpu_seconds"] for row in self.rows[policy].values()]))
 
     def best(self, manual: bool) -> str | None:
-        """Of the manual policies or of ours, by the mean of kNN and probe on the hold-out; with as many seeds as any."""
+        """The best manual policy, or of ours, on the hold-out (kNN and probe), of those with the most seeds."""
         names = [name for name in self.rows if is_manual(name) == manual and not name.startswith("again:")]
         most = max((len(self.rows[name]) for name in names), default=0)
         full = [name for name in names if len(self.rows[name]) == most]
@@ -160,8 +160,8 @@ def page(groups: list[Group], out: Path) -> str:
         recipe = group.recipe
         lines += [
             f"## {group.title}", "",
-            f"At most {recipe['limit']:,} images, {recipe['epochs']} epochs, {recipe['arch']}, batch {recipe['batch']}; "
-            f"bank of {recipe['labels'] or 'all'} labels. CPU s: of one training; search: in epochs of its own.", "",
+            f"Up to {recipe['limit']:,} images, {recipe['epochs']} epochs, {recipe['arch']}, batch {recipe['batch']}, "
+            f"{recipe['labels'] or 'all'} labels. CPU s: of one training; search: in epochs of its own.", "",
             *table(group), "",
         ]  # fmt: skip
         if group.best(manual=True) and len(group.rows) > 1:
