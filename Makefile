@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 CODE := adaptaug ui policies benchmarks tests examples
 ARGS ?=
+BENCH ?= runs/bench
+DATA ?= sklearn:digits
 
 export PYTHON
 export NO_ALBUMENTATIONS_UPDATE = 1
@@ -33,8 +35,12 @@ check: setup  ## formatting, lint, types, tests
 	$(BIN)/mypy
 	@$(MAKE) --no-print-directory test
 
-bench: setup  ## the promise, counted on a few thousand views
-	@$(BIN)/python -m benchmarks.promise --quick $(ARGS)
+bench: setup  ## promises counted, then a short table of accuracy (DATA=any labelled data set; minutes)
+	@$(BIN)/python -m benchmarks.promise --quick
+	@mkdir -p $(BENCH)
+	@$(BIN)/python -m benchmarks.accuracy --data $(DATA) --suite short --labels 200 --seeds 3 \
+		--policies simclr-cifar simclr digits natural --out $(BENCH)/accuracy.jsonl $(ARGS)
+	@$(BIN)/python -m benchmarks.report $(BENCH)/accuracy.jsonl --out $(BENCH)/accuracy.md
 
 clean:  ## remove caches and build leftovers (the environment stays: rm -rf .venv removes it)
 	@rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .gradio

@@ -1,0 +1,243 @@
+"""The augmentations under comparison: name -> what makes two views of a batch.
+
+A name is a preset's, a policy file's path, one of `policies()` (manual recipes, and ours with a part changed), one of
+the rivals of the literature below, or `again:NAME`, which is NAME with other random numbers (what chance alone does).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+from torchvision.transforms import v2
+
+from adaptaug.pixels import IMAGENET_MEAN, IMAGENET_STD
+from adaptaug.policy import Policy, preset_names
+from adaptaug.views import AdaptiveAugment, Views
+
+Pair = list[torch.Tensor]
+Make = Callable[
+    [torch.Tensor, np.ndarray, torch.nn.Module], Pair
+]  # images, keys (B, 3), the network -> two views
+
+_RATIO = (0.75, 1.3333333333333333)
+
+
+def hand(strength: float, least_area: float, grey: float = 0.2) -> Policy:
+    """SimCLR's recipe for small images: crop floor, flip, colour jitter of a strength, grey. What is tuned by hand."""
+    jitter = {"brightness": 0.8, "contrast": 0.8, "saturation": 0.8, "hue": 0.2}
+    colour = {
+        name: {"p": 0.8, "range": (-strength * reach, strength * reach), "together": "jitter"}
+        for name, reach in jitter.items() if strength > 0
+    }  # fmt: skip
+    operations = {"crop": {"area": (least_area, 1.0), "ratio": _RATIO}, "hflip": {"p": 0.5}, **colour}
+    return Policy(guards=False, operations=operations | ({"grey": {"p": grey}} if grey else {}))
+
+
+HAND_GRID = {f"hand s={s:g} crop={c:g}": (s, c) for s in (0.25, 0.5, 0.75, 1.0) for c in (0.08, 0.2, 0.35)}
+
+
+@cache
+def policies() -> dict[str, Policy]:
+    """Every policy with a name of its own."""
+    natural, digits = Policy.load("natural"), Policy.load("digits")
+    wide = {"exposure": {"mean": (0.2, 0.8), "std": (0.08, 0.3)}}
+    narrow = {"exposure": {"mean": (0.4, 0.6), "std": (0.16, 0.24)}}
+    no_colour: dict[str, None] = {"saturation": None, "hue": None, "grey": None}
+    no_tone: dict[str, None] = {"exposure": None, "brightness": None, "contrast": None}
+    clip = lambda share, **more: natural.edit(promise={"clip": share}, **more)  # noqa: E731
+    found = {
+        "none": Policy(guards=False),
+        "crop only": hand(0, 0.08, grey=0),
+        "colour only": hand(0.5, 1.0),
+        "simclr s=1": hand(1, 0.08),
+        "mocov2 without blur": hand(0.5, 0.2),
+        "guards only": natural.edit({"exposure": None}),
+        "clip .05": clip(0.05), "clip .1": clip(0.1), "clip .25": clip(0.25),
+        "targets without guards": natural.edit(guards=False),
+        "targets wide": natural.edit(wide), "targets narrow": natural.edit(narrow),
+        "targets wide, clip .25": natural.edit(wide, promise={"clip": 0.25}),
+        "targets half the time": natural.edit({"exposure": {"p": 0.5}}),
+        "natural without colour": natural.edit(no_colour), "natural without tone": natural.edit(no_tone),
+        "natural without crop": natural.edit({"crop": {"area": (1.0, 1.0), "ratio": (1.0, 1.0), "content": 0.0}}),
+        "natural without stretch": natural.edit({"stretch": None}),
+        "natural with wide stretch": natural.edit({"stretch": {"p": 0.8, "range": (0.6, 1.6666)}}),
+        "digits without stretch": digits.edit({"stretch": None}),
+        "digits without shear": digits.edit({"shear": None}),
+        "digits without guards": digits.edit(guards=False),
+        "digits with flip": digits.edit({"hflip": {"p": 0.5}}),
+    }  # fmt: skip
+    return found | {name: hand(*point) for name, point in HAND_GRID.items()}
+
+
+def policy_of(name: str) -> Policy | None:
+    """The policy that a name stands for; None where it is a rival without one."""
+    name = name.removeprefix("again:")
+    if name in policies():
+        return policies()[name].edit(name=name)
+    return None if name in RIVALS else Policy.load(name)
+
+
+def maker(name: str, size: int) -> Make:
+    """What makes two views, float32 (B, 3, size, size), normalised. Raises: AdaptAugError: nothing has this name."""
+    again = name.startswith("again:")
+    name = name.removeprefix("again:")
+    if name in RIVALS:
+        make = RIVALS[name](size)
+    else:
+        views = Views(policy_of(name), n=2, size=size)  # type: ignore[arg-type]
+        make = lambda images, keys, _: views(images, key=keys)  # noqa: E731
+    if not again:
+        return make
+    return lambda images, keys, model: make(images, keys + np.array([1_000_003, 0, 0]), model)
+
+
+def known_names() -> list[str]:
+    return [*preset_names(), *policies(), *RIVALS]
+
+
+# --- rivals of the literature -------------------------------------------------------------------------------
+def _normalise(levels: torch.Tensor) -> torch.Tensor:
+    mean, std = (torch.tensor(v, device=levels.device).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
+    return (levels.float() / 255 - mean) / std
+
+
+def _torchvision(make: Callable[[], torch.nn.Module]) -> Callable[[int], Make]:
+    """torchvision's own transform after our crop and flip; its generator is seeded for each image by the key."""
+
+    def build(size: int) -> Make:
+        crop, transform = AdaptiveAugment(hand(0, 0.08, grey=0), size), make()
+
+        def views(images: torch.Tensor, keys: np.ndarray, _: torch.nn.Module) -> Pair:
+            pair = []
+            for view in range(2):
+                cropped = crop(images, key=keys, view=view)
+                made = []
+                with torch.random.fork_rng(devices=[]):
+                    for image, key in zip(cropped.cpu(), keys, strict=True):
+                        torch.manual_seed(hash((*map(int, key), view)))
+                        made.append(transform(image))
+                pair.append(_normalise(torch.stack(made).to(images.device)))
+            return pair
+
+        return views
+
+    return build
+
+
+def _cut(images: torch.Tensor, boxes: np.ndarray, size: int) -> torch.Tensor:
+    """Boxes x0, y0, width, height in [0, 1] of each image, bilinear, as uint8."""
+    x0, y0, width, height = torch.from_numpy(boxes).float().T
+    zero = torch.zeros_like(x0)
+    rows = [
+        torch.stack([width, zero, 2 * x0 + width - 1], 1),
+        torch.stack([zero, height, 2 * y0 + height - 1], 1),
+    ]
+    grid = functional.affine_grid(torch.stack(rows, 1), [len(images), 3, size, size], align_corners=False)
+    cut = functional.grid_sample(
+        images.float(), grid.to(images.device), padding_mode="border", align_corners=False
+    )
+    return cut.round().clamp(0, 255).to(torch.uint8)
+
+
+def _boxes(area: np.ndarray, random: np.random.Generator, spread: float) -> np.ndarray:
+    """Boxes of given areas; their places Beta(spread, spread): 1 is uniform, more is nearer the centre."""
+    ratio = np.exp(random.uniform(math.log(_RATIO[0]), math.log(_RATIO[1]), len(area)))
+    width, height = np.minimum(np.sqrt(area * ratio), 1), np.minimum(np.sqrt(area / ratio), 1)
+    place = random.beta(spread, spread, (2, len(area)))
+    return np.stack([place[0] * (1 - width), place[1] * (1 - height), width, height], 1)
+
+
+def _own_crops(draw: Callable[[np.random.Generator, int], list[np.ndarray]]) -> Callable[[int], Make]:
+    """Crops of a rival's, then the flip and colour of `simclr-cifar` through our renderer."""
+
+    def build(size: int) -> Make:
+        rest = Views(hand(0.5, 0.08).edit({"crop": None}), n=2, size=size)
+
+        def views(images: torch.Tensor, keys: np.ndarray, _: torch.nn.Module) -> Pair:
+            drawn = [draw(np.random.default_rng([7, *(int(k) & 0xFFFFFFFF for k in key)]), 1) for key in keys]
+            return [
+                Views(rest.policy, n=1, size=size, first=view)(
+                    _cut(images, np.concatenate([boxes[view] for boxes in drawn]), size), key=keys
+                )[0]
+                for view in range(2)
+            ]
+
+        return views
+
+    return build
+
+
+def _centred(random: np.random.Generator, count: int) -> list[np.ndarray]:
+    """The usual areas, with places drawn towards the centre."""
+    return [_boxes(random.uniform(0.08, 1, count), random, spread=3.0) for _ in range(2)]
+
+
+def _coupled(random: np.random.Generator, count: int) -> list[np.ndarray]:
+    """The ratio of the two areas is log-uniform, so that very different sizes are as frequent as like ones (the idea
+    of JointCrop); the larger area is uniform in what the ratio leaves."""
+    ratio = np.exp(random.uniform(0, math.log(1 / 0.08), count))
+    large = random.uniform(0.08 * ratio, 1)
+    pair = [large, large / ratio]
+    swapped = random.random(count) < 0.5
+    areas = [np.where(swapped, pair[1 - k], pair[k]) for k in range(2)]
+    return [_boxes(area, random, spread=1.0) for area in areas]
+
+
+def _hard(size: int) -> Make:
+    """Of four views by `simclr-cifar` the two whose embeddings are least alike (hard view pretraining's idea): four
+    more forward passes a step, so at equal compute it has fewer epochs: `hard views*.6`."""
+    four = Views("simclr-cifar", n=4, size=size)
+    pairs = [(a, b) for a in range(4) for b in range(a)]
+
+    def views(images: torch.Tensor, keys: np.ndarray, model: torch.nn.Module) -> Pair:
+        made = torch.stack(four(images, key=keys))
+        with torch.no_grad():
+            points = [
+                functional.normalize(model._embed(model.encoder, model.objective.head, v), dim=1)
+                for v in made
+            ]
+        alike = torch.stack([(points[a] * points[b]).sum(1) for a, b in pairs])
+        chosen = torch.tensor(pairs, device=alike.device)[alike.argmin(0)]
+        each = torch.arange(len(images), device=alike.device)
+        return [made[chosen[:, k], each] for k in range(2)]
+
+    return views
+
+
+def _blank(size: int) -> Make:
+    """Featureless views: nothing can be learned from them, and a harness that does not rank them last is wrong."""
+    return lambda images, keys, _: [
+        torch.zeros(len(images), 3, size, size, device=images.device) for _ in range(2)
+    ]
+
+
+RIVALS: dict[str, Callable[[int], Make]] = {
+    "randaugment": _torchvision(v2.RandAugment), "trivialaugment": _torchvision(v2.TrivialAugmentWide),
+    "centred crops": _own_crops(_centred), "coupled crops": _own_crops(_coupled), "hard views": _hard,
+    "blank": _blank,
+}  # fmt: skip
+
+
+def is_manual(name: str) -> bool:
+    """Whether a row of this name (perhaps `NAME x1.5`) is a rival's, or has neither guards nor our targets."""
+    name = name.removeprefix("again:").partition(" x")[0]
+    if name in RIVALS:
+        return True
+    if name not in policies() and name not in preset_names():
+        return False  # a file's
+    policy = policy_of(name)
+    return policy is not None and not policy.guards and "exposure" not in policy
+
+
+def label(name: str) -> str:
+    """How a table calls it: a file by its stem or its folder's name."""
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        return path.parent.name if path.stem == "policy" else path.stem
+    return name

@@ -1,0 +1,195 @@
+"""The accuracy harness is honest: sealed labels, equal chances, nothing twice, and what teaches nothing is last."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from adaptaug.errors import AdaptAugError
+from adaptaug.learn.arms import keys_of
+from adaptaug.learn.statistics import paired_interval
+from adaptaug.simclr.contrast import new_contrast
+from benchmarks import protocol
+from benchmarks.accuracy import Wanted, measure_all
+from benchmarks.protocol import Recipe, Sealed, run, split
+from benchmarks.report import read_groups, verdict
+from benchmarks.rivals import RIVALS, is_manual, maker, policies
+from benchmarks.shifts import crop_centre, expose, grey, occlude, turn_hue
+
+DIGITS = "sklearn:digits"
+SMALL = Recipe(limit=1100, epochs=1, held_out=100)
+
+
+@pytest.fixture
+def photographs(rgb):
+    """(8, 3, 32, 32) uint8 parts of a photograph."""
+    tiles = [rgb[y : y + 32, x : x + 32] for y in (100, 160) for x in (80, 140, 200, 240)]
+    return torch.from_numpy(np.stack(tiles)).permute(0, 3, 1, 2).contiguous()
+
+
+@pytest.fixture
+def rgb():
+    from skimage import data
+
+    return data.astronaut()
+
+
+def test_labels_of_the_test_split_are_refused_before_the_end():
+    sealed = Sealed(torch.zeros(1, 3, 8, 8), np.zeros(1))
+    with pytest.raises(AdaptAugError, match="before it"):
+        _ = sealed.labels
+
+
+def test_labels_of_the_test_split_are_refused_to_a_network_in_training():
+    sealed = Sealed(torch.zeros(1, 3, 8, 8), np.zeros(1))
+    with pytest.raises(AdaptAugError, match="evaluation mode"):
+        sealed.unseal(new_contrast("resnet-tiny", "natural", 24, 0).train(), steps=10)
+
+
+def test_they_stay_sealed_through_a_training(monkeypatch):
+    seen = []
+    true_judge = protocol.judge
+
+    def judge(model, data, *rest):
+        seen.append((data.test._open, model.training))
+        return true_judge(model, data, *rest)
+
+    monkeypatch.setattr(protocol, "judge", judge)
+    split.cache_clear()
+    run("digits", DIGITS, None, "clean", SMALL, seed=0)
+    assert seen == [(False, False)]
+
+
+def test_train_hold_out_and_test_share_no_image():
+    found = split(DIGITS, None, "clean", SMALL, 3, None)
+    parts = [
+        {image.numpy().tobytes() for image in part} for part in (found.train, found.held, found.test.pixels)
+    ]
+    assert sum(map(len, parts)) == len(set.union(*parts))
+
+
+def test_every_seed_has_the_same_test_split_and_other_training_images():
+    one, other = (split(DIGITS, None, "clean", SMALL, seed, None) for seed in (0, 1))
+    assert torch.equal(one.test.pixels, other.test.pixels) and not torch.equal(one.train, other.train)
+
+
+def test_the_same_seed_gives_the_same_line():
+    lines = [run("digits", DIGITS, None, "clean", SMALL, seed=0) for _ in range(2)]
+    assert lines[0]["loss"] == lines[1]["loss"] and lines[0]["scores"] == lines[1]["scores"]
+
+
+@pytest.mark.slow
+def test_blank_views_are_last():
+    """On few labels; the table of benchmarks/results/accuracy.md has the same on CIFAR-10."""
+    recipe = replace(SMALL, epochs=10, labels=100)
+    made = {name: run(name, DIGITS, None, "clean", recipe, 0) for name in ("blank", "digits", "documents")}
+    score = {name: line["scores"]["clean"]["knn"] for name, line in made.items()}
+    assert min(score, key=score.get) == "blank"
+
+
+def test_a_line_is_not_measured_twice(tmp_path):
+    wanted = [Wanted("digits", 1.0, 0, DIGITS, None, "clean", SMALL, None)]
+    first = measure_all(wanted, tmp_path / "lines.jsonl", jobs=1)
+    assert measure_all(wanted, tmp_path / "lines.jsonl", jobs=1) == first
+    assert len((tmp_path / "lines.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_changed_policy_is_another_line(tmp_path):
+    file = tmp_path / "mine.yaml"
+    keys = []
+    for p in (0.2, 0.3):
+        policies()["crop only"].edit({"grey": {"p": p}}).save(file)
+        keys.append(Wanted(str(file), 1.0, 0, DIGITS, None, "clean", SMALL, None).key()["sha"])
+    assert keys[0] != keys[1]
+
+
+@pytest.mark.parametrize("name", [*RIVALS, *policies()])
+def test_every_name_makes_two_views(name, photographs):
+    model = new_contrast("resnet-tiny", "natural", 32, 0)
+    first, second = maker(name, 32)(photographs, keys_of(0, 0, np.arange(8)), model)
+    assert first.shape == second.shape == (8, 3, 32, 32) and first.dtype == torch.float32
+    assert torch.isfinite(first).all()
+    assert name in ("none", "blank") or not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_a_rival_depends_on_its_key_alone(name, photographs):
+    model, keys = new_contrast("resnet-tiny", "natural", 32, 0), keys_of(0, 0, np.arange(8))
+    first, again = (maker(name, 32)(photographs, keys, model) for _ in range(2))
+    assert torch.equal(first[0], again[0]) and torch.equal(first[1], again[1])
+
+
+def test_again_is_the_same_policy_with_other_draws(photographs):
+    model, keys = new_contrast("resnet-tiny", "natural", 32, 0), keys_of(0, 0, np.arange(8))
+    first = maker("simclr-cifar", 32)(photographs, keys, model)
+    again = maker("again:simclr-cifar", 32)(photographs, keys, model)
+    assert not torch.equal(first[0], again[0])
+
+
+def test_manual_is_what_neither_guards_nor_sets_targets():
+    assert is_manual("hard views x0.6") and is_manual("simclr") and is_manual("hand s=0.5 crop=0.2")
+    assert not any(
+        map(is_manual, ("natural", "natural x1.2", "targets without guards", "policy-of-a-search"))
+    )
+
+
+def test_the_interval_covers_what_it_says():
+    """Two policies that are equal: 95 % of the intervals of five seeds hold 0, with seeds and images both by chance."""
+    random = np.random.default_rng(0)
+    held = 0
+    for _ in range(400):
+        level = random.normal(0.5, 0.02, (2, 5, 1))
+        hits = random.random((2, 5, 500)) < level
+        found = paired_interval(*hits)
+        held += found.low <= 0 <= found.high
+    assert held / 400 > 0.93
+
+
+def test_an_exposure_is_the_same_for_an_image_wherever_it_stands(photographs):
+    whole = expose(photographs, np.arange(8), "mixed")
+    assert torch.equal(whole[3:5], expose(photographs[3:5], np.arange(3, 5), "mixed"))
+
+
+def test_exposures_do_what_they_are_called(photographs):
+    index, mean = np.arange(8), lambda x: float(x.float().mean())
+    dark, over, low = (expose(photographs, index, name) for name in ("dark", "over", "low"))
+    assert mean(dark) < mean(photographs) < mean(over)
+    assert low.float().std((1, 2, 3)).mean() < 0.6 * photographs.float().std((1, 2, 3)).mean()
+    assert torch.equal(expose(photographs, index, "clean"), photographs)
+
+
+def test_what_is_relied_on_is_what_changes(photographs):
+    luma = lambda x: (x.float() * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1)  # noqa: E731
+    shades = grey(photographs)
+    assert torch.equal(shades[:, 0], shades[:, 1]) and (luma(shades) - luma(photographs)).abs().max() <= 0.51
+    assert (luma(turn_hue(photographs)) - luma(photographs)).abs().median() < 1
+    assert ((occlude(photographs) != photographs).any(1).float().mean((1, 2)) < 0.26).all()
+    assert crop_centre(photographs).shape == photographs.shape
+
+
+def test_the_page_has_every_policy_and_its_plot(tmp_path):
+    lines = tmp_path / "lines.jsonl"
+    rows = []
+    for seed in range(2):
+        for name in ("simclr-cifar", "natural"):
+            rows.append(Wanted(name, 1.0, seed, DIGITS, None, "clean", SMALL, None).key()
+                        | run(name, DIGITS, None, "clean", SMALL, seed) | {"search": {}})  # fmt: skip
+    lines.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    out = tmp_path / "page.md"
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.report", str(lines), "--out", str(out)], check=False
+    )
+    assert done.returncode == 0
+    text = out.read_text()
+    assert (
+        "natural" in text
+        and "simclr-cifar *(manual)*" in text
+        and (tmp_path / "page-0.png").stat().st_size > 5000
+    )
+    (group,) = read_groups([lines])
+    found = group.against("natural", "simclr-cifar", "knn")
+    assert found is not None and verdict(found) in ("**above**", "below", "not below", "not resolved")
