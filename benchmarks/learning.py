@@ -35,6 +35,7 @@ from adaptaug import measure
 from adaptaug.controller import BandController
 from adaptaug.learn.arms import keys_of
 from adaptaug.learn.heads import ConditionalHeads
+from adaptaug.measure import ImageStats
 from adaptaug.params import ViewParams
 from adaptaug.policy import Policy
 from adaptaug.simclr.contrast import Contrast, new_contrast
@@ -50,41 +51,44 @@ _LOOKED_AT = 1_000_000  # epoch of the keys of what the leak is measured on
 
 
 class Steered:
-    """What moves an arm's views, asked and told; `seconds` of the processor that it took."""
+    """What moves an arm's views, asked and told; `spent`: seconds of the processor of each call."""
 
     def __init__(self, arm: str, policy: Policy, steps: int):
-        self.arm, self.seconds, self.told = arm, 0.0, list[dict[str, torch.Tensor]]()
-        kinds = {"band": lambda: BandController(warm_up=steps // 10), PLAIN: lambda: None}
-        self.learner = kinds.get(arm, lambda: ConditionalHeads(policy, steps))()
+        self.permuted, self.spent = arm == "heads, permuted", list[float]()
+        self.told: list[dict[str, torch.Tensor]] = []
+        self.learner: Any = None
+        if arm == "band":
+            self.learner = BandController(warm_up=steps // 10)
+        elif arm != PLAIN:
+            self.learner = ConditionalHeads(policy, steps)
 
-    def strength(self, seen: Any) -> Any:
-        began = time.perf_counter()
-        if self.arm == "heads, permuted":
-            seen = seen.rows(
-                torch.arange(len(seen)).roll(1)
-            )  # batches are shuffled: the neighbour is any other
+    @property
+    def asked(self) -> Any:
+        return None if self.learner is None else self._strength
+
+    def _strength(self, seen: ImageStats) -> Any:
+        began = time.process_time()
+        if self.permuted:  # batches are shuffled, so the neighbour is any other image
+            seen = seen.rows(torch.arange(len(seen)).roll(1))
         found = self.learner.strength(seen)
-        self.seconds += time.perf_counter() - began
+        self.spent.append(time.process_time() - began)
         return found
 
     def observe(self, first: torch.Tensor, second: torch.Tensor, params: list[ViewParams]) -> None:
         if self.learner is not None:
-            began = time.perf_counter()
+            began = time.process_time()
             self.told.append(self.learner.observe(first, second, params))
-            self.seconds += time.perf_counter() - began
+            self.spent.append(time.process_time() - began)
+
+    def own_ms(self) -> float:
+        """Of a step, the median: the calls before and after the network."""
+        return 1000 * float(np.median(np.add(self.spent[::2], self.spent[1::2]))) if self.spent else 0.0
 
     def last(self) -> dict[str, float]:
         """What was told, on average over the last fifth of the steps."""
         lines = self.told[-(len(self.told) // 5 + 1) :]
-        return (
-            {name: round(float(np.mean([float(line[name]) for line in lines])), 4) for name in lines[-1]}
-            if lines
-            else {}
-        )
-
-    @property
-    def asked(self) -> Any:
-        return None if self.learner is None else self.strength
+        names = lines[0] if lines else ()
+        return {name: round(float(np.mean([float(line[name]) for line in lines])), 4) for name in names}
 
 
 def train(model: Contrast, steered: Steered, images: torch.Tensor, recipe: Recipe, seed: int) -> int:
@@ -156,11 +160,12 @@ def run(arm: str, data: str, exposure: str, policy: str | None, recipe: Recipe, 
     steered = Steered(arm, chosen, recipe.epochs * (len(apart.train) // recipe.batch))
     began = time.process_time()
     steps = train(model, steered, apart.train, recipe, seed)
-    cpu, own = time.process_time() - began, steered.seconds
+    cpu, own = time.process_time() - began, steered.own_ms()
     learned = steered.learner.policy if isinstance(steered.learner, ConditionalHeads) else None
     return {
-        "arm": arm, "data": Path(data).name, "exposure": exposure, "policy": chosen.name, "seed": seed,
-        "recipe": asdict(recipe), "cpu_seconds": round(cpu, 1), "own_ms_a_step": round(1000 * own / steps, 2),
+        "arm": arm, "data": Path(data).name, "exposure": exposure, "policy": chosen.name, "asked": policy,
+        "seed": seed,
+        "recipe": asdict(recipe), "cpu_seconds": round(cpu, 1), "own_ms_a_step": round(own, 2),
         "leak": round(leak(model.views, steered, apart.train, seed), 2),
         "scores": judge(model, apart, exposure, recipe, seed, steps),
         "told": steered.last(),
@@ -233,13 +238,15 @@ def main() -> None:
     options = parser.parse_args()
     recipe = Recipe(limit=options.limit, epochs=options.epochs, labels=min(1000, options.limit))
     rows = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
-    known = {json.dumps([row[k] for k in ("arm", "data", "exposure", "seed", "recipe")]) for row in rows}
+    known = {
+        json.dumps([row[k] for k in ("arm", "data", "exposure", "asked", "seed", "recipe")]) for row in rows
+    }
     wanted = [
         (arm, *(text.split("=") if "=" in text else (text, "clean")), options.policy, recipe, seed)
         for seed in range(options.seeds) for text in options.data for arm in options.arms
     ]  # fmt: skip
     missing = [
-        w for w in wanted if json.dumps([w[0], Path(w[1]).name, w[2], w[5], asdict(recipe)]) not in known
+        w for w in wanted if json.dumps([w[0], Path(w[1]).name, *w[2:4], w[5], asdict(recipe)]) not in known
     ]
     with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn"), _start) as pool:
         for future in as_completed([pool.submit(run, *w) for w in missing]):
