@@ -39,9 +39,13 @@ POLICIES = {
 
 
 # --- the likelihood -----------------------------------------------------------------------------------------
+def tiny() -> torch.Tensor:
+    """One photograph-like image of 8 px, bright and contrasty."""
+    return torch.nn.functional.avg_pool2d(images(4).float(), 4).round()[2:3]
+
+
 def moved(policy: Policy, count: int, p: dict[str, float], strength: dict[str, float]) -> Any:
     """Pairs of one photograph's tiny copy with everything moved alike, as (views, params)."""
-    tiny = torch.nn.functional.avg_pool2d(images(4).float(), 4).round().to(torch.uint8)[2:3]
 
     def push(stats: Any) -> Moves:
         return Moves(
@@ -50,13 +54,13 @@ def moved(policy: Policy, count: int, p: dict[str, float], strength: dict[str, f
 
     key = torch.tensor([[1, 0, i] for i in range(count)])
     make = Views(policy, size=8, finish="unit", return_params=True)
-    return make(tiny.expand(count, -1, -1, -1), key=key, strength=push)
+    return make(tiny().to(torch.uint8).expand(count, -1, -1, -1), key=key, strength=push)
 
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_scores_are_the_slope_of_what_is_drawn(name):
-    """d E[f] / d eta = E[f * score], f being how far two rendered views are apart: the left by finite differences of
-    what `plan` draws, the right by the scores. All operations move at once, each by an amount of its own."""
+    """d E[f] / d eta = E[f * score], f being how far two rendered views are from their image: the left by finite
+    differences of what `plan` draws, the right by the scores. All operations move, each by an amount of its own."""
     policy, count, step = POLICIES[name], 16_000, 0.1
     gates, amounts = _open(policy)
     rng = np.random.default_rng(0)
@@ -64,7 +68,7 @@ def test_scores_are_the_slope_of_what_is_drawn(name):
 
     def at(eta: float) -> tuple[torch.Tensor, Any]:
         views, params = moved(policy, count, *({n: eta * v for n, v in each.items()} for each in by))
-        return (views[0] - views[1]).abs().double().mean((1, 2, 3)), params
+        return sum((view - tiny() / 255).abs().double().mean((1, 2, 3)) for view in views), params
 
     (less, _), (apart, params), (more, _) = at(-step), at(0.0), at(step)
     slope = (more - less) / (2 * step)
