@@ -33,8 +33,10 @@ POLICIES = {
     "natural": Policy.load("natural"),
     "mixed": Policy.parse({"version": 1, "name": "mixed", "operations": MIXED}),
     "no guards": Policy.parse({"version": 1, "name": "no guards", "guards": False, "operations": MIXED}),
-    "shared": Policy.parse({"version": 1, "name": "shared", "operations": MIXED, "pair": {
-        "share": ["saturation", "rotate"], "second": {"blur": {"p": 0.1}, "hue": {"p": 0.6}}}}),
+    "shared": Policy.parse({"version": 1, "name": "shared", "guards": False, "operations": {
+        "rotate": {"range": [-20, 90]}, "saturation": {"p": 0.5, "range": [0, 2], "together": "jitter"},
+        "hue": {"p": 0.3, "range": [0.1, 0.4], "together": "jitter"}},
+        "pair": {"share": ["saturation", "hue", "rotate"], "second": {"hue": {"p": 0.6}}}}),
 }  # fmt: skip
 
 
