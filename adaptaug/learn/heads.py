@@ -99,8 +99,14 @@ class ConditionalHeads(BandWatch):
         Returns: single numbers: "heads_reward" and "heads_inside", the means of r and of the share inside the band;
             "heads_kl", the divergence of a view's draws from the policy's, and "heads_entropy", that of its p, in nats
             and summed over operations; "heads_largest", the largest weight.
+        Raises: AdaptAugError: params of views that were made without `strength`.
         """
-        raw = torch.stack([params[0].evidence[f"statistic.{name}"] for name in self.statistics], 1)
+        seen = params[0].evidence
+        if f"statistic.{self.statistics[0]}" not in seen:
+            raise AdaptAugError(
+                "params: expected those of views made with strength=heads.strength, got others."
+            )
+        raw = torch.stack([seen[f"statistic.{name}"] for name in self.statistics], 1)
         similar, weight = self._compare(first, second)
         self.sums += (weight > 0) * torch.stack([torch.ones_like(raw), raw, raw**2]).sum(1)
         unusual = self._unusual(raw)
@@ -151,21 +157,18 @@ class ConditionalHeads(BandWatch):
         """(B, statistics) in deviations from the mean, as `plan.draws` counts them; 0 where there is no deviation."""
         mean, deviation = self._moments()
         varies = deviation > _FLAT
-        return torch.where(varies, (raw - mean) / torch.where(varies, deviation, 1.0), 0.0).clamp(
-            -REACH, REACH
-        )
+        unusual = (raw - mean) / torch.where(varies, deviation, 1.0)
+        return torch.where(varies, unusual, 0.0).clamp(-REACH, REACH)
 
     def _learn(
         self, params: Sequence[ViewParams], unusual: torch.Tensor, ahead: torch.Tensor
     ) -> dict[str, torch.Tensor]:
         """Move the weights by one step's draws; `ahead` (B,): how far the rewards are above the baseline."""
-        push, pull = (
-            self.weights @ unusual.T
-        )  # (operations, B) each, as are all below but for the views in front
+        moved_p, moved_strength = self.weights @ unusual.T  # (operations, B); below with the views in front
         p, own, present = self._in_force(params)
         fisher = torch.stack([(p * (1 - p)).sum(0), present.sum(0)])  # of eta: a share's score has variance 1
-        # Of KL: p's of two Bernoullis; that of y = d ** exp(-eta), d uniform, is eta - 1 + exp(-eta).
-        held = self.prior * fisher * torch.stack([push, 1 - torch.exp(-pull)])
+        # Of KL: two Bernoullis' (a group's by its first); y = d ** exp(-eta), d uniform, has eta - 1 + exp(-eta).
+        held = self.prior * fisher * torch.stack([moved_p, 1 - torch.exp(-moved_strength)])
         entropy = _entropy(p)
         short = entropy.mean(-1, keepdim=True) < self.floor * _entropy(own).mean(-1, keepdim=True)
         held[0] += (short * p * (1 - p) * torch.logit(p, 1e-6)).sum(0)
@@ -173,39 +176,36 @@ class ConditionalHeads(BandWatch):
         now = (self.steps > self.warm_up) & (self.steps <= self.frozen)
         self.weights += now * self.free * (self.rate * move).clamp(-self.step, self.step)
         self.weights.clamp_(-self.limit, self.limit)
-        divergence = _divergence(p, own) + present * (pull - 1 + torch.exp(-pull))
+        divergence = _divergence(p, own) + present * (moved_strength - 1 + torch.exp(-moved_strength))
         return {"heads_kl": divergence.mean((0, 2)).sum(), "heads_entropy": entropy.mean((0, 2)).sum()}
 
     def _in_force(self, params: Sequence[ViewParams]) -> torch.Tensor:
         """(3, views, operations, B): p for each image, the policy's own, how many amounts with a strength are in the
         view; 0 for what has no such weights, and where another view's numbers are shared."""
-        nothing = torch.zeros_like(params[0].evidence[f"statistic.{self.statistics[0]}"])
-        found = []
+        nothing, found = torch.zeros_like(params[0].strength), []
         for view in params:
+            policy = self.start.for_view(view.view)
             for name in self.names:
-                counts = not (view.view and name in self.start.pair.share)
+                counts = not (view.view and name in policy.pair.share)
                 odds, varies = counts and name in self.gates, counts and name in self.amounts
-                there = len(amounts(self.start.for_view(view.view)[name], name)) if varies else 0
                 found += [
                     view.evidence[f"conditional_p.{name}"] if odds else nothing,
                     view.evidence[f"p.{name}"] if odds else nothing,
-                    there * acts(view, name) if varies else nothing,
+                    len(amounts(policy[name], name)) * acts(view, name).double() if varies else nothing,
                 ]
-        whole = torch.stack([x.to(nothing) for x in found]).reshape(len(params), len(self.names), 3, -1)
-        return whole.movedim(2, 0)
+        return torch.stack(found).reshape(len(params), len(self.names), 3, -1).movedim(2, 0)
 
     def _scores(self, params: Sequence[ViewParams]) -> torch.Tensor:
         """(2, operations, B) d log likelihood / d eta, of p and of strength."""
-        nothing = torch.zeros_like(params[0].evidence[f"statistic.{self.statistics[0]}"])
-        found = [
-            score_of_p(params, self.start, name, self.gates[name]) if name in self.gates else nothing
-            for name in self.names
+        nothing = torch.zeros_like(params[0].strength)
+        of_p = [
+            score_of_p(params, self.start, n, self.gates[n]) if n in self.gates else nothing
+            for n in self.names
         ]
-        found += [
-            score_of_strength(params, self.start, name) if name in self.amounts else nothing
-            for name in self.names
+        of_strength = [
+            score_of_strength(params, self.start, n) if n in self.amounts else nothing for n in self.names
         ]
-        return torch.stack(found).reshape(2, len(self.names), -1)
+        return torch.stack([torch.stack(of_p), torch.stack(of_strength)])
 
 
 def _check(policy: Policy, statistics: Sequence[str]) -> None:
@@ -231,7 +231,7 @@ def _check(policy: Policy, statistics: Sequence[str]) -> None:
         )
 
 
-def _open(policy: Policy) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+def _open(policy: Policy) -> tuple[dict[str, list[str]], list[str]]:
     """What may have weights of p, each with the operations applied by it, and what may have weights of strength."""
     each = [policy.for_view(number).operations for number in (0, 1)]
     first = leaders(policy.operations)
@@ -243,10 +243,10 @@ def _open(policy: Policy) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
             name: members for name, members in gates.items()
             if not any(policy[m].lock for m in members) and any(0 < view[m].p < 1 for view in each for m in members)
         },
-        {
-            name: [] for name, entry in policy.operations.items()
+        [
+            name for name, entry in policy.operations.items()
             if not entry.lock and any(amounts(view[name], name) for view in each)
-        },
+        ],
     )  # fmt: skip
 
 

@@ -35,7 +35,7 @@ def score_of_p(
 
     Args: views: the ViewParams of all views of the images, made with `Moves`; members: the operations whose gate it is.
     """
-    total: Any = 0.0
+    total = torch.zeros_like(views[0].strength)
     for several in [views] if name in policy.pair.share else [[view] for view in views]:
         lower: Any = 0.0
         upper: Any = 1.0
@@ -50,7 +50,7 @@ def score_of_p(
 
 def score_of_strength(views: Sequence[ViewParams], policy: Policy, name: str) -> torch.Tensor:
     """(B,) d log likelihood / d eta of an operation's strength; 0 where its amounts are not in the view."""
-    total: Any = 0.0
+    total = torch.zeros_like(views[0].strength)
     for view in views[:1] if name in policy.pair.share else views:
         entry, acted = policy.for_view(view.view)[name], acts(view, name)
         for number in amounts(entry, name):

@@ -195,6 +195,11 @@ def test_the_policy_file_draws_what_the_learner_drew(learned, tmp_path):
     file = Policy.load(tmp_path / "learned.yaml")
     assert file == Policy.loads(file.dumps()) and "learned in 250 steps" in file.provenance["conditional"]
     some, key = images(BATCH, seed=9), keys(9, BATCH)
+    short = heads.policy
+    short.save(tmp_path / "short.yaml")
+    read = Policy.load(tmp_path / "short.yaml")
+    made, again = (Views(policy, size=SIDE)(some, key=key) for policy in (short, read))
+    assert all(torch.equal(a, b) for a, b in zip(made, again, strict=True))
     (one, first), (two, second) = (
         Views(TASK, size=SIDE, finish="unit", return_params=True)(some, key=key, strength=heads.strength),
         Views(file, size=SIDE, finish="unit", return_params=True)(some, key=key),
@@ -288,6 +293,12 @@ def test_one_image_is_moved_as_in_a_batch(learned):
 def test_what_cannot_be_learned_on_is_refused(policy, options, sentence):
     with pytest.raises(AdaptAugError, match=sentence):
         ConditionalHeads(policy, 100, **options)
+
+
+def test_views_of_another_making_are_refused():
+    _, params = Views(TASK, size=SIDE, return_params=True)(images(4), key=keys(0, 4))
+    with pytest.raises(AdaptAugError, match="strength=heads.strength"):
+        heads_of(10).observe(torch.eye(4), torch.eye(4), params)
 
 
 @pytest.mark.parametrize("library", ["plain", "lightly"])
