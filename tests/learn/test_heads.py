@@ -297,7 +297,7 @@ def test_what_cannot_be_learned_on_is_refused(policy, options, sentence):
 
 def test_views_of_another_making_are_refused():
     _, params = Views(TASK, size=SIDE, return_params=True)(images(4), key=keys(0, 4))
-    with pytest.raises(AdaptAugError, match="strength=heads.strength"):
+    with pytest.raises(AdaptAugError, match=r"strength=heads\.strength"):
         heads_of(10).observe(torch.eye(4), torch.eye(4), params)
 
 
