@@ -54,8 +54,9 @@ def score_of_strength(views: Sequence[ViewParams], policy: Policy, name: str) ->
     for view in views[:1] if name in policy.pair.share else views:
         entry, acted = policy.for_view(view.view)[name], acts(view, name)
         for number in amounts(entry, name):
-            fraction, start = (view.evidence[f"{part}.{name}.{number}"] for part in ("fraction", "start"))
-            total = total + torch.where(acted, _score_of_share(fraction, start, *entry.shape), 0.0)
+            if f"fraction.{name}.{number}" in view.evidence:  # not where no image of the batch asked for it
+                fraction, start = (view.evidence[f"{part}.{name}.{number}"] for part in ("fraction", "start"))
+                total = total + torch.where(acted, _score_of_share(fraction, start, *entry.shape), 0.0)
     return total
 
 
