@@ -257,7 +257,7 @@ def main() -> None:
                 json.dumps({k: v for k, v in rows[-1].items() if k not in ("recipe", "scores", "learned")}),
                 flush=True,
             )
-    print("\n".join(table(rows)))
+    print("\n".join(table([row for row in rows if row["recipe"] == asdict(recipe)])))
 
 
 if __name__ == "__main__":
