@@ -35,6 +35,12 @@ def search(
     batch: Annotated[
         int, typer.Option(min=8, help="Images a step; small ones learn more from few images.")
     ] = 64,
+    epochs: Annotated[
+        int,
+        typer.Option(
+            min=5, help="Of a run that verifies; arms train a little less. More: fairer to small crops."
+        ),
+    ] = 14,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes; default one a core.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything and say what it would cost; write nothing.")
@@ -50,13 +56,16 @@ def search(
     try:
         from adaptaug.learn import live
         from adaptaug.learn.arms import Recipe
+        from adaptaug.learn.outcome import HAND
         from adaptaug.learn.report import write_report
-        from adaptaug.learn.search import HAND, Search
+        from adaptaug.learn.search import Search
     except ModuleNotFoundError as error:
         raise WorkFailed(missing(error, "search")) from error
     if out.suffix not in (".yaml", ".yml") or not out.parent.is_dir() or out.is_dir():
         raise AdaptAugError(f"--out {out}: expected a .yaml file in a folder that exists.")
-    recipe = Recipe(str(data), limit, seed, arch=arch, size=size or own_side(data, 64), batch=batch)
+    recipe = Recipe(
+        str(data), limit, seed, arch=arch, size=size or own_side(data, 64), batch=batch, epochs=epochs
+    )
     if dry_run:
         _tell_cost(recipe, start, budget, objective, workers)
         return
@@ -73,7 +82,7 @@ def search(
         shown.begin("report", 1)
         report = write_report(task, outcome)
     outcome.policy.save(out)
-    gain = outcome.against.get(HAND)
+    gain = outcome.gain
     if outcome.shipped:
         print(f"{out}: {outcome.best.name}, {gain} points above {outcome.start.name}; see {report}")
     else:
