@@ -42,6 +42,14 @@ def search(
         ),
     ] = 14,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes; default one a core.")] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ADAPTAUG_STORAGE",
+            help="A database that several machines share, as postgresql://user@host/database; each runs this command.",
+        ),
+    ] = None,
+    study: Annotated[str | None, typer.Option(help="The study's name in --storage.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything and say what it would cost; write nothing.")
     ] = False,
@@ -59,6 +67,7 @@ def search(
         from adaptaug.learn.outcome import HAND
         from adaptaug.learn.report import write_report
         from adaptaug.learn.search import Search
+        from adaptaug.learn.storage import Shared
     except ModuleNotFoundError as error:
         raise WorkFailed(missing(error, "search")) from error
     if out.suffix not in (".yaml", ".yml") or not out.parent.is_dir() or out.is_dir():
@@ -69,8 +78,13 @@ def search(
     if dry_run:
         _tell_cost(recipe, start, budget, objective, workers)
         return
+    if (storage is None) != (study is None):
+        raise AdaptAugError(
+            "expected --storage (or ADAPTAUG_STORAGE) and --study together, got only one of them."
+        )
+    shared = None if storage is None or study is None else Shared(storage, study)
     with live.Live() as shown:
-        task = Search(recipe, start, out.with_suffix(".search"), budget, objective, workers, shown)
+        task = Search(recipe, start, out.with_suffix(".search"), budget, objective, workers, shown, shared)
         try:
             outcome = task.run()
         except KeyboardInterrupt:

@@ -173,7 +173,7 @@ def run_job(job: Job, recipe: Recipe, split: Split) -> None:
     result: dict[str, Any] = {"seconds": time.perf_counter() - began}
     if job.queries:
         result |= score(model, split, job.queries)
-    write_atomically(out, lambda file: np.savez(file, **result))
+    write_atomically(out, lambda file: np.savez_compressed(file, **result))
 
 
 def trained(job: Job, recipe: Recipe, split: Split) -> Contrast:

@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 
-from adaptaug.learn.arms import Arm, split_data
+from adaptaug.learn.arms import Arm
 from adaptaug.learn.outcome import HAND, Outcome
 from adaptaug.learn.relevance import Relevance, relevance
 from adaptaug.learn.schedule import RUNS
 from adaptaug.learn.search import Search
 from adaptaug.learn.space import DIMENSIONS, Dimension, coordinates
-from adaptaug.simclr.contrast import new_contrast
 from adaptaug.simclr.encoders import fast_precision
 
 JUDGED = {
@@ -58,14 +56,10 @@ def arm_effects(arms: list[Arm], names: list[str]) -> dict[str, tuple[float, flo
 
 def _relevance(search: Search, outcome: Outcome, images: int) -> list[Relevance]:
     recipe = search.recipe
-    split = search._split or split_data(recipe)
-    precision = fast_precision("cpu")
-    model = new_contrast(recipe.arch, outcome.best.policy, recipe.size, recipe.seed, precision=precision)
-    weights = search.folder / "arms" / f"verify-{outcome.best.number:02d}-run-1.pt"
-    model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True)["model"])
+    split, encoder = search.split, search.verified_model(outcome.best).encoder.cpu()
     chosen, labels = split.select[:images], split.select_labels
     labels = split.tasks["select"].query_clusters if labels is None else labels[:images]
-    return relevance(model.encoder, chosen, labels, recipe.size, recipe.seed, precision)
+    return relevance(encoder, chosen, labels, recipe.size, recipe.seed, fast_precision("cpu"))
 
 
 # --- text --------------------------------------------------------------------------------------------------

@@ -30,7 +30,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-import optuna
 
 from adaptaug import __version__
 from adaptaug.data import open_data
@@ -46,6 +45,7 @@ from adaptaug.learn.arms import (
     run_job,
     split_data,
     start_worker,
+    trained,
 )
 from adaptaug.learn.outcome import GUARDED, HAND, Outcome, found_policy, leading_policy, origin
 from adaptaug.learn.proposing import Proposer
@@ -53,8 +53,10 @@ from adaptaug.learn.relevance import inert
 from adaptaug.learn.schedule import FINALISTS, KEPT, RUNS, Schedule
 from adaptaug.learn.space import coordinates, free_dimensions
 from adaptaug.learn.statistics import Interval, paired_interval
-from adaptaug.learn.study import record
+from adaptaug.learn.storage import Shared
+from adaptaug.learn.study import quiet, record
 from adaptaug.policy import Policy
+from adaptaug.simclr.contrast import Contrast
 
 OBJECTIVES = ("auto", "labels", "images")
 COUNTED = {
@@ -80,14 +82,15 @@ class Search:
         budget: arms tried, the start's two among them.
         folder: where study and results are kept; with the same settings a second call goes on from there.
         workers: processes that train arms, each on one thread; 0 trains here. The result does not depend on it.
+        shared: the study by which other machines take part (`storage.Shared`); each has a folder of its own.
 
     Raises: AdaptAugError: no labels, too few images, an objective, budget or number of epochs that cannot be, other
-    settings in the folder.
+    settings in the folder or the study.
     """
 
     def __init__(
         self, recipe: Recipe, start: Policy | str, folder: Path, budget: int = 30, objective: str = "labels",
-        workers: int | None = None, progress: Progress | None = None,
+        workers: int | None = None, progress: Progress | None = None, shared: Shared | None = None,
     ):  # fmt: skip
         if objective not in OBJECTIVES:
             raise AdaptAugError(f"objective: expected one of {', '.join(OBJECTIVES)}, got {objective!r}.")
@@ -98,7 +101,7 @@ class Search:
         self.recipe, self.budget, self.objective = recipe, budget, objective
         self.schedule = Schedule(recipe.epochs)
         self.start = start if isinstance(start, Policy) else Policy.load(start)
-        self.folder, self.progress = folder, progress or Progress()
+        self.folder, self.progress, self.shared = folder, progress or Progress(), shared
         self.workers = min(os.cpu_count() or 1, 8) if workers is None else workers
         self._look_at_data()
         self._split: Split | None = None
@@ -139,6 +142,11 @@ class Search:
             "recipe": asdict(self.recipe) | {"data": self.fingerprint}, "start": self.start.dumps(),
             "budget": self.budget, "objective": self.objective, "adaptaug": __version__,
         }  # fmt: skip
+        if self.shared is not None:
+            if self.shared.agree("settings", lambda: settings) != json.loads(json.dumps(settings)):
+                raise AdaptAugError(f"--study {self.shared.name}: holds a search with other settings or data; "
+                                    "give the same, or choose another name.")  # fmt: skip
+            settings["study"] = self.shared.name
         file = self.folder / "settings.json"
         if file.exists():
             if json.loads(file.read_text()) != settings:
@@ -173,6 +181,10 @@ class Search:
     # --- running --------------------------------------------------------------------------------------------
     def _run(self, jobs: Sequence[Job]) -> None:
         self._asked |= {job.name: job for job in jobs}
+        if self.shared is not None and all(job.queries for job in jobs):
+            for name in self.shared.carry_out(jobs, self._train, self.workers):
+                self.progress.done(name)
+            return
         waiting = [job for job in jobs if not Path(job.out).exists()]
         for job in jobs:
             if job not in waiting:
@@ -183,9 +195,7 @@ class Search:
     def _carry_out(self, jobs: list[Job]) -> Iterator[str]:
         if self._pool is None or len(jobs) == 0:
             for job in jobs:
-                self._split = self._split or split_data(self.recipe)
-                with one_thread():
-                    run_job(job, self.recipe, self._split)
+                self._train(job)
                 yield job.name
             return
         futures = {self._pool.submit(run_in_worker, job): job.name for job in jobs}
@@ -198,18 +208,34 @@ class Search:
                 future.cancel()
             raise
 
+    def _train(self, job: Job) -> None:
+        """Do one job, in the pool if there is one."""
+        if self._pool is not None:
+            self._pool.submit(run_in_worker, job).result()
+            return
+        with one_thread():
+            run_job(job, self.recipe, self.split)
+
+    @property
+    def split(self) -> Split:
+        self._split = self._split or split_data(self.recipe)
+        return self._split
+
+    def verified_model(self, arm: Arm) -> Contrast:
+        """The network of the arm's first verification run; trained again where another machine did that."""
+        with one_thread():
+            return trained(self._asked[f"verify-{arm.number:02d}-run-1"], self.recipe, self.split)
+
     def run(self) -> Outcome:
         """Search, or go on with what was begun. After KeyboardInterrupt ask `best_so_far`."""
-        verbosity = optuna.logging.get_verbosity()
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
         if self.workers:
             self._pool = ProcessPoolExecutor(
                 self.workers, multiprocessing.get_context("spawn"), start_worker, (self.recipe,)
             )
         try:
-            return self._search()
+            with quiet():
+                return self._search()
         finally:
-            optuna.logging.set_verbosity(verbosity)
             if self._pool is not None:
                 self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -244,11 +270,12 @@ class Search:
     def _propose(self, first: int) -> list[Arm]:
         """The arms that are tried next, at most to the budget."""
         count = len(self._arms)
-        points = (
-            self._proposer.spread((self.budget - first) // 2)
-            if count == first
-            else self._proposer.ask(self._arms)
-        )
+        if count == first:
+            points = self._proposer.spread((self.budget - first) // 2)
+        elif self.shared is None:
+            points = self._proposer.ask(self._arms)
+        else:  # processors round differently, and a Gaussian process makes more of it
+            points = self.shared.agree(f"arms from {count}", lambda: self._proposer.ask(self._arms))
         return [
             self._proposer.arm(n, f"arm {n:02d}", p)
             for n, p in enumerate(points[: self.budget - count], count)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,17 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from adaptaug.learn.arms import Arm
 from adaptaug.learn.space import Dimension
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Optuna tells of trials, which are no matter of whoever runs a search; errors are raised anyway."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)
 
 
 def distributions(dimensions: Sequence[Dimension]) -> dict[str, Any]:

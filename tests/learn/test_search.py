@@ -14,42 +14,15 @@ import pytest
 pytest.importorskip("optuna")
 pytest.importorskip("lightly")
 
-from sklearn.datasets import load_digits
-
 from adaptaug.cli import run
 from adaptaug.errors import AdaptAugError
-from adaptaug.learn.arms import Recipe
 from adaptaug.learn.proxies import TASKS
 from adaptaug.learn.schedule import RUNS, Schedule
 from adaptaug.learn.search import Search
 from adaptaug.learn.space import DIMENSIONS, coordinates, place
 from adaptaug.learn.statistics import paired_interval
 from adaptaug.policy import Policy, preset_names
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory):
-    """scikit-learn's digits, 16 px."""
-    data = load_digits()
-    images = [
-        cv2.resize((d * 15.9).astype(np.uint8), (16, 16), interpolation=cv2.INTER_CUBIC) for d in data.images
-    ]
-    path = tmp_path_factory.mktemp("data") / "digits.npz"
-    np.savez(path, x=np.stack(images), y=data.target)
-    return path
-
-
-@pytest.fixture(scope="module")
-def unlabelled(digits):
-    path = digits.parent / "unlabelled.npz"
-    np.savez(path, x=np.load(digits)["x"])
-    return path
-
-
-def small(data, seed=0, **changes):
-    return Recipe(
-        str(data), **{"limit": 256, "seed": seed, "size": 16, "batch": 64, "bank": 200, "epochs": 5} | changes
-    )
+from tests.learn.conftest import arguments, small
 
 
 # --- the space ---------------------------------------------------------------------------------------------
@@ -196,18 +169,6 @@ def test_the_start_is_returned_where_it_is_best(tmp_path):
 
 
 # --- the command -------------------------------------------------------------------------------------------
-def arguments(data, out):
-    return ["search", str(data), "--start", "simclr", "--budget", "6", "--limit", "256", "--seed", "3", "--size", "16",
-            "--batch", "64", "--epochs", "5", "--workers", "0", "--out", str(out)]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def searched(digits, tmp_path_factory):
-    out = tmp_path_factory.mktemp("whole") / "policy.yaml"
-    assert run(arguments(digits, out)) == 0
-    return out
-
-
 def test_policy_file_says_where_it_comes_from(searched):
     policy = Policy.load(searched)
     assert policy.provenance["seed"] == 3
