@@ -13,7 +13,7 @@ from rich.table import Table
 
 from adaptaug.learn.arms import Arm
 from adaptaug.learn.outcome import HAND
-from adaptaug.learn.search import Progress
+from adaptaug.learn.running import Progress
 
 _SHOWN = 8
 

@@ -22,10 +22,8 @@ and Lehmacher, 1995.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -35,21 +33,11 @@ from adaptaug import __version__
 from adaptaug.data import open_data
 from adaptaug.errors import AdaptAugError
 from adaptaug.files import write_atomically
-from adaptaug.learn.arms import (
-    Arm,
-    Job,
-    Recipe,
-    Split,
-    one_thread,
-    run_in_worker,
-    run_job,
-    split_data,
-    start_worker,
-    trained,
-)
+from adaptaug.learn.arms import Arm, Job, Recipe, Split
 from adaptaug.learn.outcome import GUARDED, HAND, Outcome, found_policy, leading_policy, origin
 from adaptaug.learn.proposing import Proposer
 from adaptaug.learn.relevance import inert
+from adaptaug.learn.running import Progress, Runner
 from adaptaug.learn.schedule import FINALISTS, KEPT, RUNS, Schedule
 from adaptaug.learn.space import coordinates, free_dimensions
 from adaptaug.learn.statistics import Interval, paired_interval
@@ -65,14 +53,6 @@ COUNTED = {
 }  # which, and why: benchmarks/README.md
 
 
-class Progress:
-    """What a search tells while it runs; the command line draws it, a library user may pass a subclass."""
-
-    def begin(self, stage: str, jobs: int) -> None: ...
-    def done(self, job: str) -> None: ...
-    def ranked(self, arms: Sequence[Arm]) -> None: ...
-
-
 class Search:
     """A search that can be killed and run again.
 
@@ -81,7 +61,8 @@ class Search:
         start: the policy to begin with.
         budget: arms tried, the start's two among them.
         folder: where study and results are kept; with the same settings a second call goes on from there.
-        workers: processes that train arms, each on one thread; 0 trains here. The result does not depend on it.
+        workers: processes that train arms, each on one thread; 0 trains here. The result does not depend on it. They
+            are spawned, so a script that wants any has its code under `if __name__ == "__main__":`.
         shared: the study by which other machines take part (`storage.Shared`); each has a folder of its own.
 
     Raises: AdaptAugError: no labels, too few images, an objective, budget or number of epochs that cannot be, other
@@ -89,7 +70,7 @@ class Search:
     """
 
     def __init__(
-        self, recipe: Recipe, start: Policy | str, folder: Path, budget: int = 30, objective: str = "labels",
+        self, recipe: Recipe, start: Policy | str, folder: Path | str, budget: int = 30, objective: str = "labels",
         workers: int | None = None, progress: Progress | None = None, shared: Shared | None = None,
     ):  # fmt: skip
         if objective not in OBJECTIVES:
@@ -101,12 +82,10 @@ class Search:
         self.recipe, self.budget, self.objective = recipe, budget, objective
         self.schedule = Schedule(recipe.epochs)
         self.start = start if isinstance(start, Policy) else Policy.load(start)
-        self.folder, self.progress, self.shared = folder, progress or Progress(), shared
+        self.folder, self.progress, self.shared = Path(folder), progress or Progress(), shared
         self.workers = min(os.cpu_count() or 1, 8) if workers is None else workers
         self._look_at_data()
-        self._split: Split | None = None
-        self._pool: ProcessPoolExecutor | None = None
-        self._asked: dict[str, Job] = {}
+        self._runner = Runner(self.recipe, self.workers, shared, self.progress)
         self._arms: list[Arm] = []
         self._ranked: list[Arm] = []
         self._settle()
@@ -178,71 +157,24 @@ class Search:
             for file in (self.folder / "arms").glob(f"arm-{number:02d}-rung-*.pt"):
                 file.unlink(missing_ok=True)
 
-    # --- running --------------------------------------------------------------------------------------------
-    def _run(self, jobs: Sequence[Job]) -> None:
-        self._asked |= {job.name: job for job in jobs}
-        if self.shared is not None and all(job.queries for job in jobs):
-            for name in self.shared.carry_out(jobs, self._train, self.workers):
-                self.progress.done(name)
-            return
-        waiting = [job for job in jobs if not Path(job.out).exists()]
-        for job in jobs:
-            if job not in waiting:
-                self.progress.done(job.name)
-        for name in self._carry_out(waiting):
-            self.progress.done(name)
+    # --- climbing -------------------------------------------------------------------------------------------
+    def run(self) -> Outcome:
+        """Search, or go on with what was begun. After KeyboardInterrupt ask `best_so_far`."""
+        with self._runner, quiet():
+            return self._search()
 
-    def _carry_out(self, jobs: list[Job]) -> Iterator[str]:
-        if self._pool is None or len(jobs) == 0:
-            for job in jobs:
-                self._train(job)
-                yield job.name
-            return
-        futures = {self._pool.submit(run_in_worker, job): job.name for job in jobs}
-        try:
-            for future in as_completed(futures):
-                future.result()
-                yield futures[future]
-        except BaseException:
-            for future in futures:
-                future.cancel()
-            raise
-
-    def _train(self, job: Job) -> None:
-        """Do one job, in the pool if there is one."""
-        if self._pool is not None:
-            self._pool.submit(run_in_worker, job).result()
-            return
-        with one_thread():
-            run_job(job, self.recipe, self.split)
+    def verified_model(self, arm: Arm) -> Contrast:
+        """The network of the arm's first verification run."""
+        return self._runner.model_after(_verification(arm, 1))
 
     @property
     def split(self) -> Split:
-        self._split = self._split or split_data(self.recipe)
-        return self._split
-
-    def verified_model(self, arm: Arm) -> Contrast:
-        """The network of the arm's first verification run; trained again where another machine did that."""
-        with one_thread():
-            return trained(self._asked[f"verify-{arm.number:02d}-run-1"], self.recipe, self.split)
-
-    def run(self) -> Outcome:
-        """Search, or go on with what was begun. After KeyboardInterrupt ask `best_so_far`."""
-        if self.workers:
-            self._pool = ProcessPoolExecutor(
-                self.workers, multiprocessing.get_context("spawn"), start_worker, (self.recipe,)
-            )
-        try:
-            with quiet():
-                return self._search()
-        finally:
-            if self._pool is not None:
-                self._pool.shutdown(wait=False, cancel_futures=True)
+        return self._runner.split
 
     def _search(self) -> Outcome:
         self.progress.begin("warm-up", 1)
         warm = self._job("warm-up", self.start, self.schedule.warm_up, None, queries="")
-        self._run([warm])
+        self._runner.run([warm])
         self.progress.begin("rung 1", self.budget)
         self._arms = self.first_arms()
         ends: dict[int, Job] = {}
@@ -287,7 +219,7 @@ class Search:
             arm.number: self._job(f"arm-{arm.number:02d}-rung-{rung + 1}", arm.policy, self.schedule.rungs[rung],
                                   before[arm.number]) for arm in arms
         }  # fmt: skip
-        self._run(list(jobs.values()))
+        self._runner.run(list(jobs.values()))
         for arm in arms:
             arm.correct.append(self._hits(jobs[arm.number]))
         self._ranked = sorted((a for a in self._arms if len(a.correct) > rung), key=_behind)
@@ -316,12 +248,12 @@ class Search:
     def _fresh_runs(self, arms: Sequence[Arm]) -> dict[str, np.ndarray]:
         """Per arm's name (runs, queries) of hits on images that picked nothing."""
         jobs = {
-            (arm.name, run): self._job(f"verify-{arm.number:02d}-run-{run}", arm.policy, self.schedule.epochs,
+            (arm.name, run): self._job(_verification(arm, run), arm.policy, self.schedule.epochs,
                                        None, run, "verify")
             for run in range(1, RUNS + 1) for arm in arms
         }  # fmt: skip
         self.progress.begin("verification", len(jobs))
-        self._run(list(jobs.values()))
+        self._runner.run(list(jobs.values()))
         return {
             arm.name: np.stack([self._hits(jobs[arm.name, run]) for run in range(1, RUNS + 1)])
             for arm in arms
@@ -330,10 +262,10 @@ class Search:
     def _outcome(
         self, best: Arm, shipped: bool, against: dict[str, Interval], verified: dict[str, float]
     ) -> Outcome:
-        epochs = sum(job.epochs for job in self._asked.values())
+        epochs = sum(job.epochs for job in self._runner.asked.values())
         images = min(self.recipe.limit, self._count * 3 // 4)
         cost = {"arms": len(self._arms), "pairs": epochs * images, "epochs": epochs}
-        seconds = float(sum(np.load(job.out)["seconds"] for job in self._asked.values()))
+        seconds = float(sum(np.load(job.out)["seconds"] for job in self._runner.asked.values()))
         file = Path(self.recipe.data).name
         provenance = origin(self.start, self.fingerprint, self.recipe.seed, self._arms) | {
             "outcome": best.name if shipped else HAND, "data": file, "objective": self.objective,
@@ -353,6 +285,10 @@ class Search:
         start."""
         provenance = origin(self.start, self.fingerprint, self.recipe.seed, self._arms)
         return leading_policy(self._ranked, self._arms, self.start, provenance)
+
+
+def _verification(arm: Arm, run: int) -> str:
+    return f"verify-{arm.number:02d}-run-{run}"
 
 
 def _behind(arm: Arm) -> float:

@@ -51,8 +51,12 @@ class Shared:
         self._url = _parse(url)
         self._me = f"{socket.gethostname()}:{os.getpid()}"
         self._unbegun: dict[int, float] = {}
-        with self._told(), quiet():
-            self._study = _retried(lambda: self._open(heartbeat))
+        try:
+            with self._told(), quiet():
+                self._study = _retried(lambda: self._open(heartbeat))
+        except ImportError:
+            raise AdaptAugError(f"--storage {self._url.drivername}://: expected a database with an installed driver; "
+                                "pip install 'adaptaug[storage]' brings PostgreSQL's.") from None  # fmt: skip
 
     def _open(self, heartbeat: int) -> optuna.Study:
         options: dict[str, Any] = {"pool_pre_ping": True}
@@ -74,13 +78,11 @@ class Shared:
         """Errors of the database as one sentence, without the password."""
         try:
             yield
-        except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, ImportError) as error:
+        except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
             cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
             what = " ".join(str(cause).split("\n[SQL")[0].split()) or type(cause).__name__
             if self._url.password:
                 what = what.replace(str(self._url.password), "***")
-            if isinstance(error, ImportError):
-                what += "; pip install 'adaptaug[storage]' brings PostgreSQL's driver"
             place = f"{self._url.drivername}://{self._url.host or ''}/{self._url.database or ''}"
             raise AdaptAugError(
                 f"--storage {place}: expected a database that answers, got: {what}. The same command goes on."

@@ -32,10 +32,11 @@ from pathlib import Path
 from adaptaug.learn.search import Search
 from adaptaug.learn.storage import Shared
 from tests.learn.conftest import small
-data, folder = sys.argv[1:]
-shared = Shared(os.environ["ADAPTAUG_STORAGE"], "digits", heartbeat=1)
-search = Search(small(data, 3, bank=1000), "simclr", Path(folder), budget=6, workers=0, shared=shared)
-search.run().policy.save(Path(folder) / "policy.yaml")
+data, folder, workers = sys.argv[1:]
+if __name__ == "__main__":
+    shared = Shared(os.environ["ADAPTAUG_STORAGE"], "digits", heartbeat=1)
+    search = Search(small(data, 3, bank=1000), "simclr", Path(folder), budget=6, workers=int(workers), shared=shared)
+    search.run().policy.save(Path(folder) / "policy.yaml")
 """
 
 
@@ -62,7 +63,7 @@ def test_a_late_machine_takes_all_from_the_study(study, digits, tmp_path):
         workers=0,
         shared=Shared(study[0], "digits"),
     )
-    search._train = None  # whatever called it would fail
+    search._runner._train = None  # whatever called it would fail
     warm = tmp_path / "arms" / "warm-up.npz"
     warm.parent.mkdir(parents=True)
     shutil.copy(study[1].with_suffix(".search") / "arms" / "warm-up.npz", warm)
@@ -104,7 +105,7 @@ def test_a_job_that_was_claimed_and_never_begun_is_given_to_another(tmp_path, di
     dead.enqueue_trial({}, user_attrs={"job": "x"})
     dead.ask()
     job = search._job("x", search.start, 1, None)
-    done = list(shared.carry_out([job], search._train, 0))
+    done = list(shared.carry_out([job], search._runner._train, 0))
     assert done == ["x"]
     assert [t.state for t in dead.trials if t.user_attrs.get("job") == "x"] == [
         TrialState.FAIL,
@@ -154,10 +155,10 @@ def postgres():
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(url, digits, folder):
+def _start(url, digits, folder, workers):
     folder.mkdir()
     return subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(digits), str(folder)], cwd=Path(__file__).parents[2],
+        [sys.executable, "-c", WORKER, str(digits), str(folder), str(workers)], cwd=Path(__file__).parents[2],
         env={**os.environ, "ADAPTAUG_STORAGE": url, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
@@ -166,7 +167,8 @@ def _start(url, digits, folder):
 def test_one_of_two_processes_is_killed_and_the_other_ends_with_the_same_policy(
     postgres, digits, searched, tmp_path
 ):
-    victim, other = (_start(postgres, digits, tmp_path / name) for name in ("victim", "other"))
+    victim = _start(postgres, digits, tmp_path / "victim", workers=1)
+    other = _start(postgres, digits, tmp_path / "other", workers=0)
     shared = Shared(postgres, "digits")
 
     def in_hand():
