@@ -62,6 +62,8 @@ def search(
     Killed or interrupted, the same command goes on. OUT.search/ holds the study, every score and report.md.
     """
     try:
+        import optuna
+
         from adaptaug.learn import live
         from adaptaug.learn.arms import Recipe
         from adaptaug.learn.outcome import HAND
@@ -83,6 +85,7 @@ def search(
             "expected --storage (or ADAPTAUG_STORAGE) and --study together, got only one of them."
         )
     shared = None if storage is None or study is None else Shared(storage, study)
+    optuna.logging.disable_default_handler()  # threads that still train after Ctrl-C would tell of their trials
     with live.Live() as shown:
         task = Search(recipe, start, out.with_suffix(".search"), budget, objective, workers, shown, shared)
         try:

@@ -13,7 +13,8 @@
    arm before, and judged on held-out images that picked nothing. The best is tested first; the second only if the
    first is proven: if the 95 % interval of its paired difference from the start lies above zero. Of those proven the
    better ships, and the start where none is. Tests in an order fixed beforehand, each only if the one before
-   succeeded, need no correction: a policy worse than the start passes as rarely as with one test.
+   succeeded, need no correction: a policy worse than the start passes as rarely as with one test. (The interval of the
+   better of two flatters it a little; that it is above the start does not.)
 
 Source: method.md section 5; successive halving: Jamieson and Talwalkar, 2016; tests in a fixed order: Maurer, Hothorn
 and Lehmacher, 1995.

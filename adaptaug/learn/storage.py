@@ -31,6 +31,7 @@ from adaptaug.learn.arms import Job
 from adaptaug.learn.study import quiet
 
 POLL = 0.5  # seconds between two looks at the study
+_DATABASE_ERRORS = (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
 _ALIVE = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE)
 
 
@@ -78,7 +79,7 @@ class Shared:
         """Errors of the database as one sentence, without the password."""
         try:
             yield
-        except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        except _DATABASE_ERRORS as error:
             cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
             what = " ".join(str(cause).split("\n[SQL")[0].split()) or type(cause).__name__
             if self._url.password:
@@ -226,8 +227,7 @@ def _parse(url: str) -> sqlalchemy.URL:
 def _retried(open_: Callable[[], optuna.Study], times: int = 3) -> optuna.Study:
     """Machines that start together may make the same tables at once: all but one fail, and find them the next time."""
     for _ in range(times - 1):
-        with contextlib.suppress(sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError,
-                                 sqlalchemy.exc.OperationalError, optuna.exceptions.StorageInternalError):  # fmt: skip
+        with contextlib.suppress(*_DATABASE_ERRORS):
             return open_()
         time.sleep(POLL)
     return open_()
