@@ -16,6 +16,7 @@ import torch
 from adaptaug import keys
 from adaptaug.arrays import Array, pick_rows
 from adaptaug.generate import Look, make_view
+from adaptaug.judge import Alike
 from adaptaug.params import ViewParams
 from adaptaug.policy import Policy
 from adaptaug.similarity import similarity
@@ -24,12 +25,20 @@ CANDIDATES = 4
 
 
 def make_views(
-    engine: ModuleType, pixels: Any, rows: Array, numbers: range, policy: Policy, size: int, seen: Look
+    engine: ModuleType,
+    pixels: Any,
+    rows: Array,
+    numbers: range,
+    policy: Policy,
+    size: int,
+    seen: Look,
+    alike: Alike = similarity,
 ) -> tuple[list[Any], list[ViewParams]]:
     """The views `numbers` of each image, as `generate.make_view` makes them, kept in the policy's band.
 
-    The similarity is the mean over the later views of theirs with the first; where no candidate is in the band, the
-    one nearest to it is taken. `evidence` has "similarity" and "candidate", the number of the draw that was kept.
+    The similarity, by `alike`, is the mean over the later views of theirs with the first; where no candidate is in the
+    band, the one nearest to it is taken. `evidence` has "similarity" and "candidate", the number of the draw that was
+    kept.
     """
 
     def drawn(candidate: int) -> tuple[list[Any], list[ViewParams]]:
@@ -41,8 +50,8 @@ def make_views(
         return drawn(0)
     low, high = policy.band
     views, params = drawn(0)
-    alike = _alike(views)
-    outside = _outside(alike, low, high)
+    likeness = _likeness(alike, views)
+    outside = _outside(likeness, low, high)
     which = torch.zeros_like(outside, dtype=torch.int64)
     single = isinstance(views[0], np.ndarray)
     kept = [params]
@@ -50,11 +59,11 @@ def make_views(
         if single and float(outside[0]) == 0.0:
             break
         others, more = drawn(candidate)
-        now = _alike(others)
+        now = _likeness(alike, others)
         away = _outside(now, low, high)
         better = away < outside
         which, outside = torch.where(better, candidate, which), torch.where(better, away, outside)
-        alike = torch.where(better, now, alike)
+        likeness = torch.where(better, now, likeness)
         if single:
             views, params = (others, more) if bool(better[0]) else (views, params)
         else:
@@ -62,15 +71,15 @@ def make_views(
             views = [pick_rows([one, other], better.long()) for one, other in zip(views, others, strict=True)]
     if not single:
         params = [ViewParams.choose(plans, which) for plans in zip(*kept, strict=True)]
-    evidence = {"similarity": alike.double(), "candidate": which}
+    evidence = {"similarity": likeness.double(), "candidate": which}
     found: dict[str, Array] = {k: v.numpy() for k, v in evidence.items()} if single else dict(evidence)
     return views, [replace(p, evidence={**p.evidence, **found}) for p in params]
 
 
-def _alike(views: list[Any]) -> torch.Tensor:
-    return torch.stack([similarity(views[0], other) for other in views[1:]]).mean(0)
+def _likeness(alike: Alike, views: list[Any]) -> torch.Tensor:
+    return torch.stack([alike(views[0], other) for other in views[1:]]).mean(0)
 
 
-def _outside(alike: torch.Tensor, low: float, high: float) -> torch.Tensor:
+def _outside(likeness: torch.Tensor, low: float, high: float) -> torch.Tensor:
     """How far from the band; 0 inside it."""
-    return torch.relu(low - alike) + torch.relu(alike - high)
+    return torch.relu(low - likeness) + torch.relu(likeness - high)

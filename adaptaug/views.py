@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,11 +12,13 @@ from torch import nn
 
 from adaptaug import band, generate, keys
 from adaptaug.errors import AdaptAugError
+from adaptaug.judge import Alike, as_measure
 from adaptaug.measure import ImageStats, measure_pixels
 from adaptaug.params import Explanation, ViewParams
 from adaptaug.pixels import FINISHES, Source, read, write
 from adaptaug.policy import Policy
 from adaptaug.render import torch as torch_engine
+from adaptaug.similarity import similarity
 
 MAX_SIZE = 4096
 Strength = Callable[[ImageStats], Any]
@@ -82,6 +85,8 @@ class Views:
         finish: default `imagenet`: float32 CHW, normalised.
         return_params: True returns (views, list of ViewParams, one per view).
         first: the first view's number, by which views of one key differ.
+        judge: by what the policy's band is held: an encoder, where one lies, or a `judge.Judge`. Default: the views'
+            own likeness, without a network (`similarity.py`).
 
     A policy's `band` is held here, where there are two views or more (`band.py`); one view alone has no pair.
     """
@@ -94,12 +99,19 @@ class Views:
         finish: str = "imagenet",
         return_params: bool = False,
         first: int = 0,
+        judge: Alike | nn.Module | str | Path | None = None,
     ):
         _check(size, finish)
         if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= 64:
             raise AdaptAugError(f"n: expected a number of views from 1 to 64, got {n!r}.")
         self.policy, self.n, self.size = as_policy(policy), n, size
         self.finish, self.return_params, self.first = finish, return_params, first
+        if judge is not None and (self.policy.band is None or n < 2):
+            raise AdaptAugError(
+                "judge: expected a policy with a band and two views or more, for it to hold; "
+                "Policy.edit(band=(0.2, 0.9)) sets one."
+            )
+        self.alike = similarity if judge is None else as_measure(judge)
 
     def __call__(self, images: Any, *others: Any, key: Any = None, strength: Strength | None = None) -> Any:
         """The views; `strength` tells from the statistics how much stronger (above 0) or weaker than the policy each
@@ -107,7 +119,9 @@ class Views:
         It may as well tell it for each operation, as `ConditionalHeads` does (`conditional.Moves`).
         """
         _alone(others)
-        pixels, params, source = _views(images, self.policy, self.size, key, self.numbers, strength)
+        pixels, params, source = _views(
+            images, self.policy, self.size, key, self.numbers, strength, self.alike
+        )
         views = [write(view, source, self.finish) for view in pixels]
         return (views, params) if self.return_params else views
 
@@ -138,6 +152,7 @@ class MultiCrop:
             self.groups.append(
                 Views(group.policy, group.n, group.size, group.finish, group.return_params, first)
             )
+            self.groups[-1].alike = group.alike
 
     def __call__(self, images: Any, *others: Any, key: Any = None) -> Any:
         _alone(others)
@@ -162,14 +177,20 @@ def _alone(others: tuple[Any, ...]) -> None:
 
 
 def _views(
-    images: Any, policy: Policy, size: int, key: Any, numbers: range, strength: Strength | None = None
+    images: Any,
+    policy: Policy,
+    size: int,
+    key: Any,
+    numbers: range,
+    strength: Strength | None = None,
+    alike: Alike = similarity,
 ) -> tuple[list[Any], list[ViewParams], Source]:
     source = read(images)
     rows = _rows(key, source)
     seen = generate.look(source.engine, source.pixels, policy, size)
     if strength is not None:
         seen = replace(seen, push=strength(seen.stats))
-    pixels, params = band.make_views(source.engine, source.pixels, rows, numbers, policy, size, seen)
+    pixels, params = band.make_views(source.engine, source.pixels, rows, numbers, policy, size, seen, alike)
     return pixels, params, source
 
 

@@ -40,11 +40,14 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=6000)
     parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--epochs", type=int, default=14)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    recipe = Recipe(options.data, options.limit, options.seed, size=options.size, tasks=True)
+    recipe = Recipe(
+        options.data, options.limit, options.seed, size=options.size, epochs=options.epochs, tasks=True
+    )
     search = Search(
         recipe, options.start, options.folder, options.budget, "labels", options.workers, Printed()
     )

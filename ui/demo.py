@@ -25,7 +25,7 @@ import numpy as np
 from adaptaug import AdaptAugError
 from adaptaug.files import write_atomically
 
-BUDGET, LIMIT, SIDE, START = 8, 360, 16, "simclr"
+BUDGET, LIMIT, SIDE, EPOCHS, START = 8, 360, 16, 6, "simclr"
 PROGRESS = "progress.json"
 PACKAGES = {"optuna": "search", "scipy": "search", "sklearn": "search", "lightly": "search"}
 PATIENCE = 0.5  # seconds that the process has to end by itself
@@ -150,7 +150,10 @@ def run(folder: Path) -> None:
         done_, total, stage = 0, 0, ""
 
         def begin(self, stage: str, jobs: int) -> None:
-            self.stage, self.total = stage.capitalize(), max(self.total, self.done_ + jobs + _after(stage))
+            stages = search.schedule.trainings(BUDGET, len(search.first_arms()))
+            after = [name for name, _, _ in stages].index(stage) + 1
+            left = sum(count for _, count, _ in stages[after:])
+            self.stage, self.total = stage.capitalize(), max(self.total, self.done_ + jobs + left)
             self.tell()
 
         def done(self, job: str) -> None:
@@ -163,16 +166,10 @@ def run(folder: Path) -> None:
 
     data = folder / "digits.npz"
     write_digits(data)
-    recipe = Recipe(str(data), LIMIT, seed=0, size=SIDE, batch=24, bank=LIMIT, held_out=600)
-    told = Told()
-    outcome = Search(recipe, START, folder, BUDGET, "labels", workers=0, progress=told).run()
+    recipe = Recipe(str(data), LIMIT, seed=0, size=SIDE, batch=24, bank=LIMIT, held_out=600, epochs=EPOCHS)
+    search = Search(recipe, START, folder, BUDGET, "labels", workers=0, progress=Told())
+    outcome = search.run()
     outcome.policy.save(folder / "policy.yaml")
-
-
-def _after(stage: str) -> int:
-    """Trainings after a stage: all arms again, then the best three beside the start's two, then the verification."""
-    left = {"warm-up": 2 * BUDGET + 11, "rung 1": BUDGET + 11, "rung 2": 11, "rung 3": 6}
-    return left.get(stage, 0)
 
 
 def _leave_with_the_app() -> None:

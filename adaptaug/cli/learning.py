@@ -35,7 +35,21 @@ def search(
     batch: Annotated[
         int, typer.Option(min=8, help="Images a step; small ones learn more from few images.")
     ] = 64,
+    epochs: Annotated[
+        int,
+        typer.Option(
+            min=5, help="Of a run that verifies; arms train a little less. More: fairer to small crops."
+        ),
+    ] = 14,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes; default one a core.")] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ADAPTAUG_STORAGE",
+            help="A database that several machines share, as postgresql://user@host/database; each runs this command.",
+        ),
+    ] = None,
+    study: Annotated[str | None, typer.Option(help="The study's name in --storage.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything and say what it would cost; write nothing.")
     ] = False,
@@ -48,20 +62,32 @@ def search(
     Killed or interrupted, the same command goes on. OUT.search/ holds the study, every score and report.md.
     """
     try:
+        import optuna
+
         from adaptaug.learn import live
         from adaptaug.learn.arms import Recipe
+        from adaptaug.learn.outcome import HAND
         from adaptaug.learn.report import write_report
-        from adaptaug.learn.search import HAND, Search
+        from adaptaug.learn.search import Search
+        from adaptaug.learn.storage import Shared
     except ModuleNotFoundError as error:
         raise WorkFailed(missing(error, "search")) from error
     if out.suffix not in (".yaml", ".yml") or not out.parent.is_dir() or out.is_dir():
         raise AdaptAugError(f"--out {out}: expected a .yaml file in a folder that exists.")
-    recipe = Recipe(str(data), limit, seed, arch=arch, size=size or own_side(data, 64), batch=batch)
+    recipe = Recipe(
+        str(data), limit, seed, arch=arch, size=size or own_side(data, 64), batch=batch, epochs=epochs
+    )
     if dry_run:
         _tell_cost(recipe, start, budget, objective, workers)
         return
+    if (storage is None) != (study is None):
+        raise AdaptAugError(
+            "expected --storage (or ADAPTAUG_STORAGE) and --study together, got only one of them."
+        )
+    shared = None if storage is None or study is None else Shared(storage, study)
+    optuna.logging.disable_default_handler()  # threads that still train after Ctrl-C would tell of their trials
     with live.Live() as shown:
-        task = Search(recipe, start, out.with_suffix(".search"), budget, objective, workers, shown)
+        task = Search(recipe, start, out.with_suffix(".search"), budget, objective, workers, shown, shared)
         try:
             outcome = task.run()
         except KeyboardInterrupt:
@@ -73,7 +99,7 @@ def search(
         shown.begin("report", 1)
         report = write_report(task, outcome)
     outcome.policy.save(out)
-    gain = outcome.against.get(HAND)
+    gain = outcome.gain
     if outcome.shipped:
         print(f"{out}: {outcome.best.name}, {gain} points above {outcome.start.name}; see {report}")
     else:

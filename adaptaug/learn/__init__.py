@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from adaptaug.controller import BandController
@@ -10,18 +11,14 @@ from adaptaug.learn.heads import ConditionalHeads
 if TYPE_CHECKING:
     from adaptaug.learn.arms import Recipe
     from adaptaug.learn.search import Search
+    from adaptaug.learn.storage import Shared
 
-__all__ = ["BandController", "ConditionalHeads", "Recipe", "Search"]
+__all__ = ["BandController", "ConditionalHeads", "Recipe", "Search", "Shared"]
+_LATE = {"Recipe": "arms", "Search": "search", "Shared": "storage"}
 
 
 def __getattr__(name: str) -> Any:
-    """`Search` and `Recipe` when they are asked for: they need the extra `search`, the others do not."""
-    if name == "Search":
-        from adaptaug.learn.search import Search
-
-        return Search
-    if name == "Recipe":
-        from adaptaug.learn.arms import Recipe
-
-        return Recipe
+    """The search when it is asked for: it needs the extra `search`, the others do not."""
+    if name in _LATE:
+        return getattr(importlib.import_module(f"adaptaug.learn.{_LATE[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

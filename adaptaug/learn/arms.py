@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,11 @@ _ASKED = 1000  # queries that set tasks
 
 @dataclass(frozen=True)
 class Recipe:
-    """How every arm of a search is trained and scored; `tasks`: by `proxies` too, not by labels alone."""
+    """How every arm of a search is trained and scored.
+
+    `epochs`: of a verification run, from which the others follow (`Schedule`); `tasks`: scored by `proxies` too, not by
+    labels alone.
+    """
 
     data: str
     limit: int
@@ -44,7 +48,24 @@ class Recipe:
     temperature: float = 0.5
     bank: int = 1000
     held_out: int = 4000
+    epochs: int = 14
     tasks: bool = False
+
+
+@dataclass
+class Arm:
+    """A policy under trial; `correct[rung]` is (queries,) with the mean of the hits that the objective counts."""
+
+    number: int
+    name: str
+    policy: Policy
+    point: dict[str, float]
+    correct: list[np.ndarray] = field(default_factory=list)
+
+    @property
+    def scores(self) -> list[float]:
+        """Accuracy per rung reached, in percent."""
+        return [100 * float(hits.mean()) for hits in self.correct]
 
 
 @dataclass(frozen=True)
@@ -67,16 +88,26 @@ class Split:
 
 @dataclass(frozen=True)
 class Job:
-    """Train `policy` from `start` (a saved state, or None: from new weights) for some epochs and score it."""
+    """Train `policy` for some epochs from where `before` ended (None: from new weights) and score it on `queries`.
+
+    `out`: the result, .npz; the weights go beside it.
+    """
 
     name: str
     policy: str
-    start: str | None
-    first_epoch: int
+    before: Job | None
     epochs: int
     run: int
     queries: str
     out: str
+
+    @property
+    def first_epoch(self) -> int:
+        return 0 if self.before is None else self.before.first_epoch + self.before.epochs
+
+    @property
+    def weights(self) -> Path:
+        return Path(self.out).with_suffix(".pt")
 
 
 def split_data(recipe: Recipe) -> Split:
@@ -133,29 +164,43 @@ def train(
 
 
 def run_job(job: Job, recipe: Recipe, split: Split) -> None:
-    """Train, score and write state and result; a result that is there is left as it is."""
+    """Train, score and write weights and result; a result that is there is left as it is."""
     out = Path(job.out)
     if out.exists():
         return
     began = time.perf_counter()
+    model = trained(job, recipe, split)
+    result: dict[str, Any] = {"seconds": time.perf_counter() - began}
+    if job.queries:
+        result |= score(model, split, job.queries)
+    write_atomically(out, lambda file: np.savez_compressed(file, **result))
+
+
+def trained(job: Job, recipe: Recipe, split: Split) -> Contrast:
+    """The model as `job` leaves it: from its file of weights, or trained where there is none.
+
+    What went before it is trained again too where its weights are not here, because another machine trained it.
+    """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = new_contrast(
-        recipe.arch, Policy.loads(job.policy), recipe.size, recipe.seed,
+        recipe.arch, Policy.loads(job.policy), recipe.size, recipe.seed * 1000 + job.run,
         temperature=recipe.temperature, precision=fast_precision(device),
     ).to(device)  # fmt: skip
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=1e-4)
-    if job.start is not None:
-        state = torch.load(job.start, map_location=device, weights_only=True)
+    here = job.weights.exists()
+    if not here and job.before is not None and not job.before.weights.exists():
+        trained(job.before, recipe, split)
+    source = job if here else job.before
+    if source is not None:
+        state = torch.load(source.weights, map_location=device, weights_only=True)
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
-    model.train()
-    train(model, optimizer, split.train, recipe, job)
-    result: dict[str, Any] = {"seconds": time.perf_counter() - began, "pairs": job.epochs * len(split.train)}
-    if job.queries:
-        result |= score(model, split, job.queries)
-    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-    write_atomically(out.with_suffix(".pt"), lambda file: torch.save(state, file))
-    write_atomically(out, lambda file: np.savez(file, **result))
+    if not here:
+        model.train()
+        train(model, optimizer, split.train, recipe, job)
+        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+        write_atomically(job.weights, lambda file: torch.save(state, file))
+    return model
 
 
 def score(model: Contrast, split: Split, queries: str) -> dict[str, np.ndarray]:

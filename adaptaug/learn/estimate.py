@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from adaptaug.learn import arms
-from adaptaug.learn.search import RUN_EPOCHS, RUNGS, RUNS, WARM_UP, Search
+from adaptaug.learn.search import Search
 from adaptaug.simclr.contrast import new_contrast
 from adaptaug.simclr.encoders import fast_precision
 
@@ -28,12 +28,12 @@ class Estimate:
 def estimate(search: Search) -> Estimate:
     """Count what `search` may train, and time a few steps of its start policy, of which most of the cost is made.
 
-    Scoring, a few percent, is left out. Fewer pairs are trained where the start is among the best arms of a rung.
+    Scoring, a few percent, is left out. Fewer pairs are trained where the arms that stay are among the best of a rung,
+    or the verification ends with its first arm.
     """
     recipe = search.recipe
-    always = 1 if search.start.guards else 2
-    sizes = [search.budget] + [min(search.budget, (kept or 0) + always) for _, kept in RUNGS[1:]]
-    epochs = WARM_UP + sum(n * e for n, (e, _) in zip(sizes, RUNGS, strict=True)) + 2 * RUNS * RUN_EPOCHS
+    stages = search.schedule.trainings(search.budget, len(search.first_arms()))
+    epochs = sum(count * each for _, count, each in stages)
     split = arms.split_data(recipe)
     pairs = epochs * len(split.train)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -42,7 +42,7 @@ def estimate(search: Search) -> Estimate:
     )
     optimizer = torch.optim.AdamW(model.to(device).parameters(), lr=recipe.rate)
     few = split.train[: _STEPS * recipe.batch]
-    job = arms.Job("timed", search.start.dumps(), None, 0, 1, 0, "", "")
+    job = arms.Job("timed", search.start.dumps(), None, 1, 0, "", "")
     with arms.one_thread():
         for _ in range(2):
             began = time.perf_counter()

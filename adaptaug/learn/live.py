@@ -11,7 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from adaptaug.learn.search import HAND, Arm, Progress
+from adaptaug.learn.arms import Arm
+from adaptaug.learn.outcome import HAND
+from adaptaug.learn.running import Progress
 
 _SHOWN = 8
 

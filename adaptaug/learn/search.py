@@ -6,107 +6,52 @@
    known to suit some kind of image is tried before what is not. Half of the others are spread over the space (Sobol;
    a number keeps the start's value a quarter of the time and is off a quarter of the time), the rest are asked of
    Optuna's Gaussian process, two at a time, where the arms before did well.
-4. Rungs: all arms train two epochs, the best ten two more, the best three three more. Equal random numbers.
-5. Verification: the best arm and the start are trained anew from the warm-up, several runs each, and judged on
-   held-out images that picked nothing. Only if the 95 % interval of the paired difference lies above zero is the
-   arm returned; otherwise the start is.
+4. Rungs, with equal random numbers: all arms train a little, the best six as much again, the best three three times
+   that. The first arms stay to the end, whatever their score: after a short training, and a warm-up by another
+   policy, large crops lead that small ones overtake (benchmarks/README.md).
+5. Verification: the best two arms and the start are trained anew from new weights, several runs each, longer than any
+   arm before, and judged on held-out images that picked nothing. The best is tested first; the second only if the
+   first is proven: if the 95 % interval of its paired difference from the start lies above zero. Of those proven the
+   better ships, and the start where none is. Tests in an order fixed beforehand, each only if the one before
+   succeeded, need no correction: a policy worse than the start passes as rarely as with one test. (The interval of the
+   better of two flatters it a little; that it is above the start does not.)
 
-Source: method.md section 5; successive halving: Jamieson and Talwalkar, 2016.
+Source: method.md section 5; successive halving: Jamieson and Talwalkar, 2016; tests in a fixed order: Maurer, Hothorn
+and Lehmacher, 1995.
 """
 
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
-import warnings
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import optuna
-from optuna.distributions import FloatDistribution
-from optuna.trial import TrialState, create_trial
-from scipy.stats import qmc
 
 from adaptaug import __version__
 from adaptaug.data import open_data
 from adaptaug.errors import AdaptAugError
 from adaptaug.files import write_atomically
-from adaptaug.learn.arms import (
-    Job,
-    Recipe,
-    Split,
-    one_thread,
-    run_in_worker,
-    run_job,
-    split_data,
-    start_worker,
-)
+from adaptaug.learn.arms import Arm, Job, Recipe, Split
+from adaptaug.learn.outcome import GUARDED, HAND, Outcome, found_policy, leading_policy, origin
+from adaptaug.learn.proposing import Proposer
 from adaptaug.learn.relevance import inert
-from adaptaug.learn.space import Dimension, coordinates, free_dimensions, place
+from adaptaug.learn.running import Progress, Runner
+from adaptaug.learn.schedule import FINALISTS, KEPT, RUNS, Schedule
+from adaptaug.learn.space import coordinates, free_dimensions
 from adaptaug.learn.statistics import Interval, paired_interval
+from adaptaug.learn.storage import Shared
+from adaptaug.learn.study import quiet, record
 from adaptaug.policy import Policy
+from adaptaug.simclr.contrast import Contrast
 
 OBJECTIVES = ("auto", "labels", "images")
-NEIGHBOURS = ("natural", "digits", "documents", "simclr-cifar")  # presets whose place in the space is tried
 COUNTED = {
     "labels": ("knn", "ridge"),
     "images": ("rotation", "edges"),
 }  # which, and why: benchmarks/README.md
-WARM_UP = 2  # epochs
-RUNGS = ((2, None), (2, 10), (3, 3))  # epochs added; how many arms are in, besides the start's
-GENERATION = 2  # arms asked for at a time
-RUNS, RUN_EPOCHS = 3, 4  # of the verification
-HAND, GUARDED = "start", "start + guards"
-
-
-@dataclass
-class Arm:
-    """A policy under trial; `correct[rung]` is (queries,) with the mean of kNN's and ridge's hits."""
-
-    number: int
-    name: str
-    policy: Policy
-    point: dict[str, float]
-    correct: list[np.ndarray] = field(default_factory=list)
-
-    @property
-    def scores(self) -> list[float]:
-        """Accuracy per rung reached, in percent."""
-        return [100 * float(hits.mean()) for hits in self.correct]
-
-
-@dataclass
-class Outcome:
-    """What a search found.
-
-    `policy` is what ships, `best` the arm that was verified, `verified` accuracies in percent, `against` the
-    differences of `best` from the start's arms, `cost` what was trained, `seconds` how long that took in all
-    workers together (not in the policy file, which is equal for equal seeds).
-    """
-
-    policy: Policy
-    best: Arm
-    arms: list[Arm]
-    shipped: bool
-    against: dict[str, Interval]
-    verified: dict[str, float]
-    cost: dict[str, float]
-    seconds: float
-    start: Policy
-    folder: Path
-
-
-class Progress:
-    """What a search tells while it runs; the command line draws it, a library user may pass a subclass."""
-
-    def begin(self, stage: str, jobs: int) -> None: ...
-    def done(self, job: str) -> None: ...
-    def ranked(self, arms: Sequence[Arm]) -> None: ...
 
 
 class Search:
@@ -117,15 +62,17 @@ class Search:
         start: the policy to begin with.
         budget: arms tried, the start's two among them.
         folder: where study and results are kept; with the same settings a second call goes on from there.
-        workers: processes that train arms, each on one thread; 0 trains here. The result does not depend on it.
+        workers: processes that train arms, each on one thread; 0 trains here. The result does not depend on it. They
+            are spawned, so a script that wants any has its code under `if __name__ == "__main__":`.
+        shared: the study by which other machines take part (`storage.Shared`); each has a folder of its own.
 
-    Raises: AdaptAugError: no labels, too few images, an objective or budget that cannot be, other settings
-    in the folder.
+    Raises: AdaptAugError: no labels, too few images, an objective, budget or number of epochs that cannot be, other
+    settings in the folder or the study.
     """
 
     def __init__(
-        self, recipe: Recipe, start: Policy | str, folder: Path, budget: int = 30, objective: str = "labels",
-        workers: int | None = None, progress: Progress | None = None,
+        self, recipe: Recipe, start: Policy | str, folder: Path | str, budget: int = 30, objective: str = "labels",
+        workers: int | None = None, progress: Progress | None = None, shared: Shared | None = None,
     ):  # fmt: skip
         if objective not in OBJECTIVES:
             raise AdaptAugError(f"objective: expected one of {', '.join(OBJECTIVES)}, got {objective!r}.")
@@ -134,11 +81,20 @@ class Search:
                 f"budget: expected at least 6 arms, two of which are the start's, got {budget}."
             )
         self.recipe, self.budget, self.objective = recipe, budget, objective
+        self.schedule = Schedule(recipe.epochs)
         self.start = start if isinstance(start, Policy) else Policy.load(start)
-        self.folder, self.progress = folder, progress or Progress()
+        self.folder, self.progress, self.shared = Path(folder), progress or Progress(), shared
         self.workers = min(os.cpu_count() or 1, 8) if workers is None else workers
-        images = open_data(recipe.data)
-        if objective == "auto":
+        self._look_at_data()
+        self._runner = Runner(self.recipe, self.workers, shared, self.progress)
+        self._arms: list[Arm] = []
+        self._ranked: list[Arm] = []
+        self._settle()
+
+    def _look_at_data(self) -> None:
+        """Check that the data can be searched on, and find the dimensions that change its pixels."""
+        recipe, images = self.recipe, open_data(self.recipe.data)
+        if self.objective == "auto":
             self.objective = "images" if images.labels is None else "labels"
         if self.objective == "labels" and images.labels is None:
             raise AdaptAugError(f"{recipe.data}: expected labels (a folder of class folders, or 'y' in the .npz) "
@@ -148,23 +104,16 @@ class Search:
         if min(len(images), recipe.limit) < 4 * recipe.batch:
             raise AdaptAugError(f"{recipe.data}: expected at least {4 * recipe.batch} images to train on "
                                 f"(four batches), got {min(len(images), recipe.limit)}.")  # fmt: skip
-        self.dimensions = free_dimensions(self.start)
-        still = inert(
-            images.pixels(range(min(64, len(images))), None if images.same_size else 2 * recipe.size),
-            recipe.size,
-        )
-        self._off = {d.name: d.off for d in self.dimensions if d.name in still}
-        self.dimensions = [d for d in self.dimensions if d.name not in still]
+        few = images.pixels(range(min(64, len(images))), None if images.same_size else 2 * recipe.size)
+        still, free = inert(few, recipe.size), free_dimensions(self.start)
+        self._off = {d.name: d.off for d in free if d.name in still}
+        self.dimensions = [d for d in free if d.name not in still]
         if not self.dimensions:
             raise AdaptAugError(
                 f"policy {self.start.name!r}: expected something to search, but it locks all."
             )
         self.fingerprint, self._count = images.fingerprint(), len(images)
-        self._split: Split | None = None
-        self._pool: ProcessPoolExecutor | None = None
-        self._all: list[Arm] = []
-        self.ranked: list[Arm] = []
-        self._settle()
+        self._proposer = Proposer(self.start, self.dimensions, self._off, recipe.seed)
 
     # --- what is kept ---------------------------------------------------------------------------------------
     def _settle(self) -> None:
@@ -173,6 +122,11 @@ class Search:
             "recipe": asdict(self.recipe) | {"data": self.fingerprint}, "start": self.start.dumps(),
             "budget": self.budget, "objective": self.objective, "adaptaug": __version__,
         }  # fmt: skip
+        if self.shared is not None:
+            if self.shared.agree("settings", lambda: settings) != json.loads(json.dumps(settings)):
+                raise AdaptAugError(f"--study {self.shared.name}: holds a search with other settings or data; "
+                                    "give the same, or choose another name.")  # fmt: skip
+            settings["study"] = self.shared.name
         file = self.folder / "settings.json"
         if file.exists():
             if json.loads(file.read_text()) != settings:
@@ -181,108 +135,21 @@ class Search:
         else:
             write_atomically(file, lambda out: out.write(json.dumps(settings, indent=1).encode()))
 
-    def _job(self, name: str, policy: Policy, epochs: int, *, start: Path | None, first: int, run: int = 0,
-             queries: str = "select") -> Job:  # fmt: skip
+    def _job(
+        self,
+        name: str,
+        policy: Policy,
+        epochs: int,
+        before: Job | None,
+        run: int = 0,
+        queries: str = "select",
+    ) -> Job:
         out = self.folder / "arms" / f"{name}.npz"
-        start_state = None if start is None else str(start.with_suffix(".pt"))
-        return Job(name, policy.dumps(), start_state, first, epochs, run, queries, str(out))
+        return Job(name, policy.dumps(), before, epochs, run, queries, str(out))
 
-    # --- running --------------------------------------------------------------------------------------------
-    def _run(self, jobs: Sequence[Job]) -> None:
-        waiting = [job for job in jobs if not Path(job.out).exists()]
-        for job in jobs:
-            if job not in waiting:
-                self.progress.done(job.name)
-        for name in self._carry_out(waiting):
-            self.progress.done(name)
-
-    def _carry_out(self, jobs: list[Job]) -> Iterator[str]:
-        if self._pool is None or len(jobs) == 0:
-            for job in jobs:
-                self._split = self._split or split_data(self.recipe)
-                with one_thread():
-                    run_job(job, self.recipe, self._split)
-                yield job.name
-            return
-        futures = {self._pool.submit(run_in_worker, job): job.name for job in jobs}
-        try:
-            for future in as_completed(futures):
-                future.result()
-                yield futures[future]
-        except BaseException:
-            for future in futures:
-                future.cancel()
-            raise
-
-    def run(self) -> Outcome:
-        """Search, or go on with what was begun. After KeyboardInterrupt ask `best_so_far`."""
-        verbosity = optuna.logging.get_verbosity()
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        if self.workers:
-            self._pool = ProcessPoolExecutor(
-                self.workers, multiprocessing.get_context("spawn"), start_worker, (self.recipe,)
-            )
-        try:
-            return self._search()
-        finally:
-            optuna.logging.set_verbosity(verbosity)
-            if self._pool is not None:
-                self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def _search(self) -> Outcome:
-        self.progress.begin("warm-up", 1)
-        warm = self._job("warm-up", self.start, WARM_UP, start=None, first=0, queries="")
-        self._run([warm])
-        arms = [Arm(0, HAND, self.start, coordinates(self.start))]
-        if not self.start.guards:
-            arms.append(Arm(1, GUARDED, place(self.start, {}, GUARDED), coordinates(self.start)))
-        always = list(arms)
-        self.progress.begin("rung 1", self.budget)
-        self._all = arms
-        arms += self._neighbours(len(arms))[: (self.budget - len(arms)) // 3]
-        first = len(arms)
-        while len(arms) < self.budget:
-            points = (
-                self._spread((self.budget - first) // 2)
-                if len(arms) == first
-                else self._ask(arms[len(always) - 1 :])
-            )
-            points = points[: self.budget - len(arms)]
-            arms += [Arm(n, f"arm {n:02d}", place(self.start, p, f"arm {n:02d}"), p)
-                     for n, p in enumerate(points, len(arms))]  # fmt: skip
-            self._climb(arms, 0, Path(warm.out))
-        first = WARM_UP
-        field_ = arms
-        for rung in range(1, len(RUNGS)):
-            first += RUNGS[rung - 1][0]
-            count = RUNGS[rung][1]
-            ranked = sorted(field_, key=lambda arm: -arm.scores[-1])
-            field_ = ranked[:count] + [arm for arm in always if arm not in ranked[:count]]
-            self.progress.begin(f"rung {rung + 1}", len(field_))
-            self._climb(field_, rung, Path(warm.out), first)
-            self._forget({arm.number for arm in arms} - {arm.number for arm in field_})
-        # Ties go to the earlier arm, so to the start.
-        best = max(field_, key=lambda arm: arm.scores[-1])
-        return self._verify(best, arms, always, Path(warm.out))
-
-    def _climb(self, arms: Sequence[Arm], rung: int, warm: Path, first: int = WARM_UP) -> None:
-        """Train the arms that have not done this rung, from the rung before."""
-        jobs = {}
-        for arm in arms:
-            if len(arm.correct) <= rung:
-                before = warm if rung == 0 else self.folder / "arms" / f"arm-{arm.number:02d}-rung-{rung}.npz"
-                name = f"arm-{arm.number:02d}-rung-{rung + 1}"
-                jobs[name] = (arm, self._job(name, arm.policy, RUNGS[rung][0], start=before, first=first))
-        self._run([job for _, job in jobs.values()])
-        for arm, job in jobs.values():
-            arm.correct.append(self._hits(job.out))
-        self.ranked = sorted(arms, key=lambda arm: -arm.scores[-1])
-        self.progress.ranked(self.ranked)
-        self._record(self._all)
-
-    def _hits(self, result: str) -> np.ndarray:
+    def _hits(self, job: Job) -> np.ndarray:
         """(queries,) mean of the hits that the objective counts."""
-        with np.load(result) as arrays:
+        with np.load(job.out) as arrays:
             return np.mean([arrays[name] for name in COUNTED[self.objective]], axis=0)
 
     def _forget(self, numbers: set[int]) -> None:
@@ -291,129 +158,140 @@ class Search:
             for file in (self.folder / "arms").glob(f"arm-{number:02d}-rung-*.pt"):
                 file.unlink(missing_ok=True)
 
-    # --- proposing ------------------------------------------------------------------------------------------
-    def _neighbours(self, number: int) -> list[Arm]:
-        """The other presets as points of this space: what is inert or locked stays so."""
-        here = coordinates(self.start)
-        free = [d.name for d in self.dimensions]
-        found: list[Arm] = []
-        for name in NEIGHBOURS:
-            there = coordinates(Policy.load(name))
-            point = here | {n: there[n] for n in free} | self._off
-            if point not in [arm.point for arm in found] and any(point[n] != here[n] for n in free):
-                label = f"like {name}"
-                found.append(Arm(number + len(found), label, place(self.start, point, label), point))
-        return found
+    # --- climbing -------------------------------------------------------------------------------------------
+    def run(self) -> Outcome:
+        """Search, or go on with what was begun. After KeyboardInterrupt ask `best_so_far`."""
+        with self._runner, quiet():
+            return self._search()
 
-    def _spread(self, count: int) -> list[dict[str, float]]:
-        """Sobol points; a second Sobol number says whether a dimension keeps the start's value or is off."""
+    def verified_model(self, arm: Arm) -> Contrast:
+        """The network of the arm's first verification run."""
+        return self._runner.model_after(_verification(arm, 1))
+
+    @property
+    def split(self) -> Split:
+        return self._runner.split
+
+    def _search(self) -> Outcome:
+        self.progress.begin("warm-up", 1)
+        warm = self._job("warm-up", self.start, self.schedule.warm_up, None, queries="")
+        self._runner.run([warm])
+        self.progress.begin("rung 1", self.budget)
+        self._arms = self.first_arms()
+        ends: dict[int, Job] = {}
+        staying = list(self._arms)
+        while len(self._arms) < self.budget:
+            self._arms += self._propose(len(staying))
+            ends |= self._climb(self._arms[len(ends) :], 0, dict.fromkeys(range(self.budget), warm))
+        climbing = self._arms
+        for rung in range(1, len(KEPT)):
+            best = sorted(climbing, key=_behind)[: KEPT[rung]]
+            climbing = best + [arm for arm in staying if arm not in best]
+            self.progress.begin(f"rung {rung + 1}", len(climbing))
+            ends = self._climb(climbing, rung, ends)
+            self._forget({arm.number for arm in self._arms} - {arm.number for arm in climbing})
+        return self._verify(sorted(climbing, key=_behind))
+
+    def first_arms(self) -> list[Arm]:
+        """The arms that stay to the end: the start's and, for at most a third of the others, other presets'."""
         here = coordinates(self.start)
-        size = len(self.dimensions)
-        power = max(1, int(np.ceil(np.log2(max(count, 2)))))
-        numbers = qmc.Sobol(2 * size, rng=np.random.default_rng((self.recipe.seed, 1))).random_base2(power)[
-            :count
-        ]
+        arms = [Arm(0, HAND, self.start, here)]
+        if not self.start.guards:
+            arms.append(self._proposer.arm(1, GUARDED, here))
+        return arms + self._proposer.neighbours(len(arms))[: (self.budget - len(arms)) // 3]
+
+    def _propose(self, first: int) -> list[Arm]:
+        """The arms that are tried next, at most to the budget."""
+        count = len(self._arms)
+        if count == first:
+            points = self._proposer.spread((self.budget - first) // 2)
+        elif self.shared is None:
+            points = self._proposer.ask(self._arms)
+        else:  # processors round differently, and a Gaussian process makes more of it
+            points = self.shared.agree(f"arms from {count}", lambda: self._proposer.ask(self._arms))
         return [
-            self._off | {
-                d.name: here[d.name] if coin < 0.25 else d.off if coin < 0.5 else float(d.low + v * (d.high - d.low))
-                for d, v, coin in zip(self.dimensions, row[:size], row[size:], strict=True)
-            } for row in numbers
-        ]  # fmt: skip
+            self._proposer.arm(n, f"arm {n:02d}", p)
+            for n, p in enumerate(points[: self.budget - count], count)
+        ]
 
-    def _ask(self, arms: Sequence[Arm]) -> list[dict[str, float]]:
-        """Where to look next, by a Gaussian process over the guarded arms; its state is the arms alone."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            sampler = optuna.samplers.GPSampler(
-                seed=self.recipe.seed + len(arms), n_startup_trials=0, deterministic_objective=False
-            )
-        study = optuna.create_study(direction="maximize", sampler=sampler)
-        study.add_trials([self._trial(arm) for arm in arms])
-        with one_thread():
-            return [self._off | study.ask(_distributions(self.dimensions)).params for _ in range(GENERATION)]
-
-    def _trial(self, arm: Arm) -> optuna.trial.FrozenTrial:
-        point = {d.name: arm.point[d.name] for d in self.dimensions}
-        return create_trial(
-            state=TrialState.COMPLETE, value=arm.scores[0], params=point,
-            distributions=_distributions(self.dimensions), user_attrs={"arm": arm.name, "scores": arm.scores},
-            intermediate_values=dict(enumerate(arm.scores)),
-        )  # fmt: skip
-
-    def _record(self, arms: Sequence[Arm]) -> None:
-        """The study as Optuna keeps it, for its own tools (`optuna-dashboard sqlite:///...`)."""
-        unfinished = self.folder / "study.unfinished.db"
-        unfinished.unlink(missing_ok=True)
-        study = optuna.create_study(
-            study_name="adaptaug", direction="maximize", storage=f"sqlite:///{unfinished}"
-        )
-        study.add_trials([self._trial(arm) for arm in arms])
-        unfinished.replace(self.folder / "study.db")
+    def _climb(self, arms: Sequence[Arm], rung: int, before: dict[int, Job]) -> dict[int, Job]:
+        """Train the arms one rung further, and return the jobs at whose end they are, by number as `before`."""
+        jobs = {
+            arm.number: self._job(f"arm-{arm.number:02d}-rung-{rung + 1}", arm.policy, self.schedule.rungs[rung],
+                                  before[arm.number]) for arm in arms
+        }  # fmt: skip
+        self._runner.run(list(jobs.values()))
+        for arm in arms:
+            arm.correct.append(self._hits(jobs[arm.number]))
+        self._ranked = sorted((a for a in self._arms if len(a.correct) > rung), key=_behind)
+        self.progress.ranked(self._ranked)
+        record(self.folder, self._arms, self.dimensions)
+        return jobs
 
     # --- deciding -------------------------------------------------------------------------------------------
-    def _verify(self, best: Arm, arms: list[Arm], always: list[Arm], warm: Path) -> Outcome:
-        judged = [always[0]] + ([best] if best is not always[0] else [])
+    def _verify(self, ranked: list[Arm]) -> Outcome:
+        hand = self._arms[0]
+        finalists = ranked[: ranked.index(hand)][:FINALISTS]
+        hits = self._fresh_runs([hand, *finalists[:1]])
+        against: dict[str, Interval] = {}
+        proven: list[Arm] = []
+        for arm in finalists:
+            if arm.name not in hits:
+                hits |= self._fresh_runs([arm])
+            against[arm.name] = paired_interval(hits[arm.name], hits[HAND])
+            if against[arm.name].low <= 0:
+                break
+            proven.append(arm)
+        verified = {name: 100 * float(h.mean()) for name, h in hits.items()}
+        best = max(proven or finalists[:1] or [hand], key=lambda arm: verified[arm.name])
+        return self._outcome(best, bool(proven), against, verified)
+
+    def _fresh_runs(self, arms: Sequence[Arm]) -> dict[str, np.ndarray]:
+        """Per arm's name (runs, queries) of hits on images that picked nothing."""
         jobs = {
-            (arm.number, run): self._job(f"verify-{arm.number:02d}-run-{run}", arm.policy, RUN_EPOCHS, start=warm,
-                                         first=WARM_UP, run=run, queries="verify")
-            for run in range(1, RUNS + 1) for arm in judged
+            (arm.name, run): self._job(_verification(arm, run), arm.policy, self.schedule.epochs,
+                                       None, run, "verify")
+            for run in range(1, RUNS + 1) for arm in arms
         }  # fmt: skip
         self.progress.begin("verification", len(jobs))
-        self._run(list(jobs.values()))
-        hits = {
-            arm.name: np.stack([self._hits(jobs[arm.number, run].out) for run in range(1, RUNS + 1)])
-            for arm in judged
+        self._runner.run(list(jobs.values()))
+        return {
+            arm.name: np.stack([self._hits(jobs[arm.name, run]) for run in range(1, RUNS + 1)])
+            for arm in arms
         }
-        against = {
-            arm.name: paired_interval(hits[best.name], hits[arm.name]) for arm in judged if arm is not best
-        }
-        shipped = best is not always[0] and against[HAND].low > 0
-        results = [np.load(file) for file in sorted((self.folder / "arms").glob("*.npz"))]
-        seconds = float(sum(r["seconds"] for r in results))
-        epoch = min(self.recipe.limit, self._count * 3 // 4)
-        pairs = sum(int(r["pairs"]) for r in results)
-        cost = {"arms": len(arms), "pairs": pairs, "epochs": round(pairs / epoch, 1)}
-        verified = {name: 100 * float(h.mean()) for name, h in hits.items()}
-        policy = self._shipped(best, arms, shipped, against, verified, cost)
-        return Outcome(policy, best, arms, shipped, against, verified, cost, seconds, self.start, self.folder)
 
-    def best_so_far(self) -> Policy:
-        """After an interruption: the leading arm where its interval on the images it was picked by lies above the
-        start's, else the start."""
-        if not self.ranked:
-            return self.start
-        best, start = self.ranked[0], next(arm for arm in self._all if arm.name == HAND)
-        rung = min(len(best.correct), len(start.correct)) - 1
-        wins = (
-            best is not start and paired_interval(best.correct[rung][None], start.correct[rung][None]).low > 0
-        )
-        chosen = best if wins else start
-        return chosen.policy.edit({}, provenance={
-            "by": f"adaptaug search {__version__}", "start": self.start.name, "outcome": chosen.name,
-            "interrupted": "not verified; run the same command again to go on", "fingerprint": self.fingerprint,
-            "seed": self.recipe.seed, "arms": {arm.name: [round(s, 2) for s in arm.scores] for arm in self._all},
-        })  # fmt: skip
-
-    def _shipped(self, best: Arm, arms: Sequence[Arm], shipped: bool, against: dict[str, Interval],
-                 verified: dict[str, float], cost: dict[str, float]) -> Policy:  # fmt: skip
-        found = best.policy if shipped else self.start
-        provenance = {
-            "by": f"adaptaug search {__version__}", "start": self.start.name, "outcome": best.name if shipped else HAND,
-            "data": Path(self.recipe.data).name, "fingerprint": self.fingerprint, "objective": self.objective,
-            "seed": self.recipe.seed, "limit": self.recipe.limit,
-            "arms": {arm.name: [round(s, 2) for s in arm.scores] for arm in arms},
-            "switched off": sorted(self._off),
+    def _outcome(
+        self, best: Arm, shipped: bool, against: dict[str, Interval], verified: dict[str, float]
+    ) -> Outcome:
+        epochs = sum(job.epochs for job in self._runner.asked.values())
+        images = min(self.recipe.limit, self._count * 3 // 4)
+        cost = {"arms": len(self._arms), "pairs": epochs * images, "epochs": epochs}
+        seconds = float(sum(np.load(job.out)["seconds"] for job in self._runner.asked.values()))
+        file = Path(self.recipe.data).name
+        provenance = origin(self.start, self.fingerprint, self.recipe.seed, self._arms) | {
+            "outcome": best.name if shipped else HAND, "data": file, "objective": self.objective,
+            "limit": self.recipe.limit, "switched off": sorted(self._off),
             "verified": {name: round(score, 2) for name, score in verified.items()},
-            "difference": {f"{best.name} - {name}": [round(i.mean, 2), round(i.low, 2), round(i.high, 2)]
+            "difference": {f"{name} - {HAND}": [round(i.mean, 2), round(i.low, 2), round(i.high, 2)]
                            for name, i in against.items()},
             "cost": cost,
         }  # fmt: skip
-        if not shipped:
-            return self.start.edit({}, provenance=provenance)
-        stem = Path(self.recipe.data).name.partition(".")[0]
-        return found.edit({}, name=f"{self.start.name}-{stem}"[:100], provenance=provenance,
-                          description=f"Found by a search on {stem} from {self.start.name}.")  # fmt: skip
+        policy = found_policy(best, shipped, self.start, file.partition(".")[0], provenance)
+        return Outcome(
+            policy, best, self._arms, shipped, against, verified, cost, seconds, self.start, self.folder
+        )
+
+    def best_so_far(self) -> Policy:
+        """After an interruption: the leading arm where it is surely better on the images it was picked by, else the
+        start."""
+        provenance = origin(self.start, self.fingerprint, self.recipe.seed, self._arms)
+        return leading_policy(self._ranked, self._arms, self.start, provenance)
 
 
-def _distributions(dimensions: Sequence[Dimension]) -> dict[str, Any]:
-    return {d.name: FloatDistribution(d.low, d.high) for d in dimensions}
+def _verification(arm: Arm, run: int) -> str:
+    return f"verify-{arm.number:02d}-run-{run}"
+
+
+def _behind(arm: Arm) -> float:
+    """Sorts the leading arm first; ties go to the earlier arm, so to the start."""
+    return -arm.scores[-1]

@@ -14,39 +14,15 @@ import pytest
 pytest.importorskip("optuna")
 pytest.importorskip("lightly")
 
-from sklearn.datasets import load_digits
-
 from adaptaug.cli import run
 from adaptaug.errors import AdaptAugError
-from adaptaug.learn.arms import Recipe
 from adaptaug.learn.proxies import TASKS
-from adaptaug.learn.search import RUNS, Search
+from adaptaug.learn.schedule import RUNS, Schedule
+from adaptaug.learn.search import Search
 from adaptaug.learn.space import DIMENSIONS, coordinates, place
 from adaptaug.learn.statistics import paired_interval
 from adaptaug.policy import Policy, preset_names
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory):
-    """scikit-learn's digits, 16 px."""
-    data = load_digits()
-    images = [
-        cv2.resize((d * 15.9).astype(np.uint8), (16, 16), interpolation=cv2.INTER_CUBIC) for d in data.images
-    ]
-    path = tmp_path_factory.mktemp("data") / "digits.npz"
-    np.savez(path, x=np.stack(images), y=data.target)
-    return path
-
-
-@pytest.fixture(scope="module")
-def unlabelled(digits):
-    path = digits.parent / "unlabelled.npz"
-    np.savez(path, x=np.load(digits)["x"])
-    return path
-
-
-def small(data, seed=0, **changes):
-    return Recipe(str(data), **{"limit": 256, "seed": seed, "size": 16, "batch": 64, "bank": 200} | changes)
+from tests.learn.conftest import arguments, small
 
 
 # --- the space ---------------------------------------------------------------------------------------------
@@ -90,29 +66,32 @@ def test_equal_arms_have_no_difference():
     assert paired_interval(hits, hits).low == 0
 
 
-def _pretend(folder, winner, gain):
-    """Results as the training jobs would have written them, for every name a job can have."""
+def _pretend(folder, climbed, verified):
+    """Results as the training jobs would have written them, for every name a job can have.
+
+    Args: climbed, verified: accuracy by arm's number on the rungs and in the verification; others have .6 and .7.
+    """
     rng = np.random.default_rng(0)
     (folder / "arms").mkdir(parents=True, exist_ok=True)
 
     def write(name, accuracy):
         hits = rng.random(800) < accuracy
         judged = dict.fromkeys(("knn", "ridge", *TASKS), hits)
-        np.savez(folder / "arms" / f"{name}.npz", **judged, seconds=1.0, pairs=256)
+        np.savez(folder / "arms" / f"{name}.npz", **judged, seconds=1.0)
 
     write("warm-up", 0)
     for number in range(8):
         for rung in (1, 2, 3):
-            write(f"arm-{number:02d}-rung-{rung}", 0.9 if number == winner else 0.6)
+            write(f"arm-{number:02d}-rung-{rung}", climbed.get(number, 0.6))
         for r in range(1, RUNS + 1):
-            write(f"verify-{number:02d}-run-{r}", 0.7 + gain * (number == winner))
+            write(f"verify-{number:02d}-run-{r}", verified.get(number, 0.7))
 
 
 @pytest.mark.parametrize(
     ("winner", "gain", "ships"), [(4, 0.1, True), (4, 0.0, False), (0, 0.1, False), (1, 0.1, True)]
 )
 def test_ships_only_what_the_verification_proves(digits, tmp_path, winner, gain, ships):
-    _pretend(tmp_path, winner, gain)
+    _pretend(tmp_path, {winner: 0.9}, {winner: 0.7 + gain})
     outcome = Search(small(digits), "simclr", tmp_path, budget=8, workers=0).run()
     assert outcome.best.number == winner
     assert outcome.shipped == ships
@@ -120,9 +99,24 @@ def test_ships_only_what_the_verification_proves(digits, tmp_path, winner, gain,
     assert outcome.policy.guards == ships
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "best", "tested"),
+    [
+        pytest.param(0.8, 0.9, 5, [4, 5], id="the better of two that are proven ships"),
+        pytest.param(0.8, 0.7, 4, [4, 5], id="the first ships where the second is not proven"),
+        pytest.param(0.7, 0.9, 0, [4], id="the second is not tried where the first is not proven"),
+    ],
+)
+def test_a_second_arm_is_tried_after_the_first_is_proven(digits, tmp_path, first, second, best, tested):
+    _pretend(tmp_path, {4: 0.95, 5: 0.9}, {4: first, 5: second})
+    outcome = Search(small(digits), "simclr", tmp_path, budget=8, workers=0).run()
+    assert outcome.policy.provenance["outcome"] == outcome.arms[best].name
+    assert list(outcome.against) == [outcome.arms[n].name for n in tested]
+
+
 @pytest.mark.parametrize(("winner", "gain", "ships"), [(4, 0.1, True), (4, 0.0, False)])
 def test_without_labels_too_only_what_is_proven_ships(unlabelled, tmp_path, winner, gain, ships):
-    _pretend(tmp_path, winner, gain)
+    _pretend(tmp_path, {winner: 0.9}, {winner: 0.7 + gain})
     outcome = Search(small(unlabelled), "simclr", tmp_path, budget=8, objective="auto", workers=0).run()
     assert (outcome.best.number, outcome.shipped) == (winner, ships)
     assert outcome.policy.provenance["objective"] == "images"
@@ -130,12 +124,34 @@ def test_without_labels_too_only_what_is_proven_ships(unlabelled, tmp_path, winn
 
 def test_other_presets_are_among_the_first_arms(digits, tmp_path):
     """Grey images: nothing of colour in any arm, although the presets have it."""
-    _pretend(tmp_path, 0, 0)
+    _pretend(tmp_path, {}, {})
     outcome = Search(small(digits), "digits", tmp_path, budget=8, workers=0).run()
     likes = {arm.name: arm for arm in outcome.arms if arm.name.startswith("like ")}
     assert list(likes) == ["like natural", "like documents"]
     assert likes["like natural"].policy["crop"].area == Policy.load("natural")["crop"].area
     assert "hue" not in likes["like natural"].policy
+
+
+def test_first_arms_stay_to_the_last_rung(digits, tmp_path):
+    """However badly they do: what a short training says of them is not fair."""
+    _pretend(tmp_path, dict.fromkeys(range(4), 0.1), {})
+    search = Search(small(digits), "simclr", tmp_path, budget=8, workers=0)
+    rungs = [len(arm.scores) for arm in search.run().arms]
+    assert [arm.name for arm in search.first_arms()] == [
+        "start",
+        "start + guards",
+        "like natural",
+        "like digits",
+    ]
+    assert rungs[:4] == [3] * 4
+    assert sorted(rungs[4:]) == [2, 3, 3, 3]
+
+
+@pytest.mark.parametrize("epochs", [5, 7, 14, 30])
+def test_no_arm_is_verified_over_less_than_it_was_picked_by(epochs):
+    schedule = Schedule(epochs)
+    assert min(schedule.rungs) >= 1
+    assert schedule.warm_up + sum(schedule.rungs) < epochs
 
 
 def test_the_start_is_returned_where_it_is_best(tmp_path):
@@ -153,18 +169,6 @@ def test_the_start_is_returned_where_it_is_best(tmp_path):
 
 
 # --- the command -------------------------------------------------------------------------------------------
-def arguments(data, out):
-    return ["search", str(data), "--start", "simclr", "--budget", "6", "--limit", "256", "--seed", "3", "--size", "16",
-            "--batch", "64", "--workers", "0", "--out", str(out)]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def searched(digits, tmp_path_factory):
-    out = tmp_path_factory.mktemp("whole") / "policy.yaml"
-    assert run(arguments(digits, out)) == 0
-    return out
-
-
 def test_policy_file_says_where_it_comes_from(searched):
     policy = Policy.load(searched)
     assert policy.provenance["seed"] == 3

@@ -1,0 +1,48 @@
+"""A search small enough for tests: scikit-learn's digits."""
+
+import cv2
+import numpy as np
+import pytest
+
+from adaptaug.cli import run
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory):
+    """scikit-learn's digits, 16 px."""
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    images = [
+        cv2.resize((d * 15.9).astype(np.uint8), (16, 16), interpolation=cv2.INTER_CUBIC) for d in data.images
+    ]
+    path = tmp_path_factory.mktemp("data") / "digits.npz"
+    np.savez(path, x=np.stack(images), y=data.target)
+    return path
+
+
+@pytest.fixture(scope="session")
+def unlabelled(digits):
+    path = digits.parent / "unlabelled.npz"
+    np.savez(path, x=np.load(digits)["x"])
+    return path
+
+
+def small(data, seed=0, **changes):
+    from adaptaug.learn.arms import Recipe
+
+    changed = {"limit": 256, "seed": seed, "size": 16, "batch": 64, "bank": 200, "epochs": 5} | changes
+    return Recipe(str(data), **changed)
+
+
+def arguments(data, out):
+    return ["search", str(data), "--start", "simclr", "--budget", "6", "--limit", "256", "--seed", "3", "--size", "16",
+            "--batch", "64", "--epochs", "5", "--workers", "0", "--out", str(out)]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def searched(digits, tmp_path_factory):
+    """The policy file of a search that nobody killed, by one process."""
+    out = tmp_path_factory.mktemp("whole") / "policy.yaml"
+    assert run(arguments(digits, out)) == 0
+    return out
