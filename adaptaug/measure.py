@@ -18,7 +18,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from adaptaug.arrays import Array, arange, double, integer, larger, namespace, sort
+from adaptaug.arrays import Array, arange, clamp, double, integer, larger, namespace, sort
 
 ANALYSIS_SIZE = 256  # longer side on which an image is described
 THUMB_SIZE = 64  # longer side of the thumbnail on which crops are judged
@@ -78,28 +78,58 @@ def box_reduce(pixels: Array, factor: int) -> Array:
 
 @dataclass(frozen=True)
 class ImageStats:
-    """Statistics of whole images; every derived one is (B,) float64, luma in [0, 1].
+    """Statistics of whole images; every one is (B,) float64 unless it says otherwise, luma in [0, 1].
 
-    Stored: `height`, `width` of the sources; `histogram` (B, 256) counts of luma on the image reduced by
-    whole boxes to at most 256 px; `thumb` (B, h, w) luma levels on at most 64 px; `colour` (B, 5) means of
-    rg, yb, rg^2, yb^2 and sqrt(rg^2 + yb^2), with rg = R - G and yb = (R + G) / 2 - B on the thumbnail, in
-    units of levels.
+    Stored: `height`, `width` of the sources, and the image reduced by whole boxes to at most 256 px: `small`
+    (B, 3, h, w) and its luma (B, h, w), in levels. Each statistic is worked out when it is first asked for.
     """
 
     height: int
     width: int
-    histogram: Array
-    thumb: Array
-    colour: Array
+    small: Array
+    luma: Array
 
     def __len__(self) -> int:
-        return int(self.thumb.shape[0])
+        return int(self.luma.shape[0])
 
     def rows(self, index: Any) -> ImageStats:
         """The statistics of some of the images (an index array, in any order, repeats allowed)."""
-        return replace(
-            self, histogram=self.histogram[index], thumb=self.thumb[index], colour=self.colour[index]
-        )
+        return replace(self, small=self.small[index], luma=self.luma[index])
+
+    @cached_property
+    def _factor(self) -> int:
+        return -(-max(self.luma.shape[1:]) // THUMB_SIZE)
+
+    @cached_property
+    def thumb(self) -> Array:
+        """(B, h, w) luma levels on at most 64 px."""
+        if isinstance(self.luma, torch.Tensor):
+            return box_reduce(self.luma[:, None], self._factor)[:, 0]
+        return np.stack([box_reduce(plane, self._factor) for plane in self.luma])
+
+    @cached_property
+    def histogram(self) -> Array:
+        """(B, 256) counts of luma."""
+        if isinstance(self.luma, torch.Tensor):
+            flat = self.luma.flatten(1).to(torch.int64)
+            empty = torch.zeros(len(flat), 256, dtype=torch.int64, device=flat.device)
+            return empty.scatter_add(1, flat, torch.ones_like(flat))
+        return np.stack([np.bincount(plane.reshape(-1), minlength=256) for plane in self.luma])
+
+    @cached_property
+    def colour(self) -> Array:
+        """(B, 5) means of rg, yb, rg^2, yb^2 and sqrt(rg^2 + yb^2) over the thumbnail, in levels: rg = R - G,
+        yb = (R + G) / 2 - B."""
+        if isinstance(self.small, torch.Tensor):
+            thumbs = box_reduce(self.small, self._factor).to(torch.float64).flatten(2)
+            red, green, blue = thumbs.unbind(1)
+        else:
+            thumbs = np.stack([box_reduce(image.transpose(1, 2, 0), self._factor) for image in self.small])
+            red, green, blue = thumbs.astype(np.float64).reshape(len(self), -1, 3).transpose(2, 0, 1)
+        rg, yb = red - green, 0.5 * (red + green) - blue
+        xp = namespace(rg)
+        moments = (rg, yb, rg**2, yb**2, xp.sqrt(rg**2 + yb**2))
+        return xp.stack([moment.mean(-1) for moment in moments], -1)
 
     # -- tone ---------------------------------------------------------------------------------------------
     @cached_property
@@ -107,15 +137,21 @@ class ImageStats:
         return double(self.histogram) / double(self.histogram.sum(-1))[:, None]
 
     @cached_property
+    def _moments(self) -> tuple[Array, Array]:
+        if isinstance(self.luma, torch.Tensor):
+            return luma_moments(self.luma)
+        mean, std = zip(*map(luma_moments, self.luma), strict=True)
+        return np.array(mean), np.array(std)
+
+    @property
     def mean(self) -> Array:
         """Mean luma."""
-        return (self._share * arange(256, self._share)).sum(-1) / 255.0
+        return self._moments[0]
 
-    @cached_property
+    @property
     def contrast(self) -> Array:
         """RMS contrast: standard deviation of luma."""
-        square = (self._share * (arange(256, self._share) / 255.0) ** 2).sum(-1)
-        return namespace(square).sqrt(larger(square - self.mean**2, 0.0))
+        return self._moments[1]
 
     def quantile(self, share: float) -> Array:
         """Least luma that at least `share` of the pixels do not exceed."""
@@ -163,9 +199,10 @@ class ImageStats:
     def _detail(self) -> Array:
         """(B, h, w) squared luma steps to the right and below, levels squared: where the content is."""
         thumb = double(self.thumb)
-        right = (thumb[:, :, 1:] - thumb[:, :, :-1]) ** 2
-        below = (thumb[:, 1:, :] - thumb[:, :-1, :]) ** 2
-        return _pad_end(right, 2) + _pad_end(below, 1)
+        detail = thumb * 0.0
+        detail[:, :, :-1] += (thumb[:, :, 1:] - thumb[:, :, :-1]) ** 2
+        detail[:, :-1, :] += (thumb[:, 1:, :] - thumb[:, :-1, :]) ** 2
+        return detail
 
     @cached_property
     def detail_map(self) -> Array:
@@ -240,14 +277,14 @@ class ImageStats:
     @cached_property
     def integrals(self) -> Array:
         """(B, 3, (h+1)(w+1)) running sums of luma, luma squared and detail over the thumbnail, in levels."""
-        xp = namespace(self.thumb)
         thumb = double(self.thumb)
-        planes = xp.stack([thumb, thumb**2, self._detail], 1).cumsum(-1).cumsum(-2)
-        if xp is np:
-            planes = np.pad(planes, ((0, 0), (0, 0), (1, 0), (1, 0)))
-        else:
-            planes = F.pad(planes, (1, 0, 1, 0))
-        return planes.reshape(len(self), 3, planes.shape[2] * planes.shape[3])
+        if isinstance(thumb, torch.Tensor):
+            planes = torch.stack([thumb, thumb**2, self._detail], 1).cumsum(-1).cumsum(-2)
+            return F.pad(planes, (1, 0, 1, 0)).flatten(2)
+        planes = [cv2.integral2(plane, sqdepth=cv2.CV_64F) for plane in thumb]
+        details = [cv2.integral(plane) for plane in self._detail]
+        joined = [[*sums, detail] for sums, detail in zip(planes, details, strict=True)]
+        return np.array(joined).reshape(len(self), 3, -1)
 
     def summary(self, row: int = 0) -> dict[str, Any]:
         """One image's statistics as plain numbers, for people and JSON."""
@@ -267,59 +304,67 @@ class ImageStats:
         return out
 
 
-def _pad_end(array: Array, axis: int) -> Array:
-    """One row (axis 1) or column (axis 2) of zeros at the end."""
-    if isinstance(array, torch.Tensor):
-        return F.pad(array, (0, 1, 0, 0) if axis == 2 else (0, 0, 0, 1))
-    return np.pad(array, ((0, 0), (0, int(axis == 1)), (0, int(axis == 2))))
-
-
 def measure_pixels(pixels: Array) -> ImageStats:
     """ImageStats of one (H, W, 3) uint8 image or a batch of (B, 3, H, W) float levels."""
-    torch_like = isinstance(pixels, torch.Tensor)
-    height, width = pixels.shape[-2:] if torch_like else pixels.shape[:2]
+    height, width = pixels.shape[-2:] if isinstance(pixels, torch.Tensor) else pixels.shape[:2]
     small = box_reduce(pixels, -(-max(height, width) // ANALYSIS_SIZE))
     luma = luma_levels(small)
-    longest = max(small.shape[-2:] if torch_like else small.shape[:2])
-    factor = -(-longest // THUMB_SIZE)
-    if torch_like:
-        flat = luma.flatten(1).to(torch.int64)
-        histogram: Array = torch.zeros(len(luma), 256, dtype=torch.int64, device=luma.device)
-        histogram = histogram.scatter_add(1, flat, torch.ones_like(flat))
-        thumb = box_reduce(luma[:, None], factor)[:, 0]
-        red, green, blue = box_reduce(small, factor).to(torch.float64).flatten(2).unbind(1)
-    else:
-        histogram = np.bincount(luma.reshape(-1), minlength=256)[None]
-        thumb = box_reduce(luma, factor)[None]
-        red, green, blue = box_reduce(small, factor).astype(np.float64).reshape(1, -1, 3).transpose(2, 0, 1)
-    rg, yb = red - green, 0.5 * (red + green) - blue
-    xp = namespace(rg)
-    moments = (rg, yb, rg**2, yb**2, xp.sqrt(rg**2 + yb**2))
-    colour = xp.stack([moment.mean(-1) for moment in moments], -1)
-    return ImageStats(height, width, histogram, thumb, colour)
+    if isinstance(pixels, torch.Tensor):
+        return ImageStats(height, width, small, luma)
+    return ImageStats(height, width, small.transpose(2, 0, 1)[None], luma[None])
 
 
 @dataclass(frozen=True)
 class CropStats:
-    """Statistics of crops as rendered at the view's size.
+    """Statistics of crops as rendered at the view's size, each worked out when it is first asked for.
 
-    `mean`, `std` (B,) of luma in [0, 1] over all pixels; `step` (B,) mean squared luma difference of
-    horizontal and vertical neighbours; `samples` (B, N, 3) RGB in [0, 1] on a grid of at most 16 x 16 pixels.
+    Stored: `pixels`, (B, 3, S, S) float levels or (S, S, 3) uint8, and `luma`, their levels. Of a single image the
+    statistics are plain numbers, but for `samples`.
     """
 
-    mean: Array
-    std: Array
-    step: Array
-    samples: Array
+    pixels: Array
+    luma: Array
+
+    @cached_property
+    def _moments(self) -> tuple[Array, Array]:
+        return luma_moments(self.luma)
+
+    @property
+    def mean(self) -> Array:
+        """(B,) mean of luma in [0, 1] over all pixels."""
+        return self._moments[0]
+
+    @property
+    def std(self) -> Array:
+        """(B,) standard deviation of luma in [0, 1] over all pixels."""
+        return self._moments[1]
+
+    @cached_property
+    def step(self) -> Array:
+        """(B,) mean squared luma difference of horizontal and vertical neighbours."""
+        luma, size = self.luma, self.luma.shape[-1]
+        if isinstance(luma, torch.Tensor):
+            right, below = luma[:, :, 1:] - luma[:, :, :-1], luma[:, 1:, :] - luma[:, :-1, :]
+            total: Array = (right * right).sum((1, 2), dtype=torch.float64)
+            total = total + (below * below).sum((1, 2), dtype=torch.float64)
+        else:
+            total = cv2.norm(luma[:, 1:], luma[:, :-1], cv2.NORM_L2SQR)
+            total += cv2.norm(luma[1:], luma[:-1], cv2.NORM_L2SQR)
+        return total / (2 * size * (size - 1) * 255.0**2)
+
+    @cached_property
+    def samples(self) -> Array:
+        """(B, 3, N) RGB in [0, 1] on a grid of at most 16 x 16 pixels."""
+        stride = max(1, self.luma.shape[-1] // SAMPLE_GRID)
+        if isinstance(self.pixels, torch.Tensor):
+            return self.pixels[:, :, ::stride, ::stride].flatten(2).to(torch.float64) / 255.0
+        return self.pixels[::stride, ::stride].transpose(2, 0, 1).reshape(1, 3, -1) / 255.0
 
     @property
     def reach(self) -> Array:
         """Correlation length of luma in pixels of the view, from the correlation of neighbours."""
-        xp = namespace(self.mean)
         correlation = 1.0 - self.step / larger(2.0 * self.std**2, 1e-9)
-        return -1.0 / xp.log(
-            xp.where(correlation > 0.05, xp.where(correlation < 0.999, correlation, 0.999), 0.05)
-        )
+        return -1.0 / namespace(correlation).log(clamp(correlation, 0.05, 0.999))
 
 
 def luma_moments(luma: Array) -> tuple[Array, Array]:
@@ -331,40 +376,21 @@ def luma_moments(luma: Array) -> tuple[Array, Array]:
         total, square = flat.sum(1, dtype=torch.float64), (flat * flat).sum(1, dtype=torch.float64)
         count = flat.shape[1]
     else:
-        total, square = np.array([cv2.sumElems(luma)[0]]), np.array([cv2.norm(luma, cv2.NORM_L2SQR)])
+        total, square = cv2.sumElems(luma)[0], cv2.norm(luma, cv2.NORM_L2SQR)
         count = luma.size
     mean = total / count
     return mean / 255.0, namespace(mean).sqrt(larger(square / count - mean * mean, 0.0)) / 255.0
 
 
-def measure_crop(pixels: Array, luma: Array) -> CropStats:
-    """CropStats of (B, 3, S, S) float levels, or of (S, S, 3) uint8 with its (S, S) luma."""
-    size = luma.shape[-1]
-    stride = max(1, size // SAMPLE_GRID)
-    if isinstance(pixels, torch.Tensor):
-        mean, std = luma_moments(luma)
-        right, below = luma[:, :, 1:] - luma[:, :, :-1], luma[:, 1:, :] - luma[:, :-1, :]
-        total = (right * right).sum((1, 2), dtype=torch.float64) + (below * below).sum(
-            (1, 2), dtype=torch.float64
-        )
-        samples = pixels[:, :, ::stride, ::stride].flatten(2).transpose(1, 2).to(torch.float64) / 255.0
-    else:
-        mean, std = luma_moments(luma)
-        right = cv2.norm(luma[:, 1:], luma[:, :-1], cv2.NORM_L2SQR)
-        total = np.array([right + cv2.norm(luma[1:], luma[:-1], cv2.NORM_L2SQR)])
-        samples = pixels[::stride, ::stride].reshape(1, -1, 3) / 255.0
-    return CropStats(mean, std, total / (2 * size * (size - 1) * 255.0**2), samples)
-
-
 def is_blank(pixels: Array) -> Array:
-    """(B,) True where every channel's standard deviation is below 2/255."""
+    """(B,) True where every channel's standard deviation is below 2/255; one truth for a single image."""
     if isinstance(pixels, torch.Tensor):
         flat = pixels.to(torch.float64).flatten(2)
         mean = flat.mean(-1)
         variance = (flat * flat).mean(-1) - mean * mean
         return (variance < (BLANK_STD * 255.0) ** 2).all(-1)
     _, std = cv2.meanStdDev(pixels)
-    return np.array([bool((std < BLANK_STD * 255.0).all())])
+    return bool((std < BLANK_STD * 255.0).all())
 
 
-__all__ = ["CropStats", "ImageStats", "box_reduce", "luma_levels", "measure_crop", "measure_pixels"]
+__all__ = ["CropStats", "ImageStats", "box_reduce", "luma_levels", "measure_pixels"]

@@ -58,13 +58,13 @@ class AdaptiveAugment(nn.Module):
     def forward(self, images: Any, *others: Any, key: Any = None, view: int = 0) -> Any:
         """A view of each image; `key` as in `keys.as_rows`."""
         _alone(others)
-        (pixels,), _, source = _views(images, self.policy, self.size, key, range(view, view + 1))
+        (pixels,), _, source = _views(images, self.policy, self.size, key, range(view, view + 1), told=False)
         return write(pixels, source, self.finish)
 
     def plan(self, images: Any, key: Any = None, view: int = 0) -> ViewParams:
         """What `forward` would do with the same key, as data; `render(images, params)` does it."""
-        _, (params,), _ = _views(images, self.policy, self.size, key, range(view, view + 1))
-        return params
+        _, (params,), _ = _views(images, self.policy, self.size, key, range(view, view + 1), told=True)
+        return params.rows()
 
     def explain(self, image: Any, key: Any = None, view: int = 0) -> Explanation:
         """Per parameter of one image's view: value, policy range, safe range, reason."""
@@ -106,9 +106,11 @@ class Views:
         image's shall be, (B,): what `BandController` has. 1 more makes the odds of an operation e times as high.
         """
         _alone(others)
-        pixels, params, source = _views(images, self.policy, self.size, key, self.numbers, strength)
+        pixels, params, source = _views(
+            images, self.policy, self.size, key, self.numbers, self.return_params, strength
+        )
         views = [write(view, source, self.finish) for view in pixels]
-        return (views, params) if self.return_params else views
+        return (views, [p.rows() for p in params]) if self.return_params else views
 
     @property
     def numbers(self) -> range:
@@ -161,14 +163,15 @@ def _alone(others: tuple[Any, ...]) -> None:
 
 
 def _views(
-    images: Any, policy: Policy, size: int, key: Any, numbers: range, strength: Strength | None = None
-) -> tuple[list[Any], list[ViewParams], Source]:
+    images: Any, policy: Policy, size: int, key: Any, numbers: range, told: bool,
+    strength: Strength | None = None,
+) -> tuple[list[Any], list[ViewParams], Source]:  # fmt: skip
     source = read(images)
     rows = _rows(key, source)
     seen = generate.look(source.engine, source.pixels, policy, size)
     if strength is not None:
         seen = replace(seen, push=strength(seen.stats))
-    pixels, params = band.make_views(source.engine, source.pixels, rows, numbers, policy, size, seen)
+    pixels, params = band.make_views(source.engine, source.pixels, rows, numbers, policy, size, seen, told)
     return pixels, params, source
 
 
@@ -204,7 +207,7 @@ def render(
     source = read(images)
     if len(params) != len(source):
         raise AdaptAugError(f"params: expected one row for each of {len(source)} images, got {len(params)}.")
-    params = params.to(source.device) if source.engine is torch_engine else params.row(0)
+    params = params.to(source.device) if source.engine is torch_engine else params.row(0).numbers()
     pixels = generate.replay(source.engine, source.pixels, params, interpolation == "nearest", tone)
     return write(pixels, source, finish)
 

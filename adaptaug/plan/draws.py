@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
+
+import torch
 
 from adaptaug import guard, keys
-from adaptaug.arrays import Array, clamp, constant, integer, larger, namespace
+from adaptaug.arrays import Array, clamp, constant, integer, larger, namespace, never, number
 from adaptaug.conditional import REACH, leaders
 from adaptaug.measure import ImageStats
 from adaptaug.ops import OPS, SLOTS_PER_OP, Op, slot_count
@@ -24,8 +27,8 @@ class Draws:
 
     def __init__(self, policy: Policy, rows: Array, view: int, stats: ImageStats, push: Array | None = None):
         self.policy = policy
-        self._own = keys.uniforms(rows, view, slot_count())
-        self._first = keys.uniforms(rows, 0, slot_count()) if policy.pair.share and view else self._own
+        self._own = _numbers(rows, view)
+        self._first = _numbers(rows, 0) if policy.pair.share and view else self._own
         self._leader = leaders(policy.operations)
         self._odds: dict[str, Array] = {}  # factor on the odds p / (1 - p): exp(w . s)
         self._power: dict[str, Array] = {}  # of the fraction's way from the identity: exp(-w . s)
@@ -36,7 +39,7 @@ class Draws:
 
     def _condition(self, stats: ImageStats) -> None:
         """exp(w . s) of every operation with weights; those of 0 are left out: they cost nothing, change no bit."""
-        xp = namespace(stats.mean)
+        xp = namespace(number(stats.mean))
         unusual: dict[str, Array] = {}
         for name, weights in self.policy.conditional.operations.items():
             for given, sign, out in ((weights.p, 1.0, self._odds), (weights.strength, -1.0, self._power)):
@@ -47,7 +50,7 @@ class Draws:
                     if statistic not in unusual:
                         mean, deviation = self.policy.conditional.statistics[statistic]
                         unusual[statistic] = clamp(
-                            (getattr(stats, statistic) - mean) / deviation, -REACH, REACH
+                            (number(getattr(stats, statistic)) - mean) / deviation, -REACH, REACH
                         )
                     term = sign * weight * unusual[statistic]
                     total = term if total is None else total + term
@@ -65,7 +68,8 @@ class Draws:
     def number(self, name: str, index: int) -> Array:
         """(B,) uniforms: the `index`-th number of an operation."""
         source = self._first if name in self.policy.pair.share else self._own
-        return source[:, OPS[name].slot * SLOTS_PER_OP + index]
+        slot = OPS[name].slot * SLOTS_PER_OP + index
+        return source[slot] if isinstance(source, keys.Uniforms) else source[:, slot]
 
     def probability(self, name: str) -> Array | float:
         """(B,) p of an operation for each image: sigmoid(logit(p) + w . s); the policy's own p without weights."""
@@ -110,6 +114,14 @@ class Draws:
         return fraction if power is None else further(fraction, power, position(identity, low, high, log))
 
 
+def _numbers(rows: Array, view: int) -> Any:
+    """The uniforms of a view: all of a batch's at once, one image's as they are asked for."""
+    if isinstance(rows, torch.Tensor):
+        return keys.uniforms(rows, view, slot_count())
+    (key,) = rows.tolist()
+    return keys.Uniforms(key, view)
+
+
 def position(value: Array | float, low: Array, high: Array, log: bool = False) -> Array:
     """(B,) where a value lies in [low, high], as a fraction; the nearer end where it lies outside."""
     if log:
@@ -142,10 +154,6 @@ def full(value: float, like: Array) -> Array:
     return constant(float(value), like)
 
 
-def _codes(code: Array | int, like: Array) -> Array:
-    return integer(constant(float(code), like)) if isinstance(code, int) else integer(code)
-
-
 def draw(
     policy: Policy, draws: Draws, op: Op, parameter: str, index: int, applied: Array,
     origin: Array | float | None = None,
@@ -154,8 +162,9 @@ def draw(
     spec = op.parameters[parameter]
     xp = namespace(applied)
     bounds = policy[op.name].bounds(parameter)
-    like = draws.number(op.name, index)
-    low, high = full(bounds[0], like), full(bounds[1], like)
+    if never(applied):
+        return Entry(spec.identity, *bounds, guard.NOT_DRAWN, applied, bounds)
+    low, high = full(bounds[0], applied), full(bounds[1], applied)
     if spec.unit.startswith("position"):  # a place is neither strong nor weak
         fraction = draws.fraction(op.name, index)
     else:
@@ -174,7 +183,3 @@ def _unrestricted(policy: Policy, op: Op) -> int:
 def label(op: Op, parameter: str) -> str:
     return op.name if op.single else f"{op.name}.{parameter}"
 
-
-def product(a: Array, b: Array) -> Array:
-    """(B, 3, 3) products, term by term: the same bits for any batch size, which a library's matmul is not."""
-    return a[:, :, :1] * b[:, :1, :] + a[:, :, 1:2] * b[:, 1:2, :] + a[:, :, 2:] * b[:, 2:, :]

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from adaptaug.arrays import Array, clamp, may_look
-from adaptaug.measure import CropStats, box_reduce, is_blank, luma_levels, luma_moments, measure_crop
+from adaptaug.measure import CropStats, box_reduce, is_blank, luma_levels, luma_moments
 from adaptaug.ops import OPS, erase_mask, noise_levels
 from adaptaug.params import Entry
 
@@ -160,8 +160,10 @@ def covariance(luma_a: Pixels, luma_b: Pixels) -> Array:
     ) / 255.0**2
 
 
-def newly_clipped(view: Pixels, crop: Pixels) -> Array:
-    """(B,) share of pixels with a channel at 0 or 255 in the view but no channel there in the crop."""
+def newly_clipped(view: Pixels, crop: Pixels, allowed: float) -> Array:
+    """(B,) share of pixels with a channel at 0 or 255 in the view but no channel there in the crop.
+
+    `allowed`: up to which share it need not be exact (it is, here)."""
     there = ((view <= 0) | (view >= 255)).any(1)
     before = ((crop <= 0) | (crop >= 255)).any(1)
     return (there & ~before).flatten(1).sum(1, dtype=torch.float64) / (there.shape[-2] * there.shape[-1])
@@ -176,7 +178,7 @@ def luma(pixels: Pixels) -> Pixels:
 
 
 def crop_stats(pixels: Pixels, plane: Pixels) -> CropStats:
-    return measure_crop(pixels, plane)
+    return CropStats(pixels, plane)
 
 
 def blank(pixels: Pixels) -> Array:
