@@ -90,6 +90,8 @@ def clamp(value: Array, low: Array | float, high: Array | float) -> Array:
         value = low if value < low else value
         return high if value > high else value
     xp = namespace(value)
+    if xp is np:
+        return np.minimum(np.maximum(value, low), high)
     value = xp.where(value < low, low, value)
     return xp.where(value > high, high, value)
 
@@ -205,9 +207,24 @@ def between_maps(one: Array, other: Array, share: Array) -> Array:
 def mix(matrix: Array, channels: Array) -> Array:
     """(B, 3, 3) maps of (B, 3, N) channels, term by term like `product`."""
     if isinstance(matrix, list):
-        matrix = np.array([matrix])
+        return (np.array(matrix) @ channels[0])[None]
     mixed = matrix[:, :, 0, None] * channels[:, :1] + matrix[:, :, 1, None] * channels[:, 1:2]
     return mixed + matrix[:, :, 2, None] * channels[:, 2:]
+
+
+def covariances(channels: Array) -> Array:
+    """(B, 3, 3) covariances of (B, 3, N) channels; a nested list for a single image."""
+    centred = channels - (channels.sum(-1) / channels.shape[-1])[:, :, None]
+    if isinstance(centred, np.ndarray):
+        return (centred[0] @ centred[0].T / channels.shape[-1]).tolist()
+    return (centred[:, :, None] * centred[:, None]).sum(-1) / channels.shape[-1]
+
+
+def weighted(weights: Sequence[float], channels: Array) -> Array:
+    """(B, N) sum of (B, 3, N) channels times three weights: luma, with luma's."""
+    if isinstance(channels, np.ndarray):
+        return (np.array(weights) @ channels[0])[None]
+    return sum(channels[:, i] * weight for i, weight in enumerate(weights))
 
 
 def may_look(tensor: torch.Tensor) -> bool:

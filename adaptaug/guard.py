@@ -15,21 +15,22 @@ Guards make a bad draw rare, the certificate makes it impossible. Nothing here s
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from adaptaug.arrays import (
     Array, arange, clamp, column, double, first_true, gather, integer, is_number, larger, logical_not, namespace,
-    number, part, pick, smaller, sort, stack,
+    number, part, pick, smaller, sort, stack, weighted,
 )  # fmt: skip
-from adaptaug.measure import CropStats, ImageStats
+from adaptaug.measure import BOTTOM, TOP, CropStats, ImageStats
 from adaptaug.policy import Promise
 
 BOX_STEPS = 7  # nested boxes from the drawn one to the full frame
 SHRINK_STEPS = (1.0, 0.5, 0.0)  # of a distortion that would lose the content
 STRENGTHS = (1.0, 0.75, 0.5, 0.25, 0.0)  # of the view against its safe crop, tried by the certificate
 DARK_SOURCE, BRIGHT_SOURCE = 0.25, 0.75  # beyond these a view never goes further out than its own crop
-TOP, BOTTOM = 254.5 / 255.0, 0.5 / 255.0  # where rounding reaches 255 and 0
 LEVEL = 1.0 / 255.0
+LUMA = (0.299, 0.587, 0.114)
 
 REASONS = (
     "not drawn this time",
@@ -110,7 +111,9 @@ def is_ordinary(stats: ImageStats, promise: Promise, size: int) -> Array:
     mean = number(stats.mean)
     if not is_number(mean) or size < stats.thumb.shape[-1]:
         return mean > 9.0
-    std = float(stats.thumb.std()) / 255.0
+    total, squares = stats.integrals[0, :2, -1].tolist()
+    count = stats.thumb[0].size
+    std = math.sqrt(max(squares / count - (total / count) ** 2, 0.0)) / 255.0
     return std * promise.std_share > 1.25 * promise.std and promise.dark + 0.05 < mean < promise.bright - 0.05
 
 
@@ -239,9 +242,8 @@ def tone_room(crop: CropStats, coloured: Array, limit: Limits) -> ToneRoom:
     gain g and mean' must satisfy mean' + g (H - mean) <= TOP and mean' - g (mean - L) >= BOTTOM.
     """
     xs, xp = namespace(coloured), namespace(crop.mean)
-    clipped = _clips(crop.samples)
-    greatest = sort(xs.where(clipped, -9.0, xs.amax(coloured, 1)))
-    least = sort(xs.where(clipped, 9.0, xs.amin(coloured, 1)))
+    greatest = sort(xs.where(crop.clipped, -9.0, xs.amax(coloured, 1)))
+    least = sort(xs.where(crop.clipped, 9.0, xs.amin(coloured, 1)))
     count = greatest.shape[-1]
     allowed = int(0.8 * limit.promise.clip * count)  # 0.8: the samples are a part of the pixels
     high_tail, low_tail = number(greatest[:, count - 1 - allowed]), number(least[:, allowed])
@@ -261,22 +263,15 @@ def tone_room(crop: CropStats, coloured: Array, limit: Limits) -> ToneRoom:
     )  # fmt: skip
 
 
-def _clips(channels: Array) -> Array:
-    """(B, N) whether a pixel of (B, 3, N) channels reaches 0 or 255."""
-    xp = namespace(channels)
-    return (xp.amax(channels, 1) > TOP) | (xp.amin(channels, 1) < BOTTOM)
-
-
-def _luma(channels: Array) -> Array:
-    return channels[:, 0] * 0.299 + channels[:, 1] * 0.587 + channels[:, 2] * 0.114
+def _luma_variance(covariance: Array) -> Array:
+    """(B,) variance of luma, given the (B, 3, 3) covariances of the channels."""
+    return sum(LUMA[i] * LUMA[j] * part(covariance, i, j) for i in range(3) for j in range(3))
 
 
 def luma_share(crop: CropStats) -> Array:
     """(B,) luma's variance over the mean variance of the channels: 1 for grey, 0 for isoluminant content."""
-    count = crop.samples.shape[-1]
-    centred = crop.samples - (crop.samples.sum(-1) / count)[:, :, None]
-    channels = (centred**2).sum((1, 2)) / (3 * count)
-    return number((_luma(centred) ** 2).sum(-1) / count / larger(channels, 1e-9))
+    channels = sum(part(crop.covariance, i, i) for i in range(3)) / 3.0
+    return _luma_variance(crop.covariance) / larger(channels, 1e-9)
 
 
 def tone_strength(crop: CropStats, target: Array, limit: Limits) -> Array:
@@ -284,14 +279,17 @@ def tone_strength(crop: CropStats, target: Array, limit: Limits) -> Array:
 
     `target` (B, 3, N) is each sampled channel after the drawn tone, unclipped.
     """
-    xs, xp = namespace(target), namespace(crop.mean)
-    already, own = _clips(crop.samples), _luma(crop.samples)
-    own_mean, own_variance = _mean_variance(own)
+    xp = namespace(crop.mean)
+    count = target.shape[-1]
+    own_mean = number(weighted(LUMA, crop.samples).sum(-1) / count)
+    own_variance = _luma_variance(crop.covariance)
     strength = crop.mean * 0.0
     for s in (1.0, 0.5):  # of several that pass the first stays
         channels = target if s == 1.0 else crop.samples + s * (target - crop.samples)
-        share = number((_clips(channels) & ~already).sum(-1)) / channels.shape[-1]
-        luma_mean, variance = _mean_variance(_luma(clamp(channels, 0.0, 1.0)))
+        inside = clamp(channels, BOTTOM, TOP)
+        newly = (inside != channels).any(1) & ~crop.clipped
+        share = number(newly.sum(-1)) / count
+        luma_mean, variance = _mean_variance(weighted(LUMA, clamp(channels, 0.0, 1.0)))
         mean = crop.mean + luma_mean - own_mean
         # The samples give the change of mean and std; where it starts is known from all of the pixels.
         std = crop.std * xp.sqrt(variance / larger(own_variance, 1e-9))
@@ -309,7 +307,8 @@ def _mean_variance(values: Array) -> tuple[Array, Array]:
     """(B,) each of (B, N)."""
     count = values.shape[-1]
     mean = values.sum(-1) / count
-    return number(mean), number(((values - mean[:, None]) ** 2).sum(-1)) / count
+    centred = values - mean[:, None]
+    return number(mean), number((centred * centred).sum(-1) / count)
 
 
 def blur_limit(crop: CropStats, size: int) -> Array:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from adaptaug.arrays import Array, arange, clamp, double, integer, larger, namespace, sort
+from adaptaug.arrays import Array, arange, clamp, covariances, double, integer, larger, namespace, sort
 
 ANALYSIS_SIZE = 256  # longer side on which an image is described
 THUMB_SIZE = 64  # longer side of the thumbnail on which crops are judged
@@ -26,6 +26,7 @@ MAP_CELLS = 8
 SAMPLE_GRID = 16  # a crop's colours are sampled on a grid of this many points a side
 DARK_LEVEL, BRIGHT_LEVEL = 0.05, 0.95
 BLANK_STD = 2.0 / 255.0
+TOP, BOTTOM = 254.5 / 255.0, 0.5 / 255.0  # where rounding reaches 255 and 0
 _LUMA_R, _LUMA_G, _LUMA_B, _LUMA_HALF, _LUMA_SHIFT = 9798, 19235, 3735, 1 << 14, 15
 
 
@@ -54,6 +55,17 @@ def luma_levels(pixels: Array) -> Array:
     return cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
 
 
+def every(pixels: Array, step: int) -> Array:
+    """Every `step`-th pixel of an (H, W, 3) uint8 image or (B, C, H, W) levels, both ways."""
+    if step == 1:
+        return pixels
+    if isinstance(pixels, torch.Tensor):
+        height, width = pixels.shape[-2:]
+        return pixels[:, :, : height // step * step : step, : width // step * step : step]
+    height, width = pixels.shape[0] // step, pixels.shape[1] // step
+    return cv2.resize(pixels[: height * step, : width * step], (width, height), interpolation=cv2.INTER_NEAREST)
+
+
 def box_reduce(pixels: Array, factor: int) -> Array:
     """Average boxes of `factor` x `factor` pixels, rounded to levels; edges are repeated to fill the last box.
 
@@ -80,21 +92,39 @@ def box_reduce(pixels: Array, factor: int) -> Array:
 class ImageStats:
     """Statistics of whole images; every one is (B,) float64 unless it says otherwise, luma in [0, 1].
 
-    Stored: `height`, `width` of the sources, and the image reduced by whole boxes to at most 256 px: `small`
-    (B, 3, h, w) and its luma (B, h, w), in levels. Each statistic is worked out when it is first asked for.
+    Stored: `height`, `width` of the sources and their `pixels`, as a renderer reads them. Each statistic is worked out
+    when it is first asked for.
     """
 
     height: int
     width: int
-    small: Array
-    luma: Array
+    pixels: Array
 
     def __len__(self) -> int:
-        return int(self.luma.shape[0])
+        return int(self.pixels.shape[0]) if isinstance(self.pixels, torch.Tensor) else 1
 
     def rows(self, index: Any) -> ImageStats:
-        """The statistics of some of the images (an index array, in any order, repeats allowed)."""
-        return replace(self, small=self.small[index], luma=self.luma[index])
+        """The statistics of some of a batch's images (an index tensor, in any order, repeats allowed)."""
+        return replace(self, pixels=self._sampled[index])
+
+    @cached_property
+    def _sampled(self) -> Array:
+        """The pixels; of an image of 1024 px and more every n-th, so that 512 to 1023 are left."""
+        step = max(1, max(self.height, self.width) // (2 * ANALYSIS_SIZE))
+        return every(self.pixels, min(step, self.height, self.width))
+
+    @cached_property
+    def _first_factor(self) -> int:
+        shape = self._sampled.shape
+        return -(-max(shape[-2:] if isinstance(self.pixels, torch.Tensor) else shape[:2]) // ANALYSIS_SIZE)
+
+    @cached_property
+    def luma(self) -> Array:
+        """(B, h, w) luma levels, averaged in whole boxes to at most 256 px."""
+        plane = luma_levels(self._sampled)
+        if isinstance(plane, torch.Tensor):
+            return box_reduce(plane[:, None], self._first_factor)[:, 0]
+        return box_reduce(plane, self._first_factor)[None]
 
     @cached_property
     def _factor(self) -> int:
@@ -105,7 +135,7 @@ class ImageStats:
         """(B, h, w) luma levels on at most 64 px."""
         if isinstance(self.luma, torch.Tensor):
             return box_reduce(self.luma[:, None], self._factor)[:, 0]
-        return np.stack([box_reduce(plane, self._factor) for plane in self.luma])
+        return box_reduce(self.luma[0], self._factor)[None]
 
     @cached_property
     def histogram(self) -> Array:
@@ -114,18 +144,17 @@ class ImageStats:
             flat = self.luma.flatten(1).to(torch.int64)
             empty = torch.zeros(len(flat), 256, dtype=torch.int64, device=flat.device)
             return empty.scatter_add(1, flat, torch.ones_like(flat))
-        return np.stack([np.bincount(plane.reshape(-1), minlength=256) for plane in self.luma])
+        return np.bincount(self.luma.reshape(-1), minlength=256)[None]
 
     @cached_property
     def colour(self) -> Array:
         """(B, 5) means of rg, yb, rg^2, yb^2 and sqrt(rg^2 + yb^2) over the thumbnail, in levels: rg = R - G,
         yb = (R + G) / 2 - B."""
-        if isinstance(self.small, torch.Tensor):
-            thumbs = box_reduce(self.small, self._factor).to(torch.float64).flatten(2)
-            red, green, blue = thumbs.unbind(1)
+        small = box_reduce(box_reduce(self._sampled, self._first_factor), self._factor)
+        if isinstance(small, torch.Tensor):
+            red, green, blue = small.to(torch.float64).flatten(2).unbind(1)
         else:
-            thumbs = np.stack([box_reduce(image.transpose(1, 2, 0), self._factor) for image in self.small])
-            red, green, blue = thumbs.astype(np.float64).reshape(len(self), -1, 3).transpose(2, 0, 1)
+            red, green, blue = small.astype(np.float64).reshape(1, -1, 3).transpose(2, 0, 1)
         rg, yb = red - green, 0.5 * (red + green) - blue
         xp = namespace(rg)
         moments = (rg, yb, rg**2, yb**2, xp.sqrt(rg**2 + yb**2))
@@ -140,8 +169,8 @@ class ImageStats:
     def _moments(self) -> tuple[Array, Array]:
         if isinstance(self.luma, torch.Tensor):
             return luma_moments(self.luma)
-        mean, std = zip(*map(luma_moments, self.luma), strict=True)
-        return np.array(mean), np.array(std)
+        mean, std = luma_moments(self.luma[0])
+        return np.array([mean]), np.array([std])
 
     @property
     def mean(self) -> Array:
@@ -281,10 +310,8 @@ class ImageStats:
         if isinstance(thumb, torch.Tensor):
             planes = torch.stack([thumb, thumb**2, self._detail], 1).cumsum(-1).cumsum(-2)
             return F.pad(planes, (1, 0, 1, 0)).flatten(2)
-        planes = [cv2.integral2(plane, sqdepth=cv2.CV_64F) for plane in thumb]
-        details = [cv2.integral(plane) for plane in self._detail]
-        joined = [[*sums, detail] for sums, detail in zip(planes, details, strict=True)]
-        return np.array(joined).reshape(len(self), 3, -1)
+        total, squares = cv2.integral2(thumb[0], sqdepth=cv2.CV_64F)
+        return np.array([total, squares, cv2.integral(self._detail[0])]).reshape(1, 3, -1)
 
     def summary(self, row: int = 0) -> dict[str, Any]:
         """One image's statistics as plain numbers, for people and JSON."""
@@ -306,12 +333,7 @@ class ImageStats:
 
 def measure_pixels(pixels: Array) -> ImageStats:
     """ImageStats of one (H, W, 3) uint8 image or a batch of (B, 3, H, W) float levels."""
-    height, width = pixels.shape[-2:] if isinstance(pixels, torch.Tensor) else pixels.shape[:2]
-    small = box_reduce(pixels, -(-max(height, width) // ANALYSIS_SIZE))
-    luma = luma_levels(small)
-    if isinstance(pixels, torch.Tensor):
-        return ImageStats(height, width, small, luma)
-    return ImageStats(height, width, small.transpose(2, 0, 1)[None], luma[None])
+    return ImageStats(*(pixels.shape[-2:] if isinstance(pixels, torch.Tensor) else pixels.shape[:2]), pixels)
 
 
 @dataclass(frozen=True)
@@ -359,6 +381,17 @@ class CropStats:
         if isinstance(self.pixels, torch.Tensor):
             return self.pixels[:, :, ::stride, ::stride].flatten(2).to(torch.float64) / 255.0
         return self.pixels[::stride, ::stride].transpose(2, 0, 1).reshape(1, 3, -1) / 255.0
+
+    @cached_property
+    def clipped(self) -> Array:
+        """(B, N) whether a sample has a channel at 0 or 255."""
+        xp = namespace(self.samples)
+        return (xp.amax(self.samples, 1) > TOP) | (xp.amin(self.samples, 1) < BOTTOM)
+
+    @cached_property
+    def covariance(self) -> Array:
+        """(B, 3, 3) covariances of the samples' channels."""
+        return covariances(self.samples)
 
     @property
     def reach(self) -> Array:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 
 import cv2
 import numpy as np
@@ -15,7 +14,7 @@ from adaptaug.measure import CropStats, box_reduce, luma_levels
 
 NAMES = ("astronaut", "chelsea", "coffee", "rocket")
 DERIVED = (
-    "mean", "contrast", "dark_fraction", "bright_fraction", "entropy", "chroma", "colourfulness", "grey",
+    "luma", "thumb", "histogram", "colour", "mean", "contrast", "dark_fraction", "bright_fraction", "entropy", "chroma", "colourfulness", "grey",
     "detail_map", "centroid", "spread", "detail_box", "sharpness", "border_uniformity", "foreground_fraction",
     "integrals",
 )  # fmt: skip
@@ -97,9 +96,6 @@ def test_detail_map_finds_the_subject(photo):
 def test_array_and_tensor_measure_the_same(shape, photo, to_tensor):
     image = photo("coffee", shape[1], shape[0])
     ours, theirs = adaptaug.measure(image), adaptaug.measure(to_tensor(image))
-    for stored in fields(ours):
-        a, b = getattr(ours, stored.name), getattr(theirs, stored.name)
-        assert np.allclose(a, b, atol=1e-9), stored.name
     for name in DERIVED:
         assert np.allclose(getattr(ours, name), getattr(theirs, name), atol=1e-9), name
 
