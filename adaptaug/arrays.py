@@ -213,10 +213,10 @@ def mix(matrix: Array, channels: Array) -> Array:
 
 
 def covariances(channels: Array) -> Array:
-    """(B, 3, 3) covariances of (B, 3, N) channels; a nested list for a single image."""
+    """(B, 3, 3) covariances of (B, 3, N) channels."""
     centred = channels - (channels.sum(-1) / channels.shape[-1])[:, :, None]
     if isinstance(centred, np.ndarray):
-        return (centred[0] @ centred[0].T / channels.shape[-1]).tolist()
+        return centred @ centred.transpose(0, 2, 1) / channels.shape[-1]
     return (centred[:, :, None] * centred[:, None]).sum(-1) / channels.shape[-1]
 
 
@@ -225,6 +225,11 @@ def weighted(weights: Sequence[float], channels: Array) -> Array:
     if isinstance(channels, np.ndarray):
         return (np.array(weights) @ channels[0])[None]
     return sum(channels[:, i] * weight for i, weight in enumerate(weights))
+
+
+def nowhere(pixels: Array) -> Array:
+    """(B,) of false, for a batch of pixels; one false for a single image."""
+    return torch.zeros_like(pixels[:, 0, 0, 0], dtype=torch.bool) if isinstance(pixels, torch.Tensor) else False
 
 
 def may_look(tensor: torch.Tensor) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from adaptaug import guard, plan
 from adaptaug.arrays import (
-    Array, choose, double, integer, logical_not, matrices, namespace, never, number, stack,
+    Array, choose, double, integer, logical_not, matrices, namespace, never, nowhere, number, stack,
 )  # fmt: skip
 from adaptaug.measure import CropStats, ImageStats, measure_pixels
 from adaptaug.ops import OPS
@@ -34,10 +34,10 @@ class Look:
 def look(engine: ModuleType, pixels: Any, policy: Policy, size: int) -> Look:
     """Measure the sources and, for a guarded policy, their full frames at the view's size."""
     stats = measure_pixels(pixels)
-    image_mean = number(stats.mean)
-    nothing = image_mean > 9.0
+    nothing = nowhere(pixels)
     if not policy.guards:
         return Look(stats, None, None, nothing)
+    image_mean = number(stats.mean)
     if never(logical_not(guard.is_ordinary(stats, policy.promise, size))):
         ordinary = guard.limits(policy.promise, 0.5, 1.0, image_mean)
         return Look(stats, None, ordinary, nothing)
@@ -81,6 +81,8 @@ def make_view(
     draws = plan.Draws(policy, keys, view, seen.stats, seen.push)
     where = plan.plan_where(seen.stats, policy, draws, size, first)
     safe, evidence = _safe_crop(engine, pixels, where, size, seen), where.evidence
+    if told:
+        evidence |= {"image_mean": number(seen.stats.mean), "image_std": number(seen.stats.contrast)}
     limit = seen.limit
     if limit is not None:
         limit = replace(limit, own=safe.stats.mean)

@@ -166,7 +166,7 @@ def choose_box(
         while not (std >= std_floor and content >= content_floor) and step < BOX_STEPS - 1:
             step += 1
             std, content = _judge(stats, _nested(box, step / (BOX_STEPS - 1)))
-        return _nested(box, step / (BOX_STEPS - 1)), step, *drawn
+        return _nested(box, step / (BOX_STEPS - 1)) if step else box, step, *drawn
     boxes = _nested(box, (arange(BOX_STEPS, box) / (BOX_STEPS - 1))[None, :])
     std, content = _judge(stats, boxes)
     step = first_true((std >= std_floor[:, None]) & (content >= content_floor))
@@ -263,15 +263,15 @@ def tone_room(crop: CropStats, coloured: Array, limit: Limits) -> ToneRoom:
     )  # fmt: skip
 
 
-def _luma_variance(covariance: Array) -> Array:
-    """(B,) variance of luma, given the (B, 3, 3) covariances of the channels."""
-    return sum(LUMA[i] * LUMA[j] * part(covariance, i, j) for i in range(3) for j in range(3))
+def _luma_variance(crop: CropStats) -> Array:
+    """(B,) variance of the samples' luma."""
+    return number(weighted(LUMA, weighted(LUMA, crop.covariance)[:, :, None])[:, 0])
 
 
 def luma_share(crop: CropStats) -> Array:
     """(B,) luma's variance over the mean variance of the channels: 1 for grey, 0 for isoluminant content."""
-    channels = sum(part(crop.covariance, i, i) for i in range(3)) / 3.0
-    return _luma_variance(crop.covariance) / larger(channels, 1e-9)
+    channels = number(sum(crop.covariance[:, i, i] for i in range(3))) / 3.0
+    return _luma_variance(crop) / larger(channels, 1e-9)
 
 
 def tone_strength(crop: CropStats, target: Array, limit: Limits) -> Array:
@@ -282,7 +282,7 @@ def tone_strength(crop: CropStats, target: Array, limit: Limits) -> Array:
     xp = namespace(crop.mean)
     count = target.shape[-1]
     own_mean = number(weighted(LUMA, crop.samples).sum(-1) / count)
-    own_variance = _luma_variance(crop.covariance)
+    own_variance = _luma_variance(crop)
     strength = crop.mean * 0.0
     for s in (1.0, 0.5):  # of several that pass the first stays
         channels = target if s == 1.0 else crop.samples + s * (target - crop.samples)

@@ -60,15 +60,12 @@ class Op:
     torch: Callable[..., torch.Tensor] | None = None
     opencv: Callable[..., np.ndarray] | None = None
 
-    @property
-    def single(self) -> bool:
-        """Whether it has one number, called `range` in a policy file."""
-        return len(self.parameters) == 1
+    single: bool = field(init=False)  # whether it has one number, called `range` in a policy file
+    switch: bool = field(init=False)  # whether it is only on or off: a policy gives its probability and no range
 
-    @property
-    def switch(self) -> bool:
-        """Whether it is only on or off: a policy file gives its probability and no range."""
-        return all(parameter.low == parameter.high for parameter in self.parameters.values())
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "single", len(self.parameters) == 1)
+        object.__setattr__(self, "switch", all(part.low == part.high for part in self.parameters.values()))
 
 
 # --- geometry: 3x3 matrices from view to source -----------------------------------------------------------

@@ -194,6 +194,11 @@ class Policy(BaseModel):
             except ValidationError as error:
                 raise ValueError(_sentence(error, f"operations.{name}", model)) from None
         object.__setattr__(self, "operations", parsed)
+        listed: dict[str, list[Op]] = {}
+        for op in OPS.values():
+            if op.name in parsed:
+                listed.setdefault(op.kind, []).append(op)
+        object.__setattr__(self, "_listed", listed)
         self._check_overlap()
         if (wrong := complaint(self.conditional, parsed)) is not None:
             raise ValueError(wrong)
@@ -219,6 +224,11 @@ class Policy(BaseModel):
         """The policy of one view: `pair.second` applies to every view but the first."""
         # Through __dict__: torch.compile cannot trace pydantic's access to private attributes.
         return self.__dict__.get("_second", self) if number else self
+
+    def of_kind(self, *kinds: str) -> list[Op]:
+        """The policy's operations of some kinds, each kind's in the table's order."""
+        listed = self.__dict__["_listed"]
+        return [op for kind in kinds for op in listed.get(kind, ())]
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as its file: spawned workers have the text, and the operations' models are made at import."""

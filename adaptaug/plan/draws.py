@@ -28,7 +28,8 @@ class Draws:
     def __init__(self, policy: Policy, rows: Array, view: int, stats: ImageStats, push: Array | None = None):
         self.policy = policy
         self._own = _numbers(rows, view)
-        self._first = _numbers(rows, 0) if policy.pair.share and view else self._own
+        self._single, self._shared = isinstance(self._own, keys.Uniforms), policy.pair.share
+        self._first = _numbers(rows, 0) if self._shared and view else self._own
         self._leader = leaders(policy.operations)
         self._odds: dict[str, Array] = {}  # factor on the odds p / (1 - p): exp(w . s)
         self._power: dict[str, Array] = {}  # of the fraction's way from the identity: exp(-w . s)
@@ -67,9 +68,9 @@ class Draws:
 
     def number(self, name: str, index: int) -> Array:
         """(B,) uniforms: the `index`-th number of an operation."""
-        source = self._first if name in self.policy.pair.share else self._own
+        source = self._first if name in self._shared else self._own
         slot = OPS[name].slot * SLOTS_PER_OP + index
-        return source[slot] if isinstance(source, keys.Uniforms) else source[:, slot]
+        return source[slot] if self._single else source[:, slot]
 
     def probability(self, name: str) -> Array | float:
         """(B,) p of an operation for each image: sigmoid(logit(p) + w . s); the policy's own p without weights."""

@@ -10,7 +10,7 @@ from adaptaug.arrays import (
     part, product, scaled, smaller,
 )  # fmt: skip
 from adaptaug.measure import CropStats
-from adaptaug.ops import OPS, Op, matrix_of, of_kind
+from adaptaug.ops import OPS, Op, matrix_of
 from adaptaug.params import Entry
 from adaptaug.plan.draws import Draws, between, draw, full, further, label, position
 from adaptaug.policy import Policy
@@ -24,9 +24,7 @@ def plan_filters(crop: CropStats, policy: Policy, draws: Draws, size: int) -> di
     """Filters and lookup tables: what can destroy, decided before the second look."""
     entries: dict[str, Entry] = {}
     xp = namespace(crop.mean)
-    for op in OPS.values():
-        if op.name not in policy or op.kind not in ("filter", "table"):
-            continue
+    for op in policy.of_kind("filter", "table"):
         applied = draws.applied(op.name)
         for i, parameter in enumerate(op.parameters):
             entry = draw(policy, draws, op, parameter, 1 + i, applied)
@@ -80,9 +78,7 @@ def _colour(
         evidence["luma_share"] = share = guard.luma_share(crop)
     entries: dict[str, Entry] = {}
     colour = matrices(_IDENTITY, crop.mean)
-    for op in of_kind("colour"):
-        if op.name not in policy:
-            continue
+    for op in policy.of_kind("colour"):
         entry = draw(policy, draws, op, "range", 1, draws.applied(op.name))
         if limit is not None and policy[op.name].guard and op.name in ("grey", "saturation"):
             entry = _keep_colour(entry, op, draws, share)
@@ -94,10 +90,10 @@ def _colour(
 
 def _keep_colour(entry: Entry, op: Op, draws: Draws, share: Array) -> Entry:
     """No grey, no desaturation, where luma carries less than 30 % of the colour variance."""
-    if never(entry.applied):
+    isoluminant = share < 0.3
+    if never(entry.applied) or never(isoluminant):
         return entry
     xp = namespace(share)
-    isoluminant = share < 0.3
     if op.switch:
         applied = entry.applied & logical_not(isoluminant)
         value = xp.where(applied, entry.value, 0.0)
@@ -232,6 +228,8 @@ def _guarded_tone(
 
 
 def _exclusive(entry: Entry, exposed: Array) -> Entry:
+    if never(exposed):
+        return entry
     xp = namespace(exposed)
     reason = integer(xp.where(exposed, float(guard.EXCLUSIVE), double(entry.reason)))
     return Entry(entry.value, entry.low, entry.high, reason, entry.applied, entry.policy)
@@ -242,6 +240,8 @@ def _mean_entry(
     room: guard.ToneRoom, origin: Array | float, unit: float,
 ) -> Entry:  # fmt: skip
     """A target for the view's mean: the wanted interval cut to the feasible one, reported as (mean - origin) / unit."""
+    if never(applied):
+        return Entry(0.0, *bounds, guard.NOT_DRAWN, applied, bounds)
     xp = namespace(applied)
     want_low, want_high = wanted[0] + room.mean * 0.0, wanted[1] + room.mean * 0.0
     low, high = clamp(want_low, room.low, room.high), clamp(want_high, room.low, room.high)
@@ -257,9 +257,7 @@ def _mean_entry(
 def plan_late(policy: Policy, draws: Draws) -> tuple[dict[str, Entry], Array]:
     """Noise and erase, and the seed of the noise's pixels."""
     entries: dict[str, Entry] = {}
-    for op in of_kind("late"):
-        if op.name not in policy:
-            continue
+    for op in policy.of_kind("late"):
         applied = draws.applied(op.name)
         for i, parameter in enumerate(op.parameters):
             entries[label(op, parameter)] = draw(policy, draws, op, parameter, 1 + i, applied)

@@ -10,7 +10,7 @@ from adaptaug.arrays import (
     product, row, smaller, stack,
 )  # fmt: skip
 from adaptaug.measure import ImageStats
-from adaptaug.ops import OPS, Op, matrix_of, of_kind
+from adaptaug.ops import OPS, Op, matrix_of
 from adaptaug.params import Entry
 from adaptaug.plan.draws import Draws, draw, full, label
 from adaptaug.plan.overlap import Placed, place, placed_entries
@@ -47,7 +47,7 @@ def plan_where(
         )
     if "crop" in policy:
         evidence |= {f"box_{name}": part(box, i) for i, name in enumerate(("x", "y", "width", "height"))}
-    geometry = [op for op in of_kind("geometry") if op.matrix is not None and op.name in policy]
+    geometry = [op for op in policy.of_kind("geometry") if op.matrix is not None]
     drawn: dict[str, list[Entry]] = {}
     for op in geometry:
         applied = draws.applied(op.name)
@@ -103,14 +103,13 @@ def _less_distorted(
 def _plan_crop(
     stats: ImageStats, policy: Policy, draws: Draws
 ) -> tuple[Array, dict[str, Entry], dict[str, Array]]:
-    mean, contrast = number(stats.mean), number(stats.contrast)
-    evidence: dict[str, Array] = {"image_mean": mean, "image_std": contrast}
-    xp = namespace(mean)
+    evidence: dict[str, Array] = {}
     if "crop" not in policy:
-        zero = mean * 0.0
+        zero = draws.number("crop", 0) * 0.0
         return stack([zero, zero, zero + 1.0, zero + 1.0]), {}, evidence
     op, entry = OPS["crop"], policy["crop"]
     applied = draws.applied("crop")
+    xp = namespace(applied)
     area = draw(policy, draws, op, "area", 1, applied)
     ratio = draw(policy, draws, op, "ratio", 2, applied)
     aspect = stats.width / stats.height
@@ -121,7 +120,7 @@ def _plan_crop(
     box = stack([x, y, width, height])
     if policy.guards and entry.guard:
         promise = policy.promise
-        floor = smaller(contrast * promise.std_share, promise.std) * 1.2
+        floor = smaller(number(stats.contrast) * promise.std_share, promise.std) * 1.2
         box, step, std, content = guard.choose_box(stats, box, floor, entry.content)
         enlarged = step > 0
         reason = xp.where(enlarged, float(guard.BOX_ENLARGED), double(area.reason))

@@ -17,46 +17,59 @@ from adaptaug.params import Entry
 
 Pixels = np.ndarray
 _SAME = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]]
-_LEAST = 64  # pixels a side below which cutting out what is seen saves nothing
-
-
-def _seen(full: np.ndarray, size: int, width: int, height: int) -> tuple[int, int, int, int]:
-    """x0, y0, x1, y1 of the source's pixels that a view's (3, 3) matrix can read, mirrored ones included."""
-    corners = np.array([[-0.5, -0.5, size - 0.5, size - 0.5], [-0.5, size - 0.5] * 2, [1.0] * 4])
-    x, y, w = full @ corners
-    (x0, x1), (y0, y1) = _reach(x / w, width), _reach(y / w, height)
-    return x0, y0, x1, y1
-
-
-def _reach(ends: np.ndarray, length: int) -> tuple[int, int]:
-    """The part of 0 .. length that holds the ends and, of what lies outside, its mirror image."""
-    low, high = math.floor(min(ends)) - 1, math.ceil(max(ends)) + 2
-    return max(0, min(low, 2 * length - high)), min(length, max(high, -low))
 
 
 def warp(image: Pixels, matrix: Array, reduce: int, size: int, nearest: bool = False) -> Pixels:
     """One warp of an (H, W[, C]) image; see render/torch.py. Only the part that is seen is averaged."""
     height, width = image.shape[:2]
     factor = 1 if nearest else max(1, min(reduce, min(height, width) // size))  # labels have no average
-    # Pixel index of the view -> [-1, 1] -> source pixels, both at pixel centres.
-    to_view = np.array([[2.0 / size, 0, 1.0 / size - 1], [0, 2.0 / size, 1.0 / size - 1], [0, 0, 1]])
-    to_pixels = np.array([[width / factor, 0, -0.5], [0, height / factor, -0.5], [0, 0, 1]])
-    full = to_pixels @ np.array(matrix) @ to_view
-    x0, y0, x1, y1 = _seen(full, size, -(-width // factor), -(-height // factor))
-    if x1 - x0 >= _LEAST and y1 - y0 >= _LEAST:
-        image = image[y0 * factor : y1 * factor, x0 * factor : x1 * factor]
-        full = np.array([[1.0, 0, -x0], [0, 1.0, -y0], [0, 0, 1]]) @ full
-    image = box_reduce(image, factor)
+    (a, b, c), (d, e, f) = _to_pixels(matrix, size, width / factor, height / factor)
+    g, h, i = _from_pixels(*matrix[2], size)
+    x, y = _ends((a, b, c), (g, h, i), size), _ends((d, e, f), (g, h, i), size)
+    (x0, x1), (y0, y1) = _seen(x, -(-width // factor)), _seen(y, -(-height // factor))
+    image = box_reduce(image[y0 * factor : y1 * factor, x0 * factor : x1 * factor], factor)
+    full = np.array(
+        [[a - x0 * g, b - x0 * h, c - x0 * i], [d - y0 * g, e - y0 * h, f - y0 * i], [g, h, i]]
+    )
     flags = (cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR) | cv2.WARP_INVERSE_MAP
     padded = image.ndim == 3 and not nearest
     if padded:  # OpenCV reads four channels more than twice as fast as three
         image = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA)
-    if abs(full[2, 0]) < 1e-12 and abs(full[2, 1]) < 1e-12:
-        full, apply = full[:2] / full[2, 2], cv2.warpAffine
+    if abs(g) < 1e-12 and abs(h) < 1e-12:
+        full, apply = full[:2] / i, cv2.warpAffine
     else:
         apply = cv2.warpPerspective
     out = apply(image, full, (size, size), flags=flags, borderMode=cv2.BORDER_REFLECT)
     return cv2.cvtColor(out, cv2.COLOR_RGBA2RGB) if padded else out
+
+
+def _to_pixels(matrix: Array, size: int, width: float, height: float) -> list[tuple[float, float, float]]:
+    """x and y of a view's matrix, from pixels of the view to pixels of the source, at pixel centres in both."""
+    last = matrix[2]
+    rows = [[v * n - 0.5 * w for v, w in zip(row, last, strict=True)] for row, n in zip(matrix, (width, height))]
+    return [_from_pixels(*row, size) for row in rows]
+
+
+def _from_pixels(u: float, v: float, w: float, size: int) -> tuple[float, float, float]:
+    """A matrix's row that takes a view's [-1, 1], as one that takes its pixels."""
+    step = 2.0 / size
+    return u * step, v * step, w + (u + v) * (0.5 * step - 1.0)
+
+
+def _ends(row: tuple[float, float, float], last: tuple[float, float, float], size: int) -> list[float]:
+    """Where a view's four corners lie on one axis of the source."""
+    (u, v, w), (g, h, i) = row, last
+    near, far = -0.5, size - 0.5
+    return [
+        (u * x + v * y + w) / (g * x + h * y + i)
+        for x, y in ((near, near), (near, far), (far, near), (far, far))
+    ]
+
+
+def _seen(ends: list[float], length: int) -> tuple[int, int]:
+    """The part of 0 .. length that holds the ends and, of what lies outside, its mirror image."""
+    low, high = math.floor(min(ends)) - 1, math.ceil(max(ends)) + 2
+    return max(0, min(low, 2 * length - high)), min(length, max(high, -low))
 
 
 def affine(pixels: Pixels, colour: Array) -> Pixels:
