@@ -216,7 +216,7 @@ def covariances(channels: Array) -> Array:
     """(B, 3, 3) covariances of (B, 3, N) channels."""
     centred = channels - (channels.sum(-1) / channels.shape[-1])[:, :, None]
     if isinstance(centred, np.ndarray):
-        return centred @ centred.transpose(0, 2, 1) / channels.shape[-1]
+        return (centred[0] @ centred[0].T)[None] / channels.shape[-1]
     return (centred[:, :, None] * centred[:, None]).sum(-1) / channels.shape[-1]
 
 

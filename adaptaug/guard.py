@@ -176,22 +176,22 @@ def choose_box(
 def content_in_view(stats: ImageStats, matrix: Array) -> Array:
     """(B,) share of the image's detail that a view's (B, 3, 3) matrix keeps: cells of the detail map whose
     centre, taken back to the view, lies inside it."""
-    xp = namespace(stats.detail_map)
-    cells = stats.detail_map.shape[-1]
-    centre = (arange(cells, stats.detail_map) + 0.5) / cells
+    detail = stats.detail_map
+    xp, cells = namespace(detail), detail.shape[-1]
+    centre = (arange(cells, detail) + 0.5) / cells
     x, y = centre[None, None, :], centre[None, :, None]
-    m = [[column(part(matrix, i, j), 2) for j in range(3)] for i in range(3)]
 
     def cofactor(i: int, j: int) -> Array:
-        a, b = [r for r in range(3) if r != i]
-        c, d = [r for r in range(3) if r != j]
-        return (m[a][c] * m[b][d] - m[a][d] * m[b][c]) * (-1.0) ** (i + j)
+        a, b = (r for r in range(3) if r != i)
+        c, d = (r for r in range(3) if r != j)
+        minor = part(matrix, a, c) * part(matrix, b, d) - part(matrix, a, d) * part(matrix, b, c)
+        return column(minor * (-1.0) ** (i + j), 2)
 
     # The adjugate is the inverse up to a factor, which homogeneous coordinates do not see.
     u, v, w = (cofactor(0, i) * x + cofactor(1, i) * y + cofactor(2, i) for i in range(3))
-    w = xp.where(xp.abs(w) < 1e-12, 1e-12, w)
-    inside = (xp.abs(u / w) <= 1.0) & (xp.abs(v / w) <= 1.0)
-    return number((stats.detail_map * double(inside)).sum((1, 2)))
+    reach = xp.abs(w)
+    inside = (xp.abs(u) <= reach) & (xp.abs(v) <= reach)
+    return number((detail * inside).sum((1, 2)))
 
 
 # --- the safe crop ----------------------------------------------------------------------------------------

@@ -227,10 +227,11 @@ class ImageStats:
     @cached_property
     def _detail(self) -> Array:
         """(B, h, w) squared luma steps to the right and below, levels squared: where the content is."""
-        thumb = double(self.thumb)
+        thumb = self.thumb if isinstance(self.thumb, torch.Tensor) else self.thumb.astype(np.float32)
+        right, below = thumb[:, :, 1:] - thumb[:, :, :-1], thumb[:, 1:, :] - thumb[:, :-1, :]
         detail = thumb * 0.0
-        detail[:, :, :-1] += (thumb[:, :, 1:] - thumb[:, :, :-1]) ** 2
-        detail[:, :-1, :] += (thumb[:, 1:, :] - thumb[:, :-1, :]) ** 2
+        detail[:, :, :-1] = right * right  # whole numbers below 2^18: exact in float32
+        detail[:, :-1, :] += below * below
         return detail
 
     @cached_property
@@ -267,7 +268,7 @@ class ImageStats:
         """(B, 4) x0, y0, x1, y1 of the frame's part that holds 90 % of the detail along each axis."""
         bounds = []
         for axis in (1, 2):
-            profile = self._detail.sum(axis)
+            profile = double(self._detail).sum(axis)
             total = larger(profile.sum(-1), 1e-9)[:, None]
             running = profile.cumsum(-1) / total
             count = float(profile.shape[-1])
@@ -280,7 +281,7 @@ class ImageStats:
     @cached_property
     def sharpness(self) -> Array:
         """Mean squared luma step between neighbours of the thumbnail over the luma variance (0 smooth, ~2 noise)."""
-        steps = self._detail.mean((1, 2)) / 255.0**2
+        steps = double(self._detail).mean((1, 2)) / 255.0**2
         return steps / larger(self.contrast**2, 1e-6)
 
     @cached_property
@@ -306,11 +307,10 @@ class ImageStats:
     @cached_property
     def integrals(self) -> Array:
         """(B, 3, (h+1)(w+1)) running sums of luma, luma squared and detail over the thumbnail, in levels."""
-        thumb = double(self.thumb)
-        if isinstance(thumb, torch.Tensor):
-            planes = torch.stack([thumb, thumb**2, self._detail], 1).cumsum(-1).cumsum(-2)
-            return F.pad(planes, (1, 0, 1, 0)).flatten(2)
-        total, squares = cv2.integral2(thumb[0], sqdepth=cv2.CV_64F)
+        if isinstance(self.thumb, torch.Tensor):
+            planes = torch.stack([self.thumb, self.thumb**2, self._detail], 1)
+            return F.pad(planes.double().cumsum(-1).cumsum(-2), (1, 0, 1, 0)).flatten(2)
+        total, squares = cv2.integral2(self.thumb[0], sdepth=cv2.CV_64F, sqdepth=cv2.CV_64F)
         return np.array([total, squares, cv2.integral(self._detail[0])]).reshape(1, 3, -1)
 
     def summary(self, row: int = 0) -> dict[str, Any]:
