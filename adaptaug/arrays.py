@@ -92,6 +92,8 @@ def clamp(value: Array, low: Array | float, high: Array | float) -> Array:
     xp = namespace(value)
     if xp is np:
         return np.minimum(np.maximum(value, low), high)
+    if isinstance(low, _NUMBER) and isinstance(high, _NUMBER):
+        return value.clamp(low, high)
     value = xp.where(value < low, low, value)
     return xp.where(value > high, high, value)
 
@@ -111,6 +113,13 @@ def larger(a: Array, b: Array | float) -> Array:
 def sort(values: Array) -> Array:
     """Sorted ascending along the last axis."""
     return torch.sort(values, dim=-1).values if isinstance(values, torch.Tensor) else np.sort(values, axis=-1)
+
+
+def ranked(values: Array, rank: int) -> Array:
+    """(B,) the value of (B, N) that `rank` others of its row precede in ascending order; a number for a single image."""
+    if isinstance(values, torch.Tensor):
+        return torch.kthvalue(values, rank + 1, dim=-1).values
+    return number(np.partition(values, rank, axis=-1)[:, rank])
 
 
 def arange(count: int, like: Array) -> Array:
@@ -230,6 +239,14 @@ def weighted(weights: Sequence[float], channels: Array) -> Array:
 def nowhere(pixels: Array) -> Array:
     """(B,) of false, for a batch of pixels; one false for a single image."""
     return torch.zeros_like(pixels[:, 0, 0, 0], dtype=torch.bool) if isinstance(pixels, torch.Tensor) else False
+
+
+def extremes(channels: Array) -> tuple[Array, Array]:
+    """Greatest and least of three channels, (B, 3, ...) -> (B, ...) each."""
+    if isinstance(channels, np.ndarray):
+        return channels.max(1), channels.min(1)
+    red, green, blue = channels.unbind(1)  # amax over so few is slower
+    return torch.maximum(torch.maximum(red, green), blue), torch.minimum(torch.minimum(red, green), blue)
 
 
 def may_look(tensor: torch.Tensor) -> bool:

@@ -37,10 +37,9 @@ def look(engine: ModuleType, pixels: Any, policy: Policy, size: int) -> Look:
     nothing = nowhere(pixels)
     if not policy.guards:
         return Look(stats, None, None, nothing)
+    if (quick := guard.quick_limits(stats, policy.promise)) is not None:
+        return Look(stats, None, quick, nothing)
     image_mean = number(stats.mean)
-    if never(logical_not(guard.is_ordinary(stats, policy.promise, size))):
-        ordinary = guard.limits(policy.promise, 0.5, 1.0, image_mean)
-        return Look(stats, None, ordinary, nothing)
     frame = _frame(engine, pixels, stats, size)
     mean, std = engine.moments(engine.luma(frame))
     return Look(stats, frame, guard.limits(policy.promise, mean, std, image_mean), engine.blank(frame))

@@ -15,12 +15,11 @@ Guards make a bad draw rare, the certificate makes it impossible. Nothing here s
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from adaptaug.arrays import (
-    Array, arange, clamp, column, double, first_true, gather, integer, is_number, larger, logical_not, namespace,
-    number, part, pick, smaller, sort, stack, weighted,
+    Array, arange, clamp, column, extremes, first_true, gather, integer, is_number, larger, logical_not, namespace,
+    number, part, pick, ranked, smaller, stack, weighted,
 )  # fmt: skip
 from adaptaug.measure import BOTTOM, TOP, CropStats, ImageStats
 from adaptaug.policy import Promise
@@ -30,6 +29,7 @@ SHRINK_STEPS = (1.0, 0.5, 0.0)  # of a distortion that would lose the content
 STRENGTHS = (1.0, 0.75, 0.5, 0.25, 0.0)  # of the view against its safe crop, tried by the certificate
 DARK_SOURCE, BRIGHT_SOURCE = 0.25, 0.75  # beyond these a view never goes further out than its own crop
 LEVEL = 1.0 / 255.0
+FLAT = 0.05  # std of a source below which it is looked at more closely
 LUMA = (0.299, 0.587, 0.114)
 
 REASONS = (
@@ -101,20 +101,18 @@ def limits(promise: Promise, frame_mean: Array, frame_std: Array, image_mean: Ar
     )
 
 
-def is_ordinary(stats: ImageStats, promise: Promise, size: int) -> Array:
-    """Whether an image is so far from blank, flat, dark and bright that the promise's own numbers are its limits.
+def quick_limits(stats: ImageStats, promise: Promise) -> Limits | None:
+    """The promise's numbers without the full frame: only of a single image that is neither small, flat, dark nor bright.
 
-    Judged on the thumbnail, with room to spare for what the full frame at the view's size may differ from it. Only
-    asked of a single image, whose full frame need not be rendered then; of a batch it is cheaper to render all.
-    Should a frame differ by more, its views keep a stricter promise than they would have to.
+    There the limits of the mean are the promise's own, and the full frame's std is at most that of the image's pixels,
+    so that views keep the promise or a slightly stricter one. None where the frame must be looked at.
     """
     mean = number(stats.mean)
-    if not is_number(mean) or size < stats.thumb.shape[-1]:
-        return mean > 9.0
-    total, squares = stats.integrals[0, :2, -1].tolist()
-    count = stats.thumb[0].size
-    std = math.sqrt(max(squares / count - (total / count) ** 2, 0.0)) / 255.0
-    return std * promise.std_share > 1.25 * promise.std and promise.dark + 0.05 < mean < promise.bright - 0.05
+    if not is_number(mean) or min(stats.height, stats.width) < 2 * stats.thumb.shape[-1]:
+        return None
+    if stats.fine_contrast < FLAT or not promise.dark + FLAT < mean < promise.bright - FLAT:
+        return None
+    return limits(promise, 0.5, stats.fine_contrast, mean)
 
 
 # --- where: crops and distortions -------------------------------------------------------------------------
@@ -242,11 +240,11 @@ def tone_room(crop: CropStats, coloured: Array, limit: Limits) -> ToneRoom:
     gain g and mean' must satisfy mean' + g (H - mean) <= TOP and mean' - g (mean - L) >= BOTTOM.
     """
     xs, xp = namespace(coloured), namespace(crop.mean)
-    greatest = sort(xs.where(crop.clipped, -9.0, xs.amax(coloured, 1)))
-    least = sort(xs.where(crop.clipped, 9.0, xs.amin(coloured, 1)))
+    greatest, least = extremes(coloured)
     count = greatest.shape[-1]
     allowed = int(0.8 * limit.promise.clip * count)  # 0.8: the samples are a part of the pixels
-    high_tail, low_tail = number(greatest[:, count - 1 - allowed]), number(least[:, allowed])
+    high_tail = ranked(xs.where(crop.clipped, -9.0, greatest), count - 1 - allowed)
+    low_tail = ranked(xs.where(crop.clipped, 9.0, least), allowed)
     least_gain = clamp(1.1 * limit.std / larger(crop.std, 1e-6), 0.0, 6.0)
     margin = LEVEL
     low = larger(BOTTOM + least_gain * larger(crop.mean - low_tail, 0.0), limit.low + margin)
@@ -286,8 +284,8 @@ def tone_strength(crop: CropStats, target: Array, limit: Limits) -> Array:
     strength = crop.mean * 0.0
     for s in (1.0, 0.5):  # of several that pass the first stays
         channels = target if s == 1.0 else crop.samples + s * (target - crop.samples)
-        inside = clamp(channels, BOTTOM, TOP)
-        newly = (inside != channels).any(1) & ~crop.clipped
+        greatest, least = extremes(channels)
+        newly = ((greatest > TOP) | (least < BOTTOM)) & ~crop.clipped
         share = number(newly.sum(-1)) / count
         luma_mean, variance = _mean_variance(weighted(LUMA, clamp(channels, 0.0, 1.0)))
         mean = crop.mean + luma_mean - own_mean

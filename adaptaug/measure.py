@@ -18,7 +18,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from adaptaug.arrays import Array, arange, clamp, covariances, double, integer, larger, namespace, sort
+from adaptaug.arrays import Array, arange, clamp, covariances, double, extremes, integer, larger, namespace, sort
 
 ANALYSIS_SIZE = 256  # longer side on which an image is described
 THUMB_SIZE = 64  # longer side of the thumbnail on which crops are judged
@@ -69,22 +69,32 @@ def every(pixels: Array, step: int) -> Array:
 def box_reduce(pixels: Array, factor: int) -> Array:
     """Average boxes of `factor` x `factor` pixels, rounded to levels; edges are repeated to fill the last box.
 
-    (H, W[, 3]) uint8 with cv2's INTER_AREA, (B, C, H, W) float levels with avg_pool2d: the same numbers.
+    (H, W[, 3]) uint8 with cv2, (B, C, H, W) float levels with avg_pool2d: the same numbers. An even factor halves
+    first and rounds in between, which is within a level of the average and three times quicker.
     """
     if factor == 1:
         return pixels
-    if isinstance(pixels, torch.Tensor):
-        height, width = pixels.shape[-2:]
-        below, right = -height % factor, -width % factor
-        if below or right:
-            pixels = F.pad(pixels, (0, right, 0, below), mode="replicate")
-        mean = F.avg_pool2d(pixels, factor)
-        return torch.floor(mean + 0.5) if factor == 2 else torch.round(mean)  # cv2 rounds halves so
-    height, width = pixels.shape[:2]
+    torch_like = isinstance(pixels, torch.Tensor)
+    height, width = pixels.shape[-2:] if torch_like else pixels.shape[:2]
     below, right = -height % factor, -width % factor
     if below or right:
-        pixels = cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        if torch_like:
+            pixels = F.pad(pixels, (0, right, 0, below), mode="replicate")
+        else:
+            pixels = cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REPLICATE)
+    while factor % 2 == 0:
+        pixels, factor = _average(pixels, 2), factor // 2
+    return _average(pixels, factor) if factor > 1 else pixels
+
+
+def _average(pixels: Array, factor: int) -> Array:
+    """Whole boxes of 2 x 2 or an odd number of pixels. In odd ones no average lies between two levels."""
+    if isinstance(pixels, torch.Tensor):
+        return torch.floor(F.avg_pool2d(pixels, factor) + 0.5)
     size = (pixels.shape[1] // factor, pixels.shape[0] // factor)
+    if factor in (3, 5):  # all averages, and every third or fifth of them: quicker than cv2's INTER_AREA, the same
+        pixels = cv2.blur(pixels, (factor, factor), anchor=(0, 0))
+        return cv2.resize(pixels, size, interpolation=cv2.INTER_NEAREST)
     return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
 
 
@@ -121,10 +131,18 @@ class ImageStats:
     @cached_property
     def luma(self) -> Array:
         """(B, h, w) luma levels, averaged in whole boxes to at most 256 px."""
-        plane = luma_levels(self._sampled)
-        if isinstance(plane, torch.Tensor):
-            return box_reduce(plane[:, None], self._first_factor)[:, 0]
-        return box_reduce(plane, self._first_factor)[None]
+        if isinstance(self.pixels, torch.Tensor):
+            return box_reduce(self._plane[:, None], self._first_factor)[:, 0]
+        return box_reduce(self._plane, self._first_factor)[None]
+
+    @cached_property
+    def _plane(self) -> Array:
+        return luma_levels(self._sampled)
+
+    @cached_property
+    def fine_contrast(self) -> Array:
+        """Standard deviation of luma before it was averaged: resampling the whole image makes it no greater."""
+        return luma_moments(self._plane)[1]
 
     @cached_property
     def _factor(self) -> int:
@@ -309,7 +327,9 @@ class ImageStats:
         """(B, 3, (h+1)(w+1)) running sums of luma, luma squared and detail over the thumbnail, in levels."""
         if isinstance(self.thumb, torch.Tensor):
             planes = torch.stack([self.thumb, self.thumb**2, self._detail], 1)
-            return F.pad(planes.double().cumsum(-1).cumsum(-2), (1, 0, 1, 0)).flatten(2)
+            # Transposed in between: sums along the last axis are five times quicker.
+            down = planes.double().cumsum(-1).transpose(-1, -2).contiguous().cumsum(-1)
+            return F.pad(down.transpose(-1, -2), (1, 0, 1, 0)).flatten(2)
         total, squares = cv2.integral2(self.thumb[0], sdepth=cv2.CV_64F, sqdepth=cv2.CV_64F)
         return np.array([total, squares, cv2.integral(self._detail[0])]).reshape(1, 3, -1)
 
@@ -385,8 +405,8 @@ class CropStats:
     @cached_property
     def clipped(self) -> Array:
         """(B, N) whether a sample has a channel at 0 or 255."""
-        xp = namespace(self.samples)
-        return (xp.amax(self.samples, 1) > TOP) | (xp.amin(self.samples, 1) < BOTTOM)
+        greatest, least = extremes(self.samples)
+        return (greatest > TOP) | (least < BOTTOM)
 
     @cached_property
     def covariance(self) -> Array:
@@ -418,9 +438,9 @@ def luma_moments(luma: Array) -> tuple[Array, Array]:
 def is_blank(pixels: Array) -> Array:
     """(B,) True where every channel's standard deviation is below 2/255; one truth for a single image."""
     if isinstance(pixels, torch.Tensor):
-        flat = pixels.to(torch.float64).flatten(2)
-        mean = flat.mean(-1)
-        variance = (flat * flat).mean(-1) - mean * mean
+        flat = pixels.flatten(2)
+        mean = flat.sum(-1, dtype=torch.float64) / flat.shape[-1]
+        variance = (flat * flat).sum(-1, dtype=torch.float64) / flat.shape[-1] - mean * mean
         return (variance < (BLANK_STD * 255.0) ** 2).all(-1)
     _, std = cv2.meanStdDev(pixels)
     return bool((std < BLANK_STD * 255.0).all())

@@ -44,7 +44,8 @@ def one_image(recipe: Recipe, width: int, height: int, normalise: bool = False) 
         reduce = max(1, min(w, h) // recipe.size)
         part = image[y : y + h, x : x + w]
         if reduce > 1:  # down-scaling by more than 2 has to average
-            part = cv2.resize(part, (w // reduce, h // reduce), interpolation=cv2.INTER_AREA)
+            whole = part[: h // reduce * reduce, : w // reduce * reduce]
+            part = cv2.resize(whole, (w // reduce, h // reduce), interpolation=cv2.INTER_AREA)
         out = cv2.resize(part, (recipe.size, recipe.size))
         out = cv2.flip(out, 1) if gates[i][0] < 0.5 else out
         out = cv2.transform(out, colour) if gates[i][1] < 0.8 else out

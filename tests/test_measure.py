@@ -121,7 +121,7 @@ def test_box_reduce_is_the_same_levels_in_both(factor, shape, photo, to_tensor):
     assert np.array_equal(box_reduce(image, factor), by_torch)
     if shape == (60, 84) and not any(side % factor for side in shape):
         plain = cv2.resize(image, (84 // factor, 60 // factor), interpolation=cv2.INTER_AREA)
-        assert np.array_equal(by_torch, plain)
+        assert np.abs(by_torch - plain).max() <= (factor == 4)  # halved twice, rounded in between
 
 
 def test_crop_statistics_are_the_same_in_both(photo, to_tensor):

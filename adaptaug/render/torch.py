@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from adaptaug.arrays import Array, clamp, may_look
+from adaptaug.arrays import Array, clamp, extremes, may_look
 from adaptaug.measure import CropStats, box_reduce, is_blank, luma_levels, luma_moments
 from adaptaug.ops import OPS, erase_mask, noise_levels
 from adaptaug.params import Entry
@@ -67,9 +67,13 @@ def _positions(
     view = (torch.arange(size, device=matrix.device, dtype=torch.float64) * 2 + 1) / size - 1
     u, v = view[None, None, :], view[None, :, None]
     m = [[matrix[:, i, j].to(torch.float64)[:, None, None] for j in range(3)] for i in range(3)]
-    w = m[2][0] * u + m[2][1] * v + m[2][2]
-    x = (m[0][0] * u + m[0][1] * v + m[0][2]) / w
-    y = (m[1][0] * u + m[1][1] * v + m[1][2]) / w
+    if may_look(matrix) and not bool((matrix[:, (0, 1, 2, 2), (1, 0, 0, 1)] != 0).any()):
+        # Nothing turns or slants: columns (B, 1, S) and rows (B, S, 1) have the same bits, without a full plane each.
+        x, y = (m[0][0] * u + m[0][2]) / m[2][2], (m[1][1] * v + m[1][2]) / m[2][2]
+    else:
+        w = m[2][0] * u + m[2][1] * v + m[2][2]
+        x = (m[0][0] * u + m[0][1] * v + m[0][2]) / w
+        y = (m[1][0] * u + m[1][1] * v + m[1][2]) / w
     column, row = _reflect(x * scale_x / width) * width - 0.5, _reflect(y * scale_y / height) * height - 0.5
     return clamp(column, 0.0, width - 1.0), clamp(row, 0.0, height - 1.0)
 
@@ -77,10 +81,11 @@ def _positions(
 def _sample(level: Pixels, column: Array, row: Array, nearest: bool) -> Pixels:
     if nearest:
         column, row = torch.floor(column + 0.5), torch.floor(row + 0.5)
-    grid = torch.stack([(2 * column + 1) / level.shape[-1] - 1, (2 * row + 1) / level.shape[-2] - 1], -1)
+    x, y = (2 * column + 1) / level.shape[-1] - 1, (2 * row + 1) / level.shape[-2] - 1
+    grid = torch.stack(torch.broadcast_tensors(x.to(level.dtype), y.to(level.dtype)), -1)
     mode = "nearest" if nearest else "bilinear"
-    out = F.grid_sample(level, grid.to(level.dtype), mode=mode, padding_mode="border", align_corners=False)
-    return torch.round(out)
+    out = F.grid_sample(level, grid, mode=mode, padding_mode="border", align_corners=False)
+    return out.round_()
 
 
 def _reflect(position: torch.Tensor) -> torch.Tensor:
@@ -92,15 +97,8 @@ def _reflect(position: torch.Tensor) -> torch.Tensor:
 def affine(pixels: Pixels, colour: Array) -> Pixels:
     """(B, 3, 4) affine map of RGB in [0, 1], clipped and rounded to levels; the identity is exact."""
     matrix = colour.to(pixels.dtype)
-    red, green, blue = pixels.unbind(1)
-    channels = [
-        matrix[:, i, 0, None, None] * red
-        + matrix[:, i, 1, None, None] * green
-        + matrix[:, i, 2, None, None] * blue
-        + matrix[:, i, 3, None, None] * 255.0
-        for i in range(3)
-    ]
-    return torch.round(torch.stack(channels, 1).clamp(0, 255))
+    mixed = torch.baddbmm(matrix[:, :, 3:] * 255.0, matrix[:, :, :3], pixels.flatten(2))
+    return mixed.clamp_(0, 255).round_().reshape(pixels.shape)
 
 
 def lift(pixels: Pixels, scale_offset: Array) -> Pixels:
@@ -143,6 +141,11 @@ def erase(pixels: Pixels, entries: dict[str, Entry]) -> Pixels:
 
 def blend(crop: Pixels, view: Pixels, strength: Array) -> Pixels:
     """crop + trunc(strength (view - crop)); strength 1 is the view itself."""
+    if may_look(strength):  # few are drawn back
+        weak = (strength < 1.0).nonzero()[:, 0]
+        own, out = crop[weak], view.clone()
+        out[weak] = own + torch.trunc(strength[weak].to(crop.dtype)[:, None, None, None] * (view[weak] - own))
+        return out
     return crop + torch.trunc(strength.to(crop.dtype)[:, None, None, None] * (view - crop))
 
 
@@ -164,8 +167,8 @@ def newly_clipped(view: Pixels, crop: Pixels, allowed: float) -> Array:
     """(B,) share of pixels with a channel at 0 or 255 in the view but no channel there in the crop.
 
     `allowed`: up to which share it need not be exact (it is, here)."""
-    there = ((view <= 0) | (view >= 255)).any(1)
-    before = ((crop <= 0) | (crop >= 255)).any(1)
+    (most, least), (most_before, least_before) = extremes(view), extremes(crop)
+    there, before = (least <= 0) | (most >= 255), (least_before <= 0) | (most_before >= 255)
     return (there & ~before).flatten(1).sum(1, dtype=torch.float64) / (there.shape[-2] * there.shape[-1])
 
 
