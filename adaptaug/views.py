@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from adaptaug import band, generate, keys
+from adaptaug import band, encoded, generate, keys
 from adaptaug.errors import AdaptAugError
 from adaptaug.measure import ImageStats, measure_pixels
 from adaptaug.params import Explanation, ViewParams
@@ -44,7 +44,7 @@ class AdaptiveAugment(nn.Module):
         finish: `none` gives back the kind that came (PIL, array, tensor of the same dtype); `unit` float32
             CHW in [0, 1]; `imagenet` that, normalised; `uint8` CHW levels.
 
-    One PIL image or (H, W, 3) uint8 array goes through OpenCV, a (3, H, W) or (B, 3, H, W) tensor through
+    One PIL image, (H, W, 3) uint8 array or image file's `bytes` goes through OpenCV, a (3, H, W) or (B, 3, H, W) tensor through
     torch on its device. In a batch every image has its own draw. Nothing drawn is kept on the module.
     """
 
@@ -166,6 +166,10 @@ def _views(
     images: Any, policy: Policy, size: int, key: Any, numbers: range, told: bool,
     strength: Strength | None = None,
 ) -> tuple[list[Any], list[ViewParams], Source]:  # fmt: skip
+    if isinstance(images, bytes):
+        key = keys.as_rows(key, 1)
+        enough = encoded.affordable(policy, key, numbers, size)
+        images = encoded.decode(images, enough) if strength is None else encoded.decode(images)
     source = read(images)
     rows = _rows(key, source)
     seen = generate.look(source.engine, source.pixels, policy, size)

@@ -139,8 +139,8 @@ def jpeg_row(folder: str | None, width: int, height: int) -> list[Contender]:
     whole = limits.one_image(PHOTO, width, height, normalise=True)
     rows = [
         ("limit", peers.decoded(whole, as_pil=False)),
-        ("ours, equal work", peers.decoded(peers.ours(PHOTO.policy, PHOTO.size, "imagenet"), as_pil=False)),
-        ("ours, natural", peers.decoded(peers.ours("natural", PHOTO.size, "imagenet"), as_pil=False)),
+        ("ours, equal work", peers.ours(PHOTO.policy, PHOTO.size, "imagenet")),
+        ("ours, natural", peers.ours("natural", PHOTO.size, "imagenet")),
         ("albumentations", peers.decoded(peers.albumentations(PHOTO, normalise=True), as_pil=False)),
         ("torchvision, PIL", peers.decoded(peers.torchvision(PHOTO, normalise=True), as_pil=True)),
         ("lightly", peers.decoded(peers.lightly(PHOTO, normalise=True), as_pil=True)),

@@ -25,7 +25,7 @@ class Draws:
     those of all operations with a range, but of locked ones, by one number an image: above 0 stronger, below 0 weaker.
     """
 
-    def __init__(self, policy: Policy, rows: Array, view: int, stats: ImageStats, push: Array | None = None):
+    def __init__(self, policy: Policy, rows: Array, view: int, stats: ImageStats | None, push: Array | None = None):
         self.policy = policy
         self._own = _numbers(rows, view)
         self._single, self._shared = isinstance(self._own, keys.Uniforms), policy.pair.share
@@ -33,7 +33,7 @@ class Draws:
         self._leader = leaders(policy.operations)
         self._odds: dict[str, Array] = {}  # factor on the odds p / (1 - p): exp(w . s)
         self._power: dict[str, Array] = {}  # of the fraction's way from the identity: exp(-w . s)
-        if policy.conditional.operations:
+        if policy.conditional.operations and stats is not None:
             self._condition(stats)
         if push is not None:
             self._push(push)

@@ -107,15 +107,10 @@ def _plan_crop(
     if "crop" not in policy:
         zero = draws.number("crop", 0) * 0.0
         return stack([zero, zero, zero + 1.0, zero + 1.0]), {}, evidence
-    op, entry = OPS["crop"], policy["crop"]
-    applied = draws.applied("crop")
+    entry, aspect = policy["crop"], stats.width / stats.height
+    area, ratio, width, height = _drawn_size(policy, draws, aspect)
+    applied = area.applied
     xp = namespace(applied)
-    area = draw(policy, draws, op, "area", 1, applied)
-    ratio = draw(policy, draws, op, "ratio", 2, applied)
-    aspect = stats.width / stats.height
-    # A box that would stick out is cut to the frame, where torchvision draws again: one draw, always.
-    width = xp.where(applied, smaller(xp.sqrt(area.value * ratio.value / aspect), 1.0), 1.0)
-    height = xp.where(applied, smaller(xp.sqrt(area.value / ratio.value * aspect), 1.0), 1.0)
     x, y = draws.number("crop", 3) * (1.0 - width), draws.number("crop", 4) * (1.0 - height)
     box = stack([x, y, width, height])
     if policy.guards and entry.guard:
@@ -145,6 +140,29 @@ def _plan_crop(
             xp.where(enlarged, shape, ratio.high), integer(reason), applied, ratio.policy,
         )  # fmt: skip
     return box, {"crop.area": area, "crop.ratio": ratio}, evidence
+
+
+def _drawn_size(policy: Policy, draws: Draws, aspect: float) -> tuple[Entry, Entry, Array, Array]:
+    """Area and ratio of the crop, and its width and height as shares of a frame of that aspect."""
+    applied, op = draws.applied("crop"), OPS["crop"]
+    xp = namespace(applied)
+    area = draw(policy, draws, op, "area", 1, applied)
+    ratio = draw(policy, draws, op, "ratio", 2, applied)
+    # A box that would stick out is cut to the frame, where torchvision draws again: one draw, always.
+    width = xp.where(applied, smaller(xp.sqrt(area.value * ratio.value / aspect), 1.0), 1.0)
+    height = xp.where(applied, smaller(xp.sqrt(area.value / ratio.value * aspect), 1.0), 1.0)
+    return area, ratio, width, height
+
+
+def shortest_side(policy: Policy, rows: Array, view: int, width: int, height: int) -> float:
+    """The shorter side, in pixels, of the crop that a key draws from one image of that size, before any guard.
+
+    Only for policies without conditional weights, whose draws need no statistics.
+    """
+    if "crop" not in policy:
+        return float(min(width, height))
+    _, _, across, down = _drawn_size(policy, Draws(policy, rows, view, None), width / height)
+    return min(across * width, down * height)
 
 
 def _place_crop(
