@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from adaptaug.encoded import SHRINKS
 from benchmarks.peers import MEAN, STD, Call, Recipe
 
 _DRAWS = 64
@@ -28,8 +29,8 @@ def _boxes(rng: np.random.Generator, width: int, height: int) -> list[tuple[int,
     return boxes
 
 
-def one_image(recipe: Recipe, width: int, height: int, normalise: bool = False) -> Call:
-    """Two views of one (H, W, 3) uint8 array: resize, flip, one 3x4 colour map, blur, each as often as drawn."""
+def one_image(recipe: Recipe, width: int, height: int, encoded: bool = False) -> Call:
+    """Two views of one (H, W, 3) uint8 array, or normalised ones of a JPEG's bytes (`encoded`): resize, flip, one 3x4 colour map, blur, each as often as drawn."""
     rng = np.random.default_rng(0)
     boxes, gates = _boxes(rng, width, height), rng.random((_DRAWS, 3)).tolist()
     colour = np.hstack([np.eye(3) * 0.9 + 0.02, np.full((3, 1), 5.0)])
@@ -37,10 +38,10 @@ def one_image(recipe: Recipe, width: int, height: int, normalise: bool = False) 
     mean, std = (torch.tensor(v).reshape(3, 1, 1) * 255.0 for v in (MEAN, STD))
     count = 0
 
-    def view(image: np.ndarray) -> Any:
+    def view(image: np.ndarray, shrink: int = 1) -> Any:
         nonlocal count
         i = count = (count + 1) % _DRAWS
-        x, y, w, h = boxes[i]
+        x, y, w, h = (side // shrink for side in boxes[i])
         reduce = max(1, min(w, h) // recipe.size)
         part = image[y : y + h, x : x + w]
         if reduce > 1:  # down-scaling by more than 2 has to average
@@ -51,11 +52,18 @@ def one_image(recipe: Recipe, width: int, height: int, normalise: bool = False) 
         out = cv2.transform(out, colour) if gates[i][1] < 0.8 else out
         if gates[i][2] < recipe.blur:
             out = cv2.sepFilter2D(out, -1, kernels[i], kernels[i])
-        if not normalise:
+        if not encoded:
             return out
         return torch.from_numpy(out).permute(2, 0, 1).to(torch.float32).sub_(mean).div_(std)
 
-    return lambda image: [view(image), view(image)]
+    def from_bytes(data: bytes) -> Any:
+        """Decoded no larger than the next two crops need."""
+        least = min(min(boxes[(count + i) % _DRAWS][2:]) for i in (1, 2))
+        shrink = max(n for n in SHRINKS if n == 1 or n * recipe.size <= least)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), SHRINKS[shrink])
+        return [view(image, shrink), view(image, shrink)]
+
+    return from_bytes if encoded else lambda image: [view(image), view(image)]
 
 
 def batch(recipe: Recipe, count: int, device: str = "cpu") -> Call:
