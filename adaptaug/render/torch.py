@@ -36,10 +36,7 @@ def warp(images: Pixels, matrix: Array, reduce: Array, size: int, nearest: bool 
         for factor in factors:
             level = box_reduce(images if len(factors) == 1 else images[reduce == factor], factor)
             rows = matrix if len(factors) == 1 else matrix[reduce == factor]
-            column, row = _positions(
-                rows, width / factor, height / factor, level.shape[-1], level.shape[-2], size
-            )
-            part = _sample(level, column, row, nearest)
+            part = _warp_level(level, rows, width / factor, height / factor, size, nearest)
             if len(factors) == 1:
                 return part
             out[reduce == factor] = part
@@ -55,6 +52,33 @@ def warp(images: Pixels, matrix: Array, reduce: Array, size: int, nearest: bool 
     return _sample(atlas, column, row + top, nearest)
 
 
+def _warp_level(
+    level: Pixels, matrix: Array, width: float, height: float, size: int, nearest: bool
+) -> Pixels:
+    """One bilinear sampling of a level of width x height pixels, which its padding may exceed."""
+    if nearest:
+        column, row = _positions(matrix, width, height, level.shape[-1], level.shape[-2], size)
+        return _sample(level, column, row, nearest)
+    # From [0, 1] of the source to [-1, 1] of the level, of which grid_sample itself mirrors what lies outside.
+    scale = matrix.new_tensor([[2 * width / level.shape[-1]], [2 * height / level.shape[-2]]])
+    last = matrix[:, 2:]
+    x, y = (matrix[:, :2] * scale - last).unbind(1)
+    view = (torch.arange(size, device=matrix.device, dtype=matrix.dtype) * 2 + 1) / size - 1
+    if may_look(matrix) and not bool((matrix[:, (0, 1, 2, 2), (1, 0, 0, 1)] != 0).any()):
+        # Nothing turns or slants: a row of columns and a column of rows say it all.
+        across, down = x[:, :1] * view + x[:, 2:], y[:, 1:2] * view + y[:, 2:]
+        across, down = across.to(level.dtype), down.to(level.dtype)
+        parts = torch.broadcast_tensors(across[:, None, :], down[:, :, None])
+    else:
+        u, v = view[None, None, :], view[None, :, None]
+        across, down, depth = (
+            r[:, 0, None, None] * u + (r[:, 1, None, None] * v + r[:, 2, None, None]) for r in (x, y, last[:, 0])
+        )
+        parts = [(across / depth).to(level.dtype), (down / depth).to(level.dtype)]
+    grid = torch.stack(tuple(parts), -1)
+    return F.grid_sample(level, grid, padding_mode="reflection", align_corners=False).round_()
+
+
 def _positions(
     matrix: Array,
     scale_x: Array | float,
@@ -67,13 +91,9 @@ def _positions(
     view = (torch.arange(size, device=matrix.device, dtype=torch.float64) * 2 + 1) / size - 1
     u, v = view[None, None, :], view[None, :, None]
     m = [[matrix[:, i, j].to(torch.float64)[:, None, None] for j in range(3)] for i in range(3)]
-    if may_look(matrix) and not bool((matrix[:, (0, 1, 2, 2), (1, 0, 0, 1)] != 0).any()):
-        # Nothing turns or slants: columns (B, 1, S) and rows (B, S, 1) have the same bits, without a full plane each.
-        x, y = (m[0][0] * u + m[0][2]) / m[2][2], (m[1][1] * v + m[1][2]) / m[2][2]
-    else:
-        w = m[2][0] * u + m[2][1] * v + m[2][2]
-        x = (m[0][0] * u + m[0][1] * v + m[0][2]) / w
-        y = (m[1][0] * u + m[1][1] * v + m[1][2]) / w
+    w = m[2][0] * u + m[2][1] * v + m[2][2]
+    x = (m[0][0] * u + m[0][1] * v + m[0][2]) / w
+    y = (m[1][0] * u + m[1][1] * v + m[1][2]) / w
     column, row = _reflect(x * scale_x / width) * width - 0.5, _reflect(y * scale_y / height) * height - 0.5
     return clamp(column, 0.0, width - 1.0), clamp(row, 0.0, height - 1.0)
 
@@ -81,10 +101,9 @@ def _positions(
 def _sample(level: Pixels, column: Array, row: Array, nearest: bool) -> Pixels:
     if nearest:
         column, row = torch.floor(column + 0.5), torch.floor(row + 0.5)
-    x, y = (2 * column + 1) / level.shape[-1] - 1, (2 * row + 1) / level.shape[-2] - 1
-    grid = torch.stack(torch.broadcast_tensors(x.to(level.dtype), y.to(level.dtype)), -1)
+    grid = torch.stack([(2 * column + 1) / level.shape[-1] - 1, (2 * row + 1) / level.shape[-2] - 1], -1)
     mode = "nearest" if nearest else "bilinear"
-    out = F.grid_sample(level, grid, mode=mode, padding_mode="border", align_corners=False)
+    out = F.grid_sample(level, grid.to(level.dtype), mode=mode, padding_mode="border", align_corners=False)
     return out.round_()
 
 
