@@ -59,6 +59,11 @@ def never(flags: Array) -> bool:
     return flags is False
 
 
+def none_true(flags: Array) -> bool:
+    """Whether it is known, at no cost, that no image's flag is true."""
+    return not bool(flags.any()) if isinstance(flags, torch.Tensor) and may_look(flags) else flags is False
+
+
 def logical_not(flags: Array) -> Array:
     return not flags if isinstance(flags, _NUMBER) else ~flags
 

@@ -42,7 +42,7 @@ def look(engine: ModuleType, pixels: Any, policy: Policy, size: int) -> Look:
     image_mean = number(stats.mean)
     frame = _frame(engine, pixels, stats, size)
     mean, std = engine.moments(engine.luma(frame))
-    return Look(stats, frame, guard.limits(policy.promise, mean, std, image_mean), engine.blank(frame))
+    return Look(stats, frame, guard.limits(policy.promise, mean, std, image_mean), engine.blank(frame, std))
 
 
 def _frame(engine: ModuleType, pixels: Any, stats: ImageStats, size: int) -> Any:

@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from adaptaug.arrays import (
-    Array, arange, clamp, column, extremes, first_true, gather, integer, is_number, larger, logical_not, namespace,
+    Array, arange, clamp, column, extremes, first_true, gather, integer, is_number, larger, logical_not, namespace, none_true,
     number, part, pick, ranked, smaller, stack, weighted,
 )  # fmt: skip
 from adaptaug.measure import BOTTOM, TOP, CropStats, ImageStats
@@ -296,7 +296,7 @@ def tone_strength(crop: CropStats, target: Array, limit: Limits) -> Array:
         ok = ok & logical_not(limit.dark & (mean < limit.own - 0.2 * LEVEL))
         ok = ok & logical_not(limit.bright & (mean > limit.own + 0.2 * LEVEL))
         strength = xp.where(ok & (strength == 0.0), s, strength)
-        if is_number(ok) and ok:
+        if none_true(strength == 0.0):
             break
     return strength
 
@@ -376,6 +376,6 @@ def certify(seen: Evidence, limit: Limits) -> tuple[Array, Array]:
             for number, test in ((4.0, like_ok), (3.0, mean_ok), (2.0, clip_ok), (1.0, std_ok)):
                 code = xp.where(test, code, number)
             failed = integer(code)
-        if is_number(ok) and ok:
+        if none_true(logical_not(done)):
             break
     return strength, failed

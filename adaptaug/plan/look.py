@@ -7,7 +7,7 @@ from typing import Any
 from adaptaug import guard
 from adaptaug.arrays import (
     Array, between_maps, choose, clamp, column, double, integer, larger, logical_not, matrices, mix, namespace, never,
-    part, product, scaled, smaller,
+    none_true, part, product, scaled, smaller,
 )  # fmt: skip
 from adaptaug.measure import CropStats
 from adaptaug.ops import OPS, Op, matrix_of
@@ -59,7 +59,7 @@ def plan_tone(
         strength = guard.tone_strength(crop, column(gain, 2) * coloured + column(offset, 2), limit)
         evidence |= {"clip": full(limit.promise.clip, crop.mean), "std_floor": limit.std, "tone_strength": strength}
         colour = scaled(colour, gain)
-        if not never(strength < 1.0):
+        if not none_true(strength < 1.0):
             weaker = between_maps(matrices(_IDENTITY, gain), colour, strength)
             colour, offset = choose(strength == 1.0, colour, weaker), offset * strength
             start = {"exposure.mean": crop.mean, "exposure.std": crop.std}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from adaptaug import guard
 from adaptaug.arrays import (
-    Array, choose, column, constant, double, integer, larger, matrices, namespace, never, number, part,
+    Array, choose, column, constant, double, integer, larger, matrices, namespace, never, none_true, number, part,
     product, row, smaller, stack,
 )  # fmt: skip
 from adaptaug.measure import ImageStats
@@ -60,7 +60,7 @@ def plan_where(
     if policy.guards and floor > 0 and distorts:
         content = guard.content_in_view(stats, matrix)
         evidence["warped_content"] = content
-        if not never(content < floor):
+        if not none_true(content < floor):
             matrix, shrink = _less_distorted(stats, box, geometry, drawn, policy, (matrix, content, floor))
             evidence["shrink"] = shrink
             for op in geometry:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from adaptaug.arrays import Array, row
-from adaptaug.measure import CropStats, box_reduce, is_blank, luma_levels, luma_moments
+from adaptaug.measure import BLANK_STD, CropStats, box_reduce, is_blank, luma_levels, luma_moments
 from adaptaug.ops import OPS, erase_mask, noise_levels
 from adaptaug.params import Entry
 
@@ -163,8 +163,8 @@ def crop_stats(pixels: Pixels, plane: Pixels) -> CropStats:
     return CropStats(pixels, plane)
 
 
-def blank(pixels: Pixels) -> bool:
-    return is_blank(pixels)
+def blank(pixels: Pixels, luma_std: float) -> bool:
+    return luma_std < 2 * BLANK_STD and is_blank(pixels)
 
 
 def any_true(flag: bool) -> bool:

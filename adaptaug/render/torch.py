@@ -5,11 +5,13 @@ No host synchronisation and no branch on data. Every stage rounds to whole level
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 
 from adaptaug.arrays import Array, clamp, extremes, may_look
-from adaptaug.measure import CropStats, box_reduce, is_blank, luma_levels, luma_moments
+from adaptaug.measure import BLANK_STD, CropStats, box_reduce, is_blank, luma_levels, luma_moments
 from adaptaug.ops import OPS, erase_mask, noise_levels
 from adaptaug.params import Entry
 
@@ -121,8 +123,24 @@ def affine(pixels: Pixels, colour: Array) -> Pixels:
 
 
 def lift(pixels: Pixels, scale_offset: Array) -> Pixels:
-    scale, offset = scale_offset.to(pixels.dtype).unbind(-1)
-    return torch.round(pixels * scale[:, None, None, None] + 255.0 * offset[:, None, None, None])
+    def lifted(rows: Pixels, by: Array) -> Pixels:
+        scale, offset = by.to(rows.dtype)[:, :, None, None, None].unbind(1)
+        return torch.round(rows * scale + 255.0 * offset)
+
+    changed = (scale_offset[:, 0] != 1.0) | (scale_offset[:, 1] != 0.0)
+    return _where(changed, lifted, pixels, scale_offset)
+
+
+def _where(flags: Array, change: Callable[..., Pixels], pixels: Pixels, *others: Array) -> Pixels:
+    """`change(pixels, *others)` in the rows that are flagged: of a batch on the CPU, worked out in these alone."""
+    if not may_look(flags):
+        return select(flags, change(pixels, *others), pixels)
+    rows = flags.nonzero()[:, 0]
+    if not len(rows):
+        return pixels
+    out = pixels.clone()
+    out[rows] = change(pixels[rows], *(other[rows] for other in others))
+    return out
 
 
 def filters(pixels: Pixels, entries: dict[str, Entry]) -> Pixels:
@@ -160,15 +178,15 @@ def erase(pixels: Pixels, entries: dict[str, Entry]) -> Pixels:
 
 def blend(crop: Pixels, view: Pixels, strength: Array) -> Pixels:
     """crop + trunc(strength (view - crop)); strength 1 is the view itself."""
-    if may_look(strength):  # few are drawn back
-        weak = (strength < 1.0).nonzero()[:, 0]
-        own, out = crop[weak], view.clone()
-        out[weak] = own + torch.trunc(strength[weak].to(crop.dtype)[:, None, None, None] * (view[weak] - own))
-        return out
-    return crop + torch.trunc(strength.to(crop.dtype)[:, None, None, None] * (view - crop))
+
+    def drawn_back(view: Pixels, crop: Pixels, strength: Array) -> Pixels:
+        return crop + torch.trunc(strength.to(crop.dtype)[:, None, None, None] * (view - crop))
+
+    return _where(strength < 1.0, drawn_back, view, crop, strength)
 
 
 def select(flags: Array, one: Pixels, other: Pixels) -> Pixels:
+    """Rows of one where flagged, else of the other."""
     return torch.where(flags.reshape(-1, *[1] * (one.ndim - 1)), one, other)
 
 
@@ -185,10 +203,20 @@ def covariance(luma_a: Pixels, luma_b: Pixels) -> Array:
 def newly_clipped(view: Pixels, crop: Pixels, allowed: float) -> Array:
     """(B,) share of pixels with a channel at 0 or 255 in the view but no channel there in the crop.
 
-    `allowed`: up to which share it need not be exact (it is, here)."""
-    (most, least), (most_before, least_before) = extremes(view), extremes(crop)
-    there, before = (least <= 0) | (most >= 255), (least_before <= 0) | (most_before >= 255)
-    return (there & ~before).flatten(1).sum(1, dtype=torch.float64) / (there.shape[-2] * there.shape[-1])
+    Where no more than `allowed` are there in the view at all, their share: what was there before does not matter.
+    """
+    there, area = _at_an_end(view), view.shape[-2] * view.shape[-1]
+    share = there.flatten(1).sum(1, dtype=torch.float64) / area
+
+    def newly(_: Array, there: Array, crop: Pixels) -> Array:
+        return (there & ~_at_an_end(crop)).flatten(1).sum(1, dtype=torch.float64) / area
+
+    return _where(share > allowed, newly, share, there, crop)
+
+
+def _at_an_end(pixels: Pixels) -> Array:
+    most, least = extremes(pixels)
+    return (least <= 0) | (most >= 255)
 
 
 def moments(luma: Pixels) -> tuple[Array, Array]:
@@ -203,8 +231,10 @@ def crop_stats(pixels: Pixels, plane: Pixels) -> CropStats:
     return CropStats(pixels, plane)
 
 
-def blank(pixels: Pixels) -> Array:
-    return is_blank(pixels)
+def blank(pixels: Pixels, luma_std: Array) -> Array:
+    """(B,) as `measure.is_blank`; luma varies no more than the channel that varies most."""
+    flat = luma_std < 2 * BLANK_STD
+    return _where(flat, lambda _, pixels: is_blank(pixels), flat, pixels)
 
 
 def any_true(flags: Array) -> bool:
