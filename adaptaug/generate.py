@@ -140,7 +140,8 @@ def _safe_crop(engine: ModuleType, pixels: Any, where: plan.Where, size: int, se
     matrix, reduce, limit = where.matrix, where.reduce, seen.limit
     crop = engine.warp(pixels, matrix, reduce, size)
     plane = engine.luma(crop)
-    mean, std = engine.moments(plane)
+    stats = engine.crop_stats(crop, plane)
+    mean, std = stats.moments
     xp = namespace(mean)
     frame, scale, offset = mean > 9.0, mean * 0.0 + 1.0, mean * 0.0
     if limit is not None:
@@ -155,7 +156,7 @@ def _safe_crop(engine: ModuleType, pixels: Any, where: plan.Where, size: int, se
                 crop = engine.select(frame, whole, crop)
             crop = engine.lift(crop, stack([scale, offset]))
             plane = engine.luma(crop)
-    stats = engine.crop_stats(crop, plane)
+            stats = engine.crop_stats(crop, plane)
     return _Safe(crop, plane, stats, std, matrix, reduce, stack([scale, offset]), frame)
 
 

@@ -368,18 +368,19 @@ class CropStats:
     luma: Array
 
     @cached_property
-    def _moments(self) -> tuple[Array, Array]:
+    def moments(self) -> tuple[Array, Array]:
+        """(B,) mean and standard deviation of luma in [0, 1] over all pixels."""
         return luma_moments(self.luma)
 
-    @property
+    @cached_property
     def mean(self) -> Array:
         """(B,) mean of luma in [0, 1] over all pixels."""
-        return self._moments[0]
+        return self.moments[0]
 
-    @property
+    @cached_property
     def std(self) -> Array:
         """(B,) standard deviation of luma in [0, 1] over all pixels."""
-        return self._moments[1]
+        return self.moments[1]
 
     @cached_property
     def step(self) -> Array:

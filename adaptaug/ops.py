@@ -43,6 +43,7 @@ class Parameter:
     unit: str
     log: bool = False  # drawn uniformly in its logarithm
     default: tuple[float, float] | None = None  # range where a policy gives none; the identity alone if None
+    place: bool = False  # a position, neither strong nor weak
 
 
 @dataclass(frozen=True)
@@ -327,8 +328,8 @@ OPS: dict[str, Op] = {
             {
                 "area": Parameter(0.0, 0.0, 0.25, "share of the view"),
                 "ratio": Parameter(0.3, 1.0, 3.3, "width / height", log=True),
-                "x": Parameter(0.0, 0.0, 1.0, "position", default=(0.0, 1.0)),
-                "y": Parameter(0.0, 0.0, 1.0, "position", default=(0.0, 1.0)),
+                "x": Parameter(0.0, 0.0, 1.0, "position", default=(0.0, 1.0), place=True),
+                "y": Parameter(0.0, 0.0, 1.0, "position", default=(0.0, 1.0), place=True),
             },
         ),
     )

@@ -8,12 +8,15 @@ from typing import Any
 import torch
 
 from adaptaug import guard, keys
-from adaptaug.arrays import Array, clamp, constant, integer, larger, namespace, never, number
-from adaptaug.conditional import REACH, leaders
+from adaptaug.arrays import Array, clamp, constant, integer, is_number, larger, namespace, never, number
+from adaptaug.conditional import REACH
 from adaptaug.measure import ImageStats
 from adaptaug.ops import OPS, SLOTS_PER_OP, Op, slot_count
 from adaptaug.params import Entry
 from adaptaug.policy import OperationPolicy, Policy
+
+
+_FIRST_SLOT = {op.name: op.slot * SLOTS_PER_OP for op in OPS.values()}
 
 
 class Draws:
@@ -30,13 +33,13 @@ class Draws:
         self._own = _numbers(rows, view)
         self._single, self._shared = isinstance(self._own, keys.Uniforms), policy.pair.share
         self._first = _numbers(rows, 0) if self._shared and view else self._own
-        self._leader = leaders(policy.operations)
+        self._entries, self._leading = policy.operations, policy.leading
         self._odds: dict[str, Array] = {}  # factor on the odds p / (1 - p): exp(w . s)
         self._power: dict[str, Array] = {}  # of the fraction's way from the identity: exp(-w . s)
         if policy.conditional.operations and stats is not None:
             self._condition(stats)
         if push is not None:
-            self._push(push)
+            self._push(number(push))
 
     def _condition(self, stats: ImageStats) -> None:
         """exp(w . s) of every operation with weights; those of 0 are left out: they cost nothing, change no bit."""
@@ -69,27 +72,22 @@ class Draws:
     def number(self, name: str, index: int) -> Array:
         """(B,) uniforms: the `index`-th number of an operation."""
         source = self._first if name in self._shared else self._own
-        slot = OPS[name].slot * SLOTS_PER_OP + index
+        slot = _FIRST_SLOT[name] + index
         return source[slot] if self._single else source[:, slot]
 
     def probability(self, name: str) -> Array | float:
         """(B,) p of an operation for each image: sigmoid(logit(p) + w . s); the policy's own p without weights."""
-        entry: OperationPolicy = self.policy[name]
-        odds = self._odds.get(self._leading(name))
+        entry: OperationPolicy = self._entries[name]
+        odds = self._odds.get(self._leading[name])
         return entry.p if odds is None else entry.p * odds / (1.0 - entry.p + entry.p * odds)
 
     def applied(self, name: str) -> Array:
         """(B,) whether the probability lets an operation act."""
-        return self.number(self._leading(name), 0) < self.probability(name)
-
-    def _leading(self, name: str) -> str:
-        """The operation whose first number, and whose weights of p, decide: its group's first, or itself."""
-        group = self.policy[name].together
-        return self._leader[group] if group else name
+        return self.number(self._leading[name], 0) < self.probability(name)
 
     def fraction(self, name: str, index: int) -> Array:
         """(B,) position in the safe range, in [0, 1], by the policy's distribution alone."""
-        return keys.kumaraswamy(self.number(name, index), *self.policy[name].shape)
+        return keys.kumaraswamy(self.number(name, index), *self._entries[name].shape)
 
     def power(self, name: str) -> Array | None:
         """(B,) exponent of `further` for an operation's amounts; None where no weight moves its strength."""
@@ -99,7 +97,7 @@ class Draws:
         """What the weights did, by operation, for `explain`: the p before and after, the exponent."""
         found: dict[str, Array] = {}
         for name, entry in self.policy.operations.items():
-            odds = self._odds.get(self._leading(name))
+            odds = self._odds.get(self._leading[name])
             if odds is not None:
                 found[f"p.{name}"] = full(entry.p, odds)
                 found[f"conditional_p.{name}"] = self.probability(name)
@@ -152,7 +150,7 @@ def between(low: Array, high: Array, fraction: Array, log: bool = False) -> Arra
 
 
 def full(value: float, like: Array) -> Array:
-    return constant(float(value), like)
+    return constant(value, like)
 
 
 def draw(
@@ -161,24 +159,24 @@ def draw(
 ) -> Entry:  # fmt: skip
     """A number from the policy's whole range; `origin`: what leaves the image alone, if not the identity."""
     spec = op.parameters[parameter]
-    xp = namespace(applied)
-    bounds = policy[op.name].bounds(parameter)
+    bounds = policy.operations[op.name].bounds(parameter)
     if never(applied):
         return Entry(spec.identity, *bounds, guard.NOT_DRAWN, applied, bounds)
     low, high = full(bounds[0], applied), full(bounds[1], applied)
-    if spec.unit.startswith("position"):  # a place is neither strong nor weak
+    if spec.place:  # neither strong nor weak
         fraction = draws.fraction(op.name, index)
     else:
-        start = spec.identity if origin is None else origin
-        fraction = draws.within(op.name, index, low, high, start, spec.log)
-    value = between(low, high, fraction, spec.log)
-    value = xp.where(applied, value, spec.identity)
-    reason = xp.where(applied, float(_unrestricted(policy, op)), float(guard.NOT_DRAWN))
-    return Entry(value, low, high, integer(reason), applied, bounds)
+        fraction = draws.within(op.name, index, low, high, spec.identity if origin is None else origin, spec.log)
+    value, reason = between(low, high, fraction, spec.log), _unrestricted(policy, op)
+    if is_number(applied):
+        return Entry(value, low, high, reason, applied, bounds)
+    xp = namespace(applied)
+    reason = integer(xp.where(applied, float(reason), float(guard.NOT_DRAWN)))
+    return Entry(xp.where(applied, value, spec.identity), low, high, reason, applied, bounds)
 
 
 def _unrestricted(policy: Policy, op: Op) -> int:
-    return guard.WHOLE_RANGE if policy.guards and policy[op.name].guard else guard.UNGUARDED
+    return guard.WHOLE_RANGE if policy.guards and policy.operations[op.name].guard else guard.UNGUARDED
 
 
 def label(op: Op, parameter: str) -> str:
