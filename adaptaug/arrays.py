@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 
-Array = Any  # torch.Tensor or np.ndarray with one row an image; a Python number or nested list of a single image
+Array = (
+    Any  # torch.Tensor or np.ndarray with one row an image; a Python number or nested list of a single image
+)
 _NUMBER = (float, int)  # truths included
 
 # The functions of `namespace` for Python numbers.
@@ -121,7 +123,7 @@ def sort(values: Array) -> Array:
 
 
 def ranked(values: Array, rank: int) -> Array:
-    """(B,) the value of (B, N) that `rank` others of its row precede in ascending order; a number for a single image."""
+    """(B,) the value of (B, N) that `rank` others of its row precede in order; a number for a single image."""
     if isinstance(values, torch.Tensor):
         return torch.kthvalue(values, rank + 1, dim=-1).values
     return number(np.partition(values, rank, axis=-1)[:, rank])
@@ -214,7 +216,9 @@ def scaled(matrix: Array, factor: Array) -> Array:
 def between_maps(one: Array, other: Array, share: Array) -> Array:
     """(B, 3, 3) maps, (B,) shares of the way from one to the other."""
     if isinstance(one, list):
-        return [[a + (b - a) * share for a, b in zip(*rows, strict=True)] for rows in zip(one, other, strict=True)]
+        return [
+            [a + (b - a) * share for a, b in zip(*rows, strict=True)] for rows in zip(one, other, strict=True)
+        ]
     return one + (other - one) * column(share, 2)
 
 
@@ -243,7 +247,9 @@ def weighted(weights: Sequence[float], channels: Array) -> Array:
 
 def nowhere(pixels: Array) -> Array:
     """(B,) of false, for a batch of pixels; one false for a single image."""
-    return torch.zeros_like(pixels[:, 0, 0, 0], dtype=torch.bool) if isinstance(pixels, torch.Tensor) else False
+    return (
+        torch.zeros_like(pixels[:, 0, 0, 0], dtype=torch.bool) if isinstance(pixels, torch.Tensor) else False
+    )
 
 
 def extremes(channels: Array) -> tuple[Array, Array]:

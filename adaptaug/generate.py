@@ -6,13 +6,23 @@ the same names.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from adaptaug import guard, plan
 from adaptaug.arrays import (
-    Array, choose, double, integer, logical_not, matrices, namespace, never, nowhere, number, stack,
+    Array,
+    choose,
+    double,
+    integer,
+    logical_not,
+    matrices,
+    namespace,
+    never,
+    nowhere,
+    number,
+    stack,
 )  # fmt: skip
 from adaptaug.measure import CropStats, ImageStats, measure_pixels
 from adaptaug.ops import OPS
@@ -77,14 +87,14 @@ def make_view(
     overlaps = view and policy.pair.overlap is not None
     first = plan.Draws(policy, keys, 0, seen.stats, seen.push) if overlaps else None
     policy = policy.for_view(view)
-    draws = plan.Draws(policy, keys, view, seen.stats, seen.push)
+    draws = plan.Draws(policy, keys, view, seen.stats, seen.push, told)
     where = plan.plan_where(seen.stats, policy, draws, size, first)
     safe, evidence = _safe_crop(engine, pixels, where, size, seen), where.evidence
     if told:
         evidence |= {"image_mean": number(seen.stats.mean), "image_std": number(seen.stats.contrast)}
     limit = seen.limit
     if limit is not None:
-        limit = replace(limit, own=safe.stats.mean)
+        limit = limit._replace(own=safe.stats.mean)
         if told:
             evidence |= {"flat_std": safe.drawn_std, "reach": safe.stats.reach}
 
@@ -121,8 +131,7 @@ def make_view(
     return out, params
 
 
-@dataclass(frozen=True)
-class _Safe:
+class _Safe(NamedTuple):
     """The safe crop: what a view is judged against, and what it falls back to."""
 
     pixels: Any

@@ -15,11 +15,29 @@ Guards make a bad draw rare, the certificate makes it impossible. Nothing here s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from adaptaug.arrays import (
-    Array, arange, clamp, column, extremes, first_true, gather, integer, is_number, larger, logical_not, namespace, none_true,
-    number, part, pick, ranked, smaller, stack, weighted,
+    Array,
+    arange,
+    clamp,
+    column,
+    extremes,
+    first_true,
+    gather,
+    integer,
+    is_number,
+    larger,
+    logical_not,
+    namespace,
+    none_true,
+    number,
+    part,
+    pick,
+    ranked,
+    smaller,
+    stack,
+    weighted,
 )  # fmt: skip
 from adaptaug.measure import BOTTOM, TOP, CropStats, ImageStats
 from adaptaug.policy import Promise
@@ -75,8 +93,7 @@ TESTS = (
 )
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """The promise for each image: (B,) floor of the std, range of the mean, and which sources are dark or bright."""
 
     std: Array
@@ -102,7 +119,7 @@ def limits(promise: Promise, frame_mean: Array, frame_std: Array, image_mean: Ar
 
 
 def quick_limits(stats: ImageStats, promise: Promise) -> Limits | None:
-    """The promise's numbers without the full frame: only of a single image that is neither small, flat, dark nor bright.
+    """The promise's numbers without the full frame: of a single image neither small, flat, dark nor bright.
 
     There the limits of the mean are the promise's own, and the full frame's std is at most that of the image's pixels,
     so that views keep the promise or a slightly stricter one. None where the frame must be looked at.
@@ -209,8 +226,7 @@ def lift(mean: Array, limit: Limits) -> tuple[Array, Array]:
 
 
 # --- how it looks -----------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class ToneRoom:
+class ToneRoom(NamedTuple):
     """What gain and offset may do to a crop. Means are of luma in [0, 1]; all (B,)."""
 
     mean: Array
@@ -315,8 +331,7 @@ def blur_limit(crop: CropStats, size: int) -> Array:
 
 
 # --- the certificate --------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What the certificate knows of a view and its safe crop: (B,) numbers of luma in [0, 1]."""
 
     crop_mean: Array

@@ -18,7 +18,18 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from adaptaug.arrays import Array, arange, clamp, covariances, double, extremes, integer, larger, namespace, sort
+from adaptaug.arrays import (
+    Array,
+    arange,
+    clamp,
+    covariances,
+    double,
+    extremes,
+    integer,
+    larger,
+    namespace,
+    sort,
+)
 
 ANALYSIS_SIZE = 256  # longer side on which an image is described
 THUMB_SIZE = 64  # longer side of the thumbnail on which crops are judged
@@ -63,7 +74,9 @@ def every(pixels: Array, step: int) -> Array:
         height, width = pixels.shape[-2:]
         return pixels[:, :, : height // step * step : step, : width // step * step : step]
     height, width = pixels.shape[0] // step, pixels.shape[1] // step
-    return cv2.resize(pixels[: height * step, : width * step], (width, height), interpolation=cv2.INTER_NEAREST)
+    return cv2.resize(
+        pixels[: height * step, : width * step], (width, height), interpolation=cv2.INTER_NEAREST
+    )
 
 
 def box_reduce(pixels: Array, factor: int) -> Array:
@@ -92,7 +105,10 @@ def _average(pixels: Array, factor: int) -> Array:
     if isinstance(pixels, torch.Tensor):
         return torch.floor(F.avg_pool2d(pixels, factor) + 0.5)
     size = (pixels.shape[1] // factor, pixels.shape[0] // factor)
-    if factor in (3, 5):  # all averages, and every third or fifth of them: quicker than cv2's INTER_AREA, the same
+    if factor in (
+        3,
+        5,
+    ):  # all averages, and every third or fifth of them: quicker than cv2's INTER_AREA, the same
         pixels = cv2.blur(pixels, (factor, factor), anchor=(0, 0))
         return cv2.resize(pixels, size, interpolation=cv2.INTER_NEAREST)
     return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
@@ -353,7 +369,8 @@ class ImageStats:
 
 def measure_pixels(pixels: Array) -> ImageStats:
     """ImageStats of one (H, W, 3) uint8 image or a batch of (B, 3, H, W) float levels."""
-    return ImageStats(*(pixels.shape[-2:] if isinstance(pixels, torch.Tensor) else pixels.shape[:2]), pixels)
+    height, width = pixels.shape[-2:] if isinstance(pixels, torch.Tensor) else pixels.shape[:2]
+    return ImageStats(height, width, pixels)
 
 
 @dataclass(frozen=True)

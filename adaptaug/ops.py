@@ -45,6 +45,10 @@ class Parameter:
     default: tuple[float, float] | None = None  # range where a policy gives none; the identity alone if None
     place: bool = False  # a position, neither strong nor weak
 
+    def __post_init__(self) -> None:
+        for name in ("low", "identity", "high"):
+            object.__setattr__(self, name, float(getattr(self, name)))
+
 
 @dataclass(frozen=True)
 class Op:
@@ -62,7 +66,9 @@ class Op:
     opencv: Callable[..., np.ndarray] | None = None
 
     single: bool = field(init=False)  # whether it has one number, called `range` in a policy file
-    switch: bool = field(init=False)  # whether it is only on or off: a policy gives its probability and no range
+    switch: bool = field(
+        init=False
+    )  # whether it is only on or off: a policy gives its probability and no range
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "single", len(self.parameters) == 1)
@@ -198,7 +204,9 @@ def _whole_kernel(sigma: float, taps: int) -> np.ndarray:
     """A Gaussian in whole 256ths that sum to 1 (so no level shifts), without the outer ones that come to nothing."""
     side = [math.exp(-0.5 * ((i - taps // 2) / sigma) ** 2) for i in range(taps // 2)]
     unit = 256.0 / (2.0 * sum(side) + 1.0)
-    sums = [round(total * unit) for total in accumulate(side, initial=0.0)]  # what one tap is rounded by the next makes up
+    sums = [
+        round(total * unit) for total in accumulate(side, initial=0.0)
+    ]  # what one tap is rounded by the next makes up
     weights = [after - before for before, after in pairwise(sums)]
     while weights and weights[0] == 0:
         weights.pop(0)

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from adaptaug.arrays import Array, constant, number, pick_rows, row
+from adaptaug import arrays
+from adaptaug.arrays import Array, constant, number, pick_rows
 from adaptaug.errors import AdaptAugError
 from adaptaug.guard import REASONS, TESTS
 from adaptaug.ops import OPS
@@ -133,7 +134,7 @@ class ViewParams:
 
     def rows(self) -> ViewParams:
         """A single image's parameters, planned as plain numbers, as NumPy arrays of one row."""
-        return _joined([self], lambda values: row(values[0]))
+        return _joined([self], lambda values: arrays.row(values[0]))
 
     def numbers(self) -> ViewParams:
         """The opposite of `rows`: what the OpenCV renderer reads."""

@@ -67,7 +67,9 @@ def read(images: Any) -> Source:
     if isinstance(images, torch.Tensor):
         return _read_tensor(images)
     if isinstance(images, bytes):
-        raise AdaptAugError(f"{_ACCEPTED}; got bytes, which only views are made of: adaptaug.decode them first.")
+        raise AdaptAugError(
+            f"{_ACCEPTED}; got bytes, which only views are made of: adaptaug.decode them first."
+        )
     raise AdaptAugError(f"{_ACCEPTED}; got {type(images).__name__}.")
 
 

@@ -200,7 +200,9 @@ class Policy(BaseModel):
         first = leaders(parsed)
         # What plans ask for thousands of times a second, without pydantic in between.
         object.__setattr__(self, "_listed", listed)
-        object.__setattr__(self, "_leading", {n: first.get(entry.together, n) for n, entry in parsed.items()})
+        object.__setattr__(
+            self, "_leading", {n: first.get(entry.together or "", n) for n, entry in parsed.items()}
+        )
         self._check_overlap()
         if (wrong := complaint(self.conditional, parsed)) is not None:
             raise ValueError(wrong)

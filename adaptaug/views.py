@@ -44,8 +44,8 @@ class AdaptiveAugment(nn.Module):
         finish: `none` gives back the kind that came (PIL, array, tensor of the same dtype); `unit` float32
             CHW in [0, 1]; `imagenet` that, normalised; `uint8` CHW levels.
 
-    One PIL image, (H, W, 3) uint8 array or image file's `bytes` goes through OpenCV, a (3, H, W) or (B, 3, H, W) tensor through
-    torch on its device. In a batch every image has its own draw. Nothing drawn is kept on the module.
+    One PIL image, (H, W, 3) uint8 array or image file's `bytes` goes through OpenCV, a (3, H, W) or (B, 3, H, W)
+    tensor through torch on its device. In a batch every image has its own draw. Nothing drawn is kept on the module.
     """
 
     def __init__(

@@ -23,14 +23,20 @@ def _boxes(rng: np.random.Generator, width: int, height: int) -> list[tuple[int,
     """Crops as the recipe draws them, on whole pixels: x, y, w, h."""
     boxes = []
     for _ in range(_DRAWS):
-        area, ratio = rng.uniform(0.08, 1.0) * width * height, np.exp(rng.uniform(np.log(0.75), np.log(4 / 3)))
+        area, ratio = (
+            rng.uniform(0.08, 1.0) * width * height,
+            np.exp(rng.uniform(np.log(0.75), np.log(4 / 3))),
+        )
         w, h = min(width, int((area * ratio) ** 0.5)), min(height, int((area / ratio) ** 0.5))
         boxes.append((int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1)), w, h))
     return boxes
 
 
 def one_image(recipe: Recipe, width: int, height: int, encoded: bool = False) -> Call:
-    """Two views of one (H, W, 3) uint8 array, or normalised ones of a JPEG's bytes (`encoded`): resize, flip, one 3x4 colour map, blur, each as often as drawn."""
+    """Two views of one (H, W, 3) uint8 array, or normalised ones of a JPEG's bytes (`encoded`).
+
+    Resize, flip, one 3x4 colour map, blur, each as often as it is drawn.
+    """
     rng = np.random.default_rng(0)
     boxes, gates = _boxes(rng, width, height), rng.random((_DRAWS, 3)).tolist()
     colour = np.hstack([np.eye(3) * 0.9 + 0.02, np.full((3, 1), 5.0)])
@@ -60,7 +66,7 @@ def one_image(recipe: Recipe, width: int, height: int, encoded: bool = False) ->
         """Decoded no larger than the next two crops need."""
         least = min(min(boxes[(count + i) % _DRAWS][2:]) for i in (1, 2))
         shrink = max(n for n in SHRINKS if n == 1 or n * recipe.size <= least)
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), SHRINKS[shrink])
+        image = np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), SHRINKS[shrink]))
         return [view(image, shrink), view(image, shrink)]
 
     return from_bytes if encoded else lambda image: [view(image), view(image)]

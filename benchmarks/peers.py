@@ -64,7 +64,12 @@ def albumentations(recipe: Recipe, normalise: bool = False) -> Call:
     import albumentations as A
 
     side = (recipe.size, recipe.size)
-    steps = [A.RandomResizedCrop(side, AREA, RATIO), A.HorizontalFlip(), A.ColorJitter(*recipe.jitter, p=0.8), A.ToGray(p=0.2)]
+    steps = [
+        A.RandomResizedCrop(side, AREA, RATIO),
+        A.HorizontalFlip(),
+        A.ColorJitter(*recipe.jitter, p=0.8),
+        A.ToGray(p=0.2),
+    ]
     if recipe.blur:
         steps.append(A.GaussianBlur(blur_limit=0, sigma_limit=(0.1, 2.0), p=recipe.blur))
     if normalise:

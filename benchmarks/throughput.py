@@ -1,11 +1,11 @@
 """How fast: ours and the peers in one run, one after the other in turns, and the bare kernels as the limit.
 
-    python -m benchmarks.throughput [--device cpu|cuda] [--threads N] [--rows photo large ...] [--data FOLDER] [--out FILE.json]
+    python -m benchmarks.throughput [--device cpu|cuda] [--threads N] [--rows ...] [--data FOLDER] [--out FILE]
 
 Each row is a workload. Its contenders take turns, a slice of time each, over and over, so that what else the machine
 does hits all alike; given are the median and the quartiles of the slices, in ms for each view: on a CPU of processor
-time (with one thread the wall clock's, less what other processes had), on a GPU of the wall clock. `ours, equal work` is a
-manual policy without guards that does what the peers do; `ours, natural` measures, guards and certifies.
+time (with one thread the wall clock's, less what other processes had), on a GPU of the wall clock. `ours, equal work`
+is a manual policy without guards that does what the peers do; `ours, natural` measures, guards and certifies.
 """
 
 from __future__ import annotations
@@ -44,7 +44,17 @@ TARGETS = {
     ("small", "natural", "albumentations"): (2, 4), ("device", "natural", "kornia"): (5, 15),
 }  # fmt: skip
 LIMIT = (2.5, 1.5)
-PACKAGES = ("adaptaug", "torch", "torchvision", "albumentations", "kornia", "lightly", "opencv-python", "numpy", "pillow")
+PACKAGES = (
+    "adaptaug",
+    "torch",
+    "torchvision",
+    "albumentations",
+    "kornia",
+    "lightly",
+    "opencv-python",
+    "numpy",
+    "pillow",
+)
 
 
 @dataclass
@@ -73,7 +83,9 @@ class Contender:
 def photographs(folder: str | None, width: int, height: int) -> list[np.ndarray]:
     """Photographs of exactly that size: scikit-image's own, or a folder's first twelve."""
     if folder:
-        files = sorted(f for f in Path(folder).rglob("*") if f.suffix.lower() in (".jpg", ".jpeg", ".png"))[:12]
+        files = sorted(f for f in Path(folder).rglob("*") if f.suffix.lower() in (".jpg", ".jpeg", ".png"))[
+            :12
+        ]
         images = [np.asarray(Image.open(f).convert("RGB")) for f in files]
     else:
         from skimage import data
@@ -83,7 +95,9 @@ def photographs(folder: str | None, width: int, height: int) -> list[np.ndarray]
     for image in images:
         scale = min(image.shape[1] / width, image.shape[0] / height)
         part = image[: int(height * scale), : int(width * scale)]
-        out.append(cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA if scale > 1 else cv2.INTER_CUBIC))
+        out.append(
+            cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA if scale > 1 else cv2.INTER_CUBIC)
+        )
     return out
 
 
@@ -95,7 +109,9 @@ def small_images(folder: str | None, count: int, size: int) -> torch.Tensor:
         image = photographs_cache(folder)[i % len(photographs_cache(folder))]
         side = int(rng.integers(64, min(image.shape[:2])))
         y, x = (int(rng.integers(0, n - side + 1)) for n in image.shape[:2])
-        tiles.append(cv2.resize(image[y : y + side, x : x + side], (size, size), interpolation=cv2.INTER_AREA))
+        tiles.append(
+            cv2.resize(image[y : y + side, x : x + side], (size, size), interpolation=cv2.INTER_AREA)
+        )
     return torch.from_numpy(np.stack(tiles)).permute(0, 3, 1, 2).contiguous()
 
 
@@ -122,7 +138,7 @@ def image_row(folder: str | None, width: int, height: int) -> list[Contender]:
     arrays = photographs(folder, width, height)
     pil = [Image.fromarray(a) for a in arrays]
     tensors = [torch.from_numpy(a).permute(2, 0, 1).contiguous() for a in arrays]
-    rows = [
+    rows: list[tuple[str, Call, list[Any]]] = [
         ("limit", limits.one_image(PHOTO, width, height), arrays),
         ("ours, equal work", peers.ours(PHOTO.policy, PHOTO.size), arrays),
         ("ours, natural", peers.ours("natural", PHOTO.size), arrays),
@@ -214,7 +230,9 @@ def summary(row: str, contenders: list[Contender]) -> list[dict[str, Any]]:
             if (row, kind, contender.name) in TARGETS:
                 entry[f"at least, {kind}"], entry[f"aim, {kind}"] = TARGETS[row, kind, contender.name]
         if contender.name == "limit":
-            entry["ours, equal work, times the limit"] = round(medians["ours, equal work"] / contender.median, 2)
+            entry["ours, equal work, times the limit"] = round(
+                medians["ours, equal work"] / contender.median, 2
+            )
             entry["at most"], entry["aim"] = LIMIT
         out.append(entry)
     return out
@@ -241,7 +259,11 @@ def machine(device: str) -> dict[str, Any]:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             versions[name] = "-"
-    model = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line] if Path("/proc/cpuinfo").exists() else []
+    model = (
+        [line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+        if Path("/proc/cpuinfo").exists()
+        else []
+    )
     return {
         "cpu": model[0].split(":")[1].strip() if model else platform.processor(), "cores": os.cpu_count(),
         "gpu": torch.cuda.get_device_name() if device == "cuda" else None,
@@ -250,7 +272,9 @@ def machine(device: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rows", nargs="+", choices=[*ROWS, "device"], default=list(ROWS))
@@ -267,7 +291,9 @@ def main() -> None:
     result: dict[str, Any] = {"machine": machine(options.device), "threads": options.threads, "rows": {}}
     result["device row"] = "measured" if cuda else "not measured"
     for row in rows:
-        title, build = ROWS.get(row, ("batch of 1024 of 224x224 on the device", lambda f: device_row(f, options.device)))
+        title, build = ROWS.get(
+            row, ("batch of 1024 of 224x224 on the device", lambda f: device_row(f, options.device))
+        )
         contenders = build(options.data)
         measure(contenders, options.slices, options.seconds, clock)
         result["rows"][row] = {"title": title, "contenders": summary(row, contenders)}

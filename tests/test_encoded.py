@@ -43,13 +43,17 @@ def averaged(image: np.ndarray, params: adaptaug.ViewParams) -> np.ndarray:
 def test_a_large_jpeg_is_shrunk_and_no_further_from_the_average(photographs):
     """Crops alone, against area resampling of all pixels: no worse than what decoding all of them gives."""
     data = jpeg(photographs["astronaut"])
-    policy = adaptaug.Policy.parse({"version": 1, "guards": False, "operations": {"crop": {"area": [0.08, 1]}}})
+    policy = adaptaug.Policy.parse(
+        {"version": 1, "guards": False, "operations": {"crop": {"area": [0.08, 1]}}}
+    )
     augment, whole = adaptaug.AdaptiveAugment(policy, SIZE), adaptaug.decode(data)
     shrunk, full = [], []
     for index in range(12):
         key = (0, 0, index)
         wanted = averaged(whole, augment.plan(whole, key=key))
-        view = adaptaug.Views(policy, n=1, size=SIZE, finish="uint8")(data, key=key)[0].permute(1, 2, 0).numpy()
+        view = (
+            adaptaug.Views(policy, n=1, size=SIZE, finish="uint8")(data, key=key)[0].permute(1, 2, 0).numpy()
+        )
         shrunk.append(np.abs(view - wanted).mean())
         full.append(np.abs(augment(whole, key=key) - wanted).mean())
     assert np.mean(shrunk) <= np.mean(full)
@@ -58,7 +62,8 @@ def test_a_large_jpeg_is_shrunk_and_no_further_from_the_average(photographs):
 def test_large_jpegs_are_shrunk():
     views = adaptaug.Views("natural", size=SIZE)
     shrinks = [
-        encoded.affordable(views.policy, keys.as_rows((0, 0, i), 1), views.numbers, SIZE)(512, 512) for i in range(20)
+        encoded.affordable(views.policy, keys.as_rows((0, 0, i), 1), views.numbers, SIZE)(512, 512)
+        for i in range(20)
     ]
     assert set(shrinks) == {4, 8} | set(shrinks) & {1, 2}
 
@@ -69,7 +74,9 @@ def test_no_crop_has_fewer_pixels_than_the_view(photo):
     views = adaptaug.Views("natural", size=SIZE, return_params=True)
     for index in range(20):
         _, params = views(jpeg(image), key=(1, 0, index))
-        shrink = encoded.affordable(views.policy, keys.as_rows((1, 0, index), 1), views.numbers, SIZE)(640, 400)
+        shrink = encoded.affordable(views.policy, keys.as_rows((1, 0, index), 1), views.numbers, SIZE)(
+            640, 400
+        )
         for one in params:
             width, height = (float(one.evidence[f"box_{side}"][0]) for side in ("width", "height"))
             assert min(width * 640, height * 400) / shrink >= SIZE - 1e-6

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import cv2
 import numpy as np
 import pytest
@@ -14,9 +13,9 @@ from adaptaug.measure import CropStats, box_reduce, luma_levels
 
 NAMES = ("astronaut", "chelsea", "coffee", "rocket")
 DERIVED = (
-    "luma", "thumb", "histogram", "colour", "mean", "contrast", "dark_fraction", "bright_fraction", "entropy", "chroma", "colourfulness", "grey",
-    "detail_map", "centroid", "spread", "detail_box", "sharpness", "border_uniformity", "foreground_fraction",
-    "integrals",
+    "luma", "thumb", "histogram", "colour", "mean", "contrast", "dark_fraction", "bright_fraction", "entropy",
+    "chroma", "colourfulness", "grey", "detail_map", "centroid", "spread", "detail_box", "sharpness",
+    "border_uniformity", "foreground_fraction", "integrals",
 )  # fmt: skip
 
 

@@ -8,13 +8,12 @@ from typing import Any
 import torch
 
 from adaptaug import guard, keys
-from adaptaug.arrays import Array, clamp, constant, integer, is_number, larger, namespace, never, number
+from adaptaug.arrays import Array, clamp, constant, integer, larger, namespace, number
 from adaptaug.conditional import REACH
 from adaptaug.measure import ImageStats
 from adaptaug.ops import OPS, SLOTS_PER_OP, Op, slot_count
 from adaptaug.params import Entry
 from adaptaug.policy import OperationPolicy, Policy
-
 
 _FIRST_SLOT = {op.name: op.slot * SLOTS_PER_OP for op in OPS.values()}
 
@@ -28,7 +27,12 @@ class Draws:
     those of all operations with a range, but of locked ones, by one number an image: above 0 stronger, below 0 weaker.
     """
 
-    def __init__(self, policy: Policy, rows: Array, view: int, stats: ImageStats | None, push: Array | None = None):
+    def __init__(
+        self, policy: Policy, rows: Array, view: int, stats: ImageStats | None, push: Array | None = None,
+        told: bool = True,
+    ):  # fmt: skip
+        """`told`: whether anybody will ask why; if not, safe ranges of what is not applied are left out."""
+        self._told = told
         self.policy = policy
         self._own = _numbers(rows, view)
         self._single, self._shared = isinstance(self._own, keys.Uniforms), policy.pair.share
@@ -84,6 +88,10 @@ class Draws:
     def applied(self, name: str) -> Array:
         """(B,) whether the probability lets an operation act."""
         return self.number(self._leading[name], 0) < self.probability(name)
+
+    def left_out(self, applied: Array) -> bool:
+        """Whether nothing need be worked out of what is not applied."""
+        return applied is False and not self._told
 
     def fraction(self, name: str, index: int) -> Array:
         """(B,) position in the safe range, in [0, 1], by the policy's distribution alone."""
@@ -160,15 +168,17 @@ def draw(
     """A number from the policy's whole range; `origin`: what leaves the image alone, if not the identity."""
     spec = op.parameters[parameter]
     bounds = policy.operations[op.name].bounds(parameter)
-    if never(applied):
-        return Entry(spec.identity, *bounds, guard.NOT_DRAWN, applied, bounds)
+    if draws.left_out(applied):
+        return Entry(spec.identity, bounds[0], bounds[1], guard.NOT_DRAWN, applied, bounds)
     low, high = full(bounds[0], applied), full(bounds[1], applied)
     if spec.place:  # neither strong nor weak
         fraction = draws.fraction(op.name, index)
     else:
-        fraction = draws.within(op.name, index, low, high, spec.identity if origin is None else origin, spec.log)
+        fraction = draws.within(
+            op.name, index, low, high, spec.identity if origin is None else origin, spec.log
+        )
     value, reason = between(low, high, fraction, spec.log), _unrestricted(policy, op)
-    if is_number(applied):
+    if applied is True:
         return Entry(value, low, high, reason, applied, bounds)
     xp = namespace(applied)
     reason = integer(xp.where(applied, float(reason), float(guard.NOT_DRAWN)))
@@ -181,4 +191,3 @@ def _unrestricted(policy: Policy, op: Op) -> int:
 
 def label(op: Op, parameter: str) -> str:
     return op.name if op.single else f"{op.name}.{parameter}"
-

@@ -6,15 +6,30 @@ from typing import Any
 
 from adaptaug import guard
 from adaptaug.arrays import (
-    Array, between_maps, choose, clamp, column, double, integer, larger, logical_not, matrices, mix, namespace, never,
-    none_true, part, product, scaled, smaller,
+    Array,
+    between_maps,
+    choose,
+    clamp,
+    column,
+    double,
+    integer,
+    larger,
+    logical_not,
+    matrices,
+    mix,
+    namespace,
+    never,
+    none_true,
+    part,
+    product,
+    scaled,
+    smaller,
 )  # fmt: skip
 from adaptaug.measure import CropStats
 from adaptaug.ops import OPS, Op, matrix_of
 from adaptaug.params import Entry
 from adaptaug.plan.draws import Draws, between, draw, full, further, label, position
 from adaptaug.policy import Policy
-
 
 _IDENTITY: list[list[Any]] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
 
@@ -28,7 +43,7 @@ def plan_filters(crop: CropStats, policy: Policy, draws: Draws, size: int) -> di
         applied = draws.applied(op.name)
         for i, parameter in enumerate(op.parameters):
             entry = draw(policy, draws, op, parameter, 1 + i, applied)
-            if op.name == "blur" and policy.guards and policy["blur"].guard and not never(applied):
+            if op.name == "blur" and policy.guards and policy["blur"].guard and not draws.left_out(applied):
                 limit = guard.blur_limit(crop, size)
                 low, high = smaller(limit, entry.low), smaller(limit, entry.high)
                 bounded = applied & (high < entry.high)
@@ -57,7 +72,11 @@ def plan_tone(
         coloured = mix(colour, crop.samples)
         gain, offset, tone = _guarded_tone(crop, coloured, policy, draws, limit)
         strength = guard.tone_strength(crop, column(gain, 2) * coloured + column(offset, 2), limit)
-        evidence |= {"clip": full(limit.promise.clip, crop.mean), "std_floor": limit.std, "tone_strength": strength}
+        evidence |= {
+            "clip": full(limit.promise.clip, crop.mean),
+            "std_floor": limit.std,
+            "tone_strength": strength,
+        }
         colour = scaled(colour, gain)
         if not none_true(strength < 1.0):
             weaker = between_maps(matrices(_IDENTITY, gain), colour, strength)
@@ -91,7 +110,7 @@ def _colour(
 def _keep_colour(entry: Entry, op: Op, draws: Draws, share: Array) -> Entry:
     """No grey, no desaturation, where luma carries less than 30 % of the colour variance."""
     isoluminant = share < 0.3
-    if never(entry.applied) or never(isoluminant):
+    if draws.left_out(entry.applied) or never(isoluminant):
         return entry
     xp = namespace(share)
     if op.switch:
@@ -240,8 +259,8 @@ def _mean_entry(
     room: guard.ToneRoom, origin: Array | float, unit: float,
 ) -> Entry:  # fmt: skip
     """A target for the view's mean: the wanted interval cut to the feasible one, reported as (mean - origin) / unit."""
-    if never(applied):
-        return Entry(0.0, *bounds, guard.NOT_DRAWN, applied, bounds)
+    if draws.left_out(applied):
+        return Entry(0.0, bounds[0], bounds[1], guard.NOT_DRAWN, applied, bounds)
     xp = namespace(applied)
     want_low, want_high = wanted[0] + room.mean * 0.0, wanted[1] + room.mean * 0.0
     low, high = clamp(want_low, room.low, room.high), clamp(want_high, room.low, room.high)

@@ -190,7 +190,9 @@ def placed_entries(placed: Placed, entries: dict[str, Entry], stats: ImageStats)
         entry = entries[name]
         # A mere move leaves the numbers as they were, and the area its own reason if it was enlarged.
         resized = moved & (placed.reason != guard.OVERLAP_MOVED)
-        kept = logical_not(moved) | ((entry.reason == guard.BOX_ENLARGED) & logical_not(resized) & (name == "crop.area"))
+        kept = logical_not(moved) | (
+            (entry.reason == guard.BOX_ENLARGED) & logical_not(resized) & (name == "crop.area")
+        )
         value = xp.where(resized, value, entry.value)
         reason = integer(xp.where(kept, double(entry.reason), placed.reason))
         out[name] = entry._replace(

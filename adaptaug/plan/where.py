@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from adaptaug import guard
 from adaptaug.arrays import (
-    Array, choose, column, constant, double, integer, larger, matrices, namespace, never, none_true, number, part,
-    product, row, smaller, stack,
+    Array,
+    choose,
+    constant,
+    double,
+    integer,
+    larger,
+    matrices,
+    namespace,
+    never,
+    none_true,
+    number,
+    part,
+    product,
+    row,
+    smaller,
+    stack,
 )  # fmt: skip
 from adaptaug.measure import ImageStats
 from adaptaug.ops import OPS, Op, matrix_of
@@ -17,8 +31,7 @@ from adaptaug.plan.overlap import Placed, place, placed_entries
 from adaptaug.policy import Policy
 
 
-@dataclass(frozen=True)
-class Where:
+class Where(NamedTuple):
     """Round one's outcome."""
 
     entries: dict[str, Entry]
@@ -56,7 +69,9 @@ def plan_where(
         ]
     matrix = _compose(stats, box, geometry, drawn, policy, 1.0)
     floor = policy["crop"].content if "crop" in policy else 0.0
-    distorts = [entry for op in geometry if not op.switch for entry in drawn[op.name] if not never(entry.applied)]
+    distorts = [
+        entry for op in geometry if not op.switch for entry in drawn[op.name] if not never(entry.applied)
+    ]
     if policy.guards and floor > 0 and distorts:
         content = guard.content_in_view(stats, matrix)
         evidence["warped_content"] = content

@@ -6,6 +6,7 @@ The same functions as render/torch.py, over the same parameters with one row; th
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -24,13 +25,11 @@ def warp(image: Pixels, matrix: Array, reduce: int, size: int, nearest: bool = F
     height, width = image.shape[:2]
     factor = 1 if nearest else max(1, min(reduce, min(height, width) // size))  # labels have no average
     (a, b, c), (d, e, f) = _to_pixels(matrix, size, width / factor, height / factor)
-    g, h, i = _from_pixels(*matrix[2], size)
+    g, h, i = _from_pixels(matrix[2], size)
     x, y = _ends((a, b, c), (g, h, i), size), _ends((d, e, f), (g, h, i), size)
     (x0, x1), (y0, y1) = _seen(x, -(-width // factor)), _seen(y, -(-height // factor))
     image = box_reduce(image[y0 * factor : y1 * factor, x0 * factor : x1 * factor], factor)
-    full = np.array(
-        [[a - x0 * g, b - x0 * h, c - x0 * i], [d - y0 * g, e - y0 * h, f - y0 * i], [g, h, i]]
-    )
+    full = np.array([[a - x0 * g, b - x0 * h, c - x0 * i], [d - y0 * g, e - y0 * h, f - y0 * i], [g, h, i]])
     flags = (cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR) | cv2.WARP_INVERSE_MAP
     padded = image.ndim == 3 and not nearest
     if padded:  # OpenCV reads four channels more than twice as fast as three
@@ -46,13 +45,16 @@ def warp(image: Pixels, matrix: Array, reduce: int, size: int, nearest: bool = F
 def _to_pixels(matrix: Array, size: int, width: float, height: float) -> list[tuple[float, float, float]]:
     """x and y of a view's matrix, from pixels of the view to pixels of the source, at pixel centres in both."""
     last = matrix[2]
-    rows = [[v * n - 0.5 * w for v, w in zip(row, last, strict=True)] for row, n in zip(matrix, (width, height))]
-    return [_from_pixels(*row, size) for row in rows]
+    rows = [
+        [v * n - 0.5 * w for v, w in zip(row, last, strict=True)]
+        for row, n in zip(matrix[:2], (width, height), strict=True)
+    ]
+    return [_from_pixels(row, size) for row in rows]
 
 
-def _from_pixels(u: float, v: float, w: float, size: int) -> tuple[float, float, float]:
+def _from_pixels(row: Sequence[float], size: int) -> tuple[float, float, float]:
     """A matrix's row that takes a view's [-1, 1], as one that takes its pixels."""
-    step = 2.0 / size
+    (u, v, w), step = row, 2.0 / size
     return u * step, v * step, w + (u + v) * (0.5 * step - 1.0)
 
 

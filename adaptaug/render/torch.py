@@ -74,7 +74,8 @@ def _warp_level(
     else:
         u, v = view[None, None, :], view[None, :, None]
         across, down, depth = (
-            r[:, 0, None, None] * u + (r[:, 1, None, None] * v + r[:, 2, None, None]) for r in (x, y, last[:, 0])
+            r[:, 0, None, None] * u + (r[:, 1, None, None] * v + r[:, 2, None, None])
+            for r in (x, y, last[:, 0])
         )
         parts = [(across / depth).to(level.dtype), (down / depth).to(level.dtype)]
     grid = torch.stack(tuple(parts), -1)
