@@ -25,15 +25,9 @@ CANDIDATES = 4
 
 
 def make_views(
-    engine: ModuleType,
-    pixels: Any,
-    rows: Array,
-    numbers: range,
-    policy: Policy,
-    size: int,
-    seen: Look,
-    alike: Alike = similarity,
-) -> tuple[list[Any], list[ViewParams]]:
+    engine: ModuleType, pixels: Any, rows: Array, numbers: range, policy: Policy, size: int, seen: Look,
+    alike: Alike = similarity, told: bool = True,
+) -> tuple[list[Any], list[ViewParams]]:  # fmt: skip
     """The views `numbers` of each image, as `generate.make_view` makes them, kept in the policy's band.
 
     The similarity, by `alike`, is the mean over the later views of theirs with the first; where no candidate is in the
@@ -43,7 +37,7 @@ def make_views(
 
     def drawn(candidate: int) -> tuple[list[Any], list[ViewParams]]:
         key = keys.another(rows, candidate)
-        made = [make_view(engine, pixels, key, number, policy, size, seen) for number in numbers]
+        made = [make_view(engine, pixels, key, number, policy, size, seen, told) for number in numbers]
         return [view for view, _ in made], [params for _, params in made]
 
     if policy.band is None or len(numbers) < 2:

@@ -6,14 +6,26 @@ the same names.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from adaptaug import guard, plan
-from adaptaug.arrays import Array, double, integer, matrices, namespace
+from adaptaug.arrays import (
+    Array,
+    choose,
+    double,
+    integer,
+    logical_not,
+    matrices,
+    namespace,
+    never,
+    nowhere,
+    number,
+    stack,
+)  # fmt: skip
 from adaptaug.conditional import Moves
-from adaptaug.measure import ImageStats, measure_pixels
+from adaptaug.measure import CropStats, ImageStats, measure_pixels
 from adaptaug.ops import OPS
 from adaptaug.params import Entry, ViewParams
 from adaptaug.policy import Policy
@@ -24,7 +36,7 @@ class Look:
     """What is known of the sources before any view is drawn, shared by all views of an image."""
 
     stats: ImageStats
-    frame: Any  # the full frame at the view's size
+    frame: Any  # the full frame at the view's size; None where it was not needed to know the limits
     limit: guard.Limits | None
     blank: Array
     push: Array | Moves | None = None  # (B,) how much stronger than the policy each image's views shall be
@@ -33,64 +45,64 @@ class Look:
 def look(engine: ModuleType, pixels: Any, policy: Policy, size: int) -> Look:
     """Measure the sources and, for a guarded policy, their full frames at the view's size."""
     stats = measure_pixels(pixels)
+    nothing = nowhere(pixels)
     if not policy.guards:
-        return Look(stats, None, None, stats.mean > 9.0)
-    matrix, reduce = _frame(stats, size)
-    same = stats.height == stats.width == size
-    frame = pixels if same else engine.warp(pixels, matrix, reduce, size)
+        return Look(stats, None, None, nothing)
+    if (quick := guard.quick_limits(stats, policy.promise)) is not None:
+        return Look(stats, None, quick, nothing)
+    image_mean = number(stats.mean)
+    frame = _frame(engine, pixels, stats, size)
     mean, std = engine.moments(engine.luma(frame))
-    return Look(stats, frame, guard.limits(policy.promise, mean, std, stats.mean), engine.blank(frame))
+    return Look(stats, frame, guard.limits(policy.promise, mean, std, image_mean), engine.blank(frame, std))
 
 
-def _frame(stats: ImageStats, size: int) -> tuple[Array, Array]:
+def _frame(engine: ModuleType, pixels: Any, stats: ImageStats, size: int) -> Any:
+    """The whole image squeezed into a view."""
+    if stats.height == stats.width == size:
+        return pixels
+    matrix, reduce = _frame_geometry(stats, size)
+    return engine.warp(pixels, matrix, reduce, size)
+
+
+def _frame_geometry(stats: ImageStats, size: int) -> tuple[Array, Array]:
     """Matrices and reduction factors of the whole image squeezed into a view."""
-    half = stats.mean * 0.0 + 0.5
+    zero = number(stats.mean) * 0.0
+    half = zero + 0.5
     matrix = matrices([[half, 0.0, half], [0.0, half, half], [0.0, 0.0, 1.0]], half)
-    return matrix, integer(stats.mean * 0.0 + max(1, min(stats.height, stats.width) // size))
+    return matrix, integer(zero + max(1, min(stats.height, stats.width) // size))
 
 
 def make_view(
-    engine: ModuleType, pixels: Any, keys: Array, view: int, policy: Policy, size: int, seen: Look
-) -> tuple[Any, ViewParams]:
+    engine: ModuleType, pixels: Any, keys: Array, view: int, policy: Policy, size: int, seen: Look,
+    told: bool = True,
+) -> tuple[Any, ViewParams]:  # fmt: skip
     """One view of each image, and everything that was decided for it.
 
     Args:
         engine: `render.torch` or `render.opencv`; pixels: what it renders; keys: (B, 3) rows of
-            (seed, epoch, index); view: its number; size: side in pixels; seen: from `look`.
-    Returns: the views' pixels and their ViewParams.
+            (seed, epoch, index); view: its number; size: side in pixels; seen: from `look`;
+            told: whether the statistics that reasons quote shall be in the parameters (`ViewParams.evidence`).
+    Returns: the views' pixels and their ViewParams, of a single image as plain numbers (`ViewParams.rows`).
     """
     # Overlap is with view 0's crop, which is planned again: a plan is a function of statistics and key alone.
     overlaps = view and policy.pair.overlap is not None
     first = plan.Draws(policy, keys, 0, seen.stats, seen.push) if overlaps else None
     policy = policy.for_view(view)
-    draws = plan.Draws(policy, keys, view, seen.stats, seen.push)
+    draws = plan.Draws(policy, keys, view, seen.stats, seen.push, told)
     where = plan.plan_where(seen.stats, policy, draws, size, first)
-    matrix, reduce, evidence = where.matrix, where.reduce, where.evidence
-    crop = engine.warp(pixels, matrix, reduce, size)
-    plane = engine.luma(crop)
-    crop_mean, crop_std = engine.moments(plane)
-    xp = namespace(crop_mean)
-    limit, nothing = seen.limit, crop_mean > 9.0
-    frame, scale, offset = nothing, crop_mean * 0.0 + 1.0, crop_mean * 0.0
+    safe, evidence = _safe_crop(engine, pixels, where, size, seen), where.evidence
+    if told:
+        evidence |= {"image_mean": number(seen.stats.mean), "image_std": number(seen.stats.contrast)}
+    limit = seen.limit
     if limit is not None:
-        scale, offset = guard.lift(crop_mean, limit)
-        frame = (crop_std * scale < limit.std + 0.5 * guard.LEVEL * (scale < 1.0)) | seen.blank
-        scale, offset = xp.where(frame, 1.0, scale), xp.where(frame, 0.0, offset)
-        if engine.any_true(frame | (scale < 1.0)):
-            frame_matrix, frame_reduce = _frame(seen.stats, size)
-            matrix = xp.where(frame[:, None, None], frame_matrix, matrix)
-            reduce = xp.where(frame, frame_reduce, reduce)
-            crop = engine.lift(engine.select(frame, seen.frame, crop), xp.stack([scale, offset], -1))
-            plane = engine.luma(crop)
-    safe = engine.crop_stats(crop, plane)
-    if limit is not None:
-        limit = replace(limit, own=safe.mean)
-        evidence |= {"flat_std": crop_std, "reach": safe.reach}
+        limit = limit._replace(own=safe.stats.mean)
+        if told:
+            evidence |= {"flat_std": safe.drawn_std, "reach": safe.stats.reach}
 
-    entries = plan.plan_filters(safe, policy, draws, size)
-    filtered, now = crop, safe
+    entries = plan.plan_filters(safe.stats, policy, draws, size)
+    filtered, now = safe.pixels, safe.stats
     if entries and engine.any_true(_any([entry.applied for entry in entries.values()])):
-        filtered = engine.filters(crop, entries)
+        filtered = engine.filters(safe.pixels, entries)
         now = engine.crop_stats(filtered, engine.luma(filtered))
     colour, tone, tone_evidence = plan.plan_tone(now, policy, draws, limit)
     toned = engine.affine(filtered, colour)
@@ -98,33 +110,77 @@ def make_view(
     noised = engine.noise(toned, late, seed)
     out = engine.erase(noised, late)
 
-    strength, failed = scale * 0.0 + 1.0, integer(scale * 0.0)
+    strength, failed = safe.stats.mean * 0.0 + 1.0, integer(safe.stats.mean * 0.0)
     if limit is not None:
-        certificate = guard.certify(_evidence(engine, safe, plane, crop, toned, noised, out, late), limit)
+        xp = namespace(strength)
+        certificate = guard.certify(_evidence(engine, safe, toned, noised, out, late, limit), limit)
         strength, failed = xp.where(seen.blank, 0.0, certificate[0]), certificate[1]
         if engine.any_true(strength < 1.0):
-            out = engine.blend(crop, out, strength)
-    if seen.push is not None and not isinstance(seen.push, Moves):
-        evidence |= {"push": seen.push, "image_mean": seen.stats.mean, "image_contrast": seen.stats.contrast}
-    drawn = _framed(where.entries, frame) | entries | tone | late
+            out = engine.blend(safe.pixels, out, strength)
+    if seen.push is not None and told and not isinstance(seen.push, Moves):
+        evidence |= {
+            "push": number(seen.push), "image_mean": number(seen.stats.mean),
+            "image_contrast": number(seen.stats.contrast),
+        }  # fmt: skip
+    drawn = _framed(where.entries, safe.frame) | entries | tone | late
     params = ViewParams(
-        size=size, view=view, keys=keys, entries=drawn, matrix=matrix, reduce=reduce,
-        lift=xp.stack([scale, offset], -1), colour=colour, noise_seed=seed, strength=strength, failed=failed,
-        frame=frame & ~seen.blank, blank=seen.blank, guards=policy.guards,
-        evidence=evidence | tone_evidence | draws.evidence(),
+        size=size, view=view, keys=keys, entries=drawn, matrix=safe.matrix, reduce=safe.reduce,
+        lift=safe.lift, colour=colour, noise_seed=seed, strength=strength, failed=failed,
+        frame=safe.frame & logical_not(seen.blank), blank=seen.blank, guards=policy.guards,
+        evidence=evidence | tone_evidence | draws.evidence() if told else {},
     )  # fmt: skip
     return out, params
 
 
+class _Safe(NamedTuple):
+    """The safe crop: what a view is judged against, and what it falls back to."""
+
+    pixels: Any
+    plane: Any  # its luma
+    stats: CropStats
+    drawn_std: Array  # of the crop as it was drawn
+    matrix: Array
+    reduce: Array
+    lift: Array
+    frame: Array  # (B,) whether the full frame took its place
+
+
+def _safe_crop(engine: ModuleType, pixels: Any, where: plan.Where, size: int, seen: Look) -> _Safe:
+    """The crop where the plan says; the full frame where that is flat; lifted where it is too dark or too bright."""
+    matrix, reduce, limit = where.matrix, where.reduce, seen.limit
+    crop = engine.warp(pixels, matrix, reduce, size)
+    plane = engine.luma(crop)
+    stats = engine.crop_stats(crop, plane)
+    mean, std = stats.moments
+    xp = namespace(mean)
+    frame, scale, offset = mean > 9.0, mean * 0.0 + 1.0, mean * 0.0
+    if limit is not None:
+        scale, offset = guard.lift(mean, limit)
+        frame = (std * scale < limit.std + 0.5 * guard.LEVEL * (scale < 1.0)) | seen.blank
+        scale, offset = xp.where(frame, 1.0, scale), xp.where(frame, 0.0, offset)
+        if engine.any_true(frame | (scale < 1.0)):
+            frame_matrix, frame_reduce = _frame_geometry(seen.stats, size)
+            matrix, reduce = choose(frame, frame_matrix, matrix), xp.where(frame, frame_reduce, reduce)
+            if not never(frame):
+                whole = _frame(engine, pixels, seen.stats, size) if seen.frame is None else seen.frame
+                crop = engine.select(frame, whole, crop)
+            crop = engine.lift(crop, stack([scale, offset]))
+            plane = engine.luma(crop)
+            stats = engine.crop_stats(crop, plane)
+    return _Safe(crop, plane, stats, std, matrix, reduce, stack([scale, offset]), frame)
+
+
 def _framed(entries: dict[str, Entry], frame: Array) -> dict[str, Entry]:
     """The geometry's entries where the full frame took the crop's place: nothing of them is left."""
+    if never(frame):
+        return entries
     xp = namespace(frame)
     out = {}
     for name, entry in entries.items():
         op, _, part = name.partition(".")
         value = xp.where(frame, OPS[op].parameters[part or "range"].identity, entry.value)
         reason = integer(xp.where(frame, float(guard.FLAT_CROP), double(entry.reason)))
-        out[name] = replace(entry, value=value, reason=reason, applied=entry.applied & ~frame)
+        out[name] = entry._replace(value=value, reason=reason, applied=entry.applied & logical_not(frame))
     return out
 
 
@@ -136,35 +192,22 @@ def _any(flags: list[Array]) -> Array:
 
 
 def _evidence(
-    engine: ModuleType,
-    safe: Any,
-    plane: Any,
-    crop: Any,
-    toned: Any,
-    noised: Any,
-    out: Any,
-    late: dict[str, Any],
-) -> guard.Evidence:
+    engine: ModuleType, safe: _Safe, toned: Any, noised: Any, out: Any, late: dict[str, Entry], limit: guard.Limits
+) -> guard.Evidence:  # fmt: skip
     """The moments that the certificate judges, computed once where no late operation changes them."""
     toned_plane = engine.luma(toned)
     mean, std = engine.moments(toned_plane)
-    covariance = engine.covariance(toned_plane, plane)
+    covariance = engine.covariance(toned_plane, safe.plane)
     whole_std, whole_covariance = std, covariance
     if "noise" in late:
         noised_plane = engine.luma(noised)
         whole_mean, whole_std = engine.moments(noised_plane)
-        whole_covariance, mean = engine.covariance(noised_plane, plane), whole_mean
+        whole_covariance, mean = engine.covariance(noised_plane, safe.plane), whole_mean
     if "erase.area" in late:
         mean, _ = engine.moments(engine.luma(out))
+    clipped = engine.newly_clipped(out, safe.pixels, limit.promise.clip)
     return guard.Evidence(
-        safe.mean,
-        safe.std,
-        mean,
-        std,
-        whole_std,
-        whole_covariance,
-        covariance,
-        engine.newly_clipped(out, crop),
+        safe.stats.mean, safe.stats.std, mean, std, whole_std, whole_covariance, covariance, clipped
     )
 
 

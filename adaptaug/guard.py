@@ -15,31 +15,40 @@ Guards make a bad draw rare, the certificate makes it impossible. Nothing here s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from adaptaug.arrays import (
     Array,
     arange,
     clamp,
-    double,
+    column,
+    extremes,
     first_true,
     gather,
     integer,
+    is_number,
     larger,
+    logical_not,
     namespace,
+    none_true,
+    number,
+    part,
     pick,
+    ranked,
     smaller,
-    sort,
+    stack,
+    weighted,
 )  # fmt: skip
-from adaptaug.measure import CropStats, ImageStats
+from adaptaug.measure import BOTTOM, TOP, CropStats, ImageStats
 from adaptaug.policy import Promise
 
 BOX_STEPS = 7  # nested boxes from the drawn one to the full frame
 SHRINK_STEPS = (1.0, 0.5, 0.0)  # of a distortion that would lose the content
 STRENGTHS = (1.0, 0.75, 0.5, 0.25, 0.0)  # of the view against its safe crop, tried by the certificate
 DARK_SOURCE, BRIGHT_SOURCE = 0.25, 0.75  # beyond these a view never goes further out than its own crop
-TOP, BOTTOM = 254.5 / 255.0, 0.5 / 255.0  # where rounding reaches 255 and 0
 LEVEL = 1.0 / 255.0
+FLAT = 0.05  # std of a source below which it is looked at more closely
+LUMA = (0.299, 0.587, 0.114)
 
 REASONS = (
     "not drawn this time",
@@ -84,8 +93,7 @@ TESTS = (
 )
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """The promise for each image: (B,) floor of the std, range of the mean, and which sources are dark or bright."""
 
     std: Array
@@ -110,22 +118,35 @@ def limits(promise: Promise, frame_mean: Array, frame_std: Array, image_mean: Ar
     )
 
 
+def quick_limits(stats: ImageStats, promise: Promise) -> Limits | None:
+    """The promise's numbers without the full frame: of a single image neither small, flat, dark nor bright.
+
+    There the limits of the mean are the promise's own, and the full frame's std is at most that of the image's pixels,
+    so that views keep the promise or a slightly stricter one. None where the frame must be looked at.
+    """
+    mean = number(stats.mean)
+    if not is_number(mean) or min(stats.height, stats.width) < 2 * stats.thumb.shape[-1]:
+        return None
+    if stats.fine_contrast < FLAT or not promise.dark + FLAT < mean < promise.bright - FLAT:
+        return None
+    return limits(promise, 0.5, stats.fine_contrast, mean)
+
+
 # --- where: crops and distortions -------------------------------------------------------------------------
-def nested_boxes(box: Array) -> Array:
-    """(B, 4) boxes x0, y0, w, h in [0, 1] -> (B, 7, 4): the drawn one, five between, the full frame."""
-    steps = (arange(BOX_STEPS, box) / (BOX_STEPS - 1))[None, :, None]
-    full = arange(4, box)[None, None, :] >= 2
-    return box[:, None, :] * (1.0 - steps) + double(full) * steps
-
-
 def judge_boxes(stats: ImageStats, boxes: Array) -> tuple[Array, Array]:
     """Luma std in [0, 1] and share of the image's detail of (B, K, 4) boxes: two (B, K), from integral images."""
-    xp = namespace(boxes)
+    return _judge(stats, [boxes[..., i] for i in range(4)])
+
+
+def _judge(stats: ImageStats, box: list[Array]) -> tuple[Array, Array]:
+    """The same of boxes as x0, y0, w, h: (B, K) each, or four numbers of a single image."""
+    x, y, width, height = box
+    xp = namespace(x)
     rows, columns = stats.thumb.shape[1:]
-    x0 = clamp(xp.floor(boxes[..., 0] * columns + 0.5), 0.0, columns - 1.0)
-    y0 = clamp(xp.floor(boxes[..., 1] * rows + 0.5), 0.0, rows - 1.0)
-    x1 = clamp(xp.floor((boxes[..., 0] + boxes[..., 2]) * columns + 0.5), x0 + 1.0, float(columns))
-    y1 = clamp(xp.floor((boxes[..., 1] + boxes[..., 3]) * rows + 0.5), y0 + 1.0, float(rows))
+    x0 = clamp(xp.floor(x * columns + 0.5), 0.0, columns - 1.0)
+    y0 = clamp(xp.floor(y * rows + 0.5), 0.0, rows - 1.0)
+    x1 = clamp(xp.floor((x + width) * columns + 0.5), x0 + 1.0, float(columns))
+    y1 = clamp(xp.floor((y + height) * rows + 0.5), y0 + 1.0, float(rows))
     stride = columns + 1
     corners = [integer(y * stride + x) for y in (y0, y1) for x in (x0, x1)]
 
@@ -137,42 +158,55 @@ def judge_boxes(stats: ImageStats, boxes: Array) -> tuple[Array, Array]:
     count = (x1 - x0) * (y1 - y0)
     mean = total(0) / count
     std = xp.sqrt(larger(total(1) / count - mean * mean, 0.0)) / 255.0
-    return std, total(2) / larger(stats.integrals[:, 2, -1], 1e-9)[:, None]
+    whole = larger(stats.integrals[:, 2, -1], 1e-9)
+    return std, total(2) / (number(whole) if is_number(x) else whole[:, None])
+
+
+def _nested(box: Array, step: Array | float) -> list[Array]:
+    """The box `step` of the way from the drawn one to the full frame: x0, y0, w, h."""
+    x, y, width, height = (column(part(box, i)) for i in range(4))
+    return [x * (1.0 - step), y * (1.0 - step), width * (1.0 - step) + step, height * (1.0 - step) + step]
 
 
 def choose_box(
     stats: ImageStats, box: Array, std_floor: Array, content_floor: float
 ) -> tuple[Array, Array, Array, Array]:
-    """The first of the nested boxes that holds enough contrast and detail.
+    """The first of seven nested boxes, from the drawn one to the full frame, that holds enough contrast and detail.
 
     Returns: box (B, 4), steps taken (B,) (0: as drawn), and the drawn box's std and detail share.
     """
-    boxes = nested_boxes(box)
-    std, content = judge_boxes(stats, boxes)
+    if is_number(std_floor):  # one image: no box is judged after the first that will do
+        drawn = _judge(stats, box)
+        std, content, step = *drawn, 0
+        while not (std >= std_floor and content >= content_floor) and step < BOX_STEPS - 1:
+            step += 1
+            std, content = _judge(stats, _nested(box, step / (BOX_STEPS - 1)))
+        return _nested(box, step / (BOX_STEPS - 1)) if step else box, step, *drawn
+    boxes = _nested(box, (arange(BOX_STEPS, box) / (BOX_STEPS - 1))[None, :])
+    std, content = _judge(stats, boxes)
     step = first_true((std >= std_floor[:, None]) & (content >= content_floor))
-    chosen = namespace(box).stack([pick(boxes[..., i], step) for i in range(4)], -1)
-    return chosen, step, std[:, 0], content[:, 0]
+    return stack([pick(side, step) for side in boxes]), step, std[:, 0], content[:, 0]
 
 
 def content_in_view(stats: ImageStats, matrix: Array) -> Array:
     """(B,) share of the image's detail that a view's (B, 3, 3) matrix keeps: cells of the detail map whose
     centre, taken back to the view, lies inside it."""
-    xp = namespace(matrix)
-    cells = stats.detail_map.shape[-1]
-    centre = (arange(cells, matrix) + 0.5) / cells
+    detail = stats.detail_map
+    xp, cells = namespace(detail), detail.shape[-1]
+    centre = (arange(cells, detail) + 0.5) / cells
     x, y = centre[None, None, :], centre[None, :, None]
-    m = [[matrix[:, i, j][:, None, None] for j in range(3)] for i in range(3)]
 
     def cofactor(i: int, j: int) -> Array:
-        a, b = [r for r in range(3) if r != i]
-        c, d = [r for r in range(3) if r != j]
-        return (m[a][c] * m[b][d] - m[a][d] * m[b][c]) * (-1.0) ** (i + j)
+        a, b = (r for r in range(3) if r != i)
+        c, d = (r for r in range(3) if r != j)
+        minor = part(matrix, a, c) * part(matrix, b, d) - part(matrix, a, d) * part(matrix, b, c)
+        return column(minor * (-1.0) ** (i + j), 2)
 
     # The adjugate is the inverse up to a factor, which homogeneous coordinates do not see.
     u, v, w = (cofactor(0, i) * x + cofactor(1, i) * y + cofactor(2, i) for i in range(3))
-    w = xp.where(xp.abs(w) < 1e-12, 1e-12, w)
-    inside = (xp.abs(u / w) <= 1.0) & (xp.abs(v / w) <= 1.0)
-    return (stats.detail_map * double(inside)).sum((1, 2))
+    reach = xp.abs(w)
+    inside = (xp.abs(u) <= reach) & (xp.abs(v) <= reach)
+    return number((detail * inside).sum((1, 2)))
 
 
 # --- the safe crop ----------------------------------------------------------------------------------------
@@ -192,8 +226,7 @@ def lift(mean: Array, limit: Limits) -> tuple[Array, Array]:
 
 
 # --- how it looks -----------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class ToneRoom:
+class ToneRoom(NamedTuple):
     """What gain and offset may do to a crop. Means are of luma in [0, 1]; all (B,)."""
 
     mean: Array
@@ -215,21 +248,19 @@ class ToneRoom:
         return larger(smaller(top, bottom), self.least_gain)
 
 
-def tone_room(crop: CropStats, colours: list[Array], limit: Limits) -> ToneRoom:
-    """Feasible means and gains of a crop whose sampled channels, after its colour matrix, are `colours`.
+def tone_room(crop: CropStats, coloured: Array, limit: Limits) -> ToneRoom:
+    """Feasible means and gains of a crop whose sampled channels, after its colour matrix, are `coloured` (B, 3, N).
 
     A pixel clips when its greatest channel passes TOP or its least passes BOTTOM; pixels already at 0 or 255
     in the crop do not count. With H and L the channel values that the allowed share of pixels exceeds, the
     gain g and mean' must satisfy mean' + g (H - mean) <= TOP and mean' - g (mean - L) >= BOTTOM.
     """
-    xp = namespace(crop.mean)
-    red, green, blue = colours
-    clipped = (xp.amax(crop.samples, -1) > TOP) | (xp.amin(crop.samples, -1) < BOTTOM)
-    greatest = sort(xp.where(clipped, -9.0, larger(larger(red, green), blue)))
-    least = sort(xp.where(clipped, 9.0, smaller(smaller(red, green), blue)))
+    xs, xp = namespace(coloured), namespace(crop.mean)
+    greatest, least = extremes(coloured)
     count = greatest.shape[-1]
     allowed = int(0.8 * limit.promise.clip * count)  # 0.8: the samples are a part of the pixels
-    high_tail, low_tail = greatest[:, count - 1 - allowed], least[:, allowed]
+    high_tail = ranked(xs.where(crop.clipped, -9.0, greatest), count - 1 - allowed)
+    low_tail = ranked(xs.where(crop.clipped, 9.0, least), allowed)
     least_gain = clamp(1.1 * limit.std / larger(crop.std, 1e-6), 0.0, 6.0)
     margin = LEVEL
     low = larger(BOTTOM + least_gain * larger(crop.mean - low_tail, 0.0), limit.low + margin)
@@ -246,42 +277,52 @@ def tone_room(crop: CropStats, colours: list[Array], limit: Limits) -> ToneRoom:
     )  # fmt: skip
 
 
+def _luma_variance(crop: CropStats) -> Array:
+    """(B,) variance of the samples' luma."""
+    return number(weighted(LUMA, weighted(LUMA, crop.covariance)[:, :, None])[:, 0])
+
+
 def luma_share(crop: CropStats) -> Array:
     """(B,) luma's variance over the mean variance of the channels: 1 for grey, 0 for isoluminant content."""
-    centred = crop.samples - crop.samples.mean(1)[:, None, :]
-    luma = centred[..., 0] * 0.299 + centred[..., 1] * 0.587 + centred[..., 2] * 0.114
-    return (luma**2).mean(-1) / larger((centred**2).mean((1, 2)), 1e-9)
+    channels = number(sum(crop.covariance[:, i, i] for i in range(3))) / 3.0
+    return _luma_variance(crop) / larger(channels, 1e-9)
 
 
-def tone_strength(crop: CropStats, target: list[Array], limit: Limits) -> Array:
+def tone_strength(crop: CropStats, target: Array, limit: Limits) -> Array:
     """The greatest of 1, 1/2, 0 at which the drawn tone keeps the promise on the sampled pixels.
 
-    `target` is each sampled channel after the drawn tone, unclipped: three (B, N).
+    `target` (B, 3, N) is each sampled channel after the drawn tone, unclipped.
     """
     xp = namespace(crop.mean)
-    source = [crop.samples[..., i] for i in range(3)]
-    already = (xp.amax(crop.samples, -1) > TOP) | (xp.amin(crop.samples, -1) < BOTTOM)
-    own = crop.samples[..., 0] * 0.299 + crop.samples[..., 1] * 0.587 + crop.samples[..., 2] * 0.114
-    own_mean = own.mean(-1)
-    passed = []
-    for strength in (1.0, 0.5):
-        channels = [s + strength * (t - s) for s, t in zip(source, target, strict=True)]
-        over = larger(larger(channels[0], channels[1]), channels[2]) > TOP
-        under = smaller(smaller(channels[0], channels[1]), channels[2]) < BOTTOM
-        share = double((over | under) & ~already).mean(-1)
-        red, green, blue = (clamp(c, 0.0, 1.0) for c in channels)
-        luma = red * 0.299 + green * 0.587 + blue * 0.114
-        mean = crop.mean + luma.mean(-1) - own_mean
-        variance = ((luma - luma.mean(-1)[:, None]) ** 2).mean(-1)
+    count = target.shape[-1]
+    own_mean = number(weighted(LUMA, crop.samples).sum(-1) / count)
+    own_variance = _luma_variance(crop)
+    strength = crop.mean * 0.0
+    for s in (1.0, 0.5):  # of several that pass the first stays
+        channels = target if s == 1.0 else crop.samples + s * (target - crop.samples)
+        greatest, least = extremes(channels)
+        newly = ((greatest > TOP) | (least < BOTTOM)) & ~crop.clipped
+        share = number(newly.sum(-1)) / count
+        luma_mean, variance = _mean_variance(weighted(LUMA, clamp(channels, 0.0, 1.0)))
+        mean = crop.mean + luma_mean - own_mean
         # The samples give the change of mean and std; where it starts is known from all of the pixels.
-        own_variance = ((own - own_mean[:, None]) ** 2).mean(-1)
         std = crop.std * xp.sqrt(variance / larger(own_variance, 1e-9))
         ok = (share <= 0.87 * limit.promise.clip) & (std >= 1.05 * limit.std + 0.5 * LEVEL * (limit.std > 0))
         ok = ok & (mean >= limit.low + 0.5 * LEVEL) & (mean <= limit.high - 0.5 * LEVEL)
-        ok = ok & ~(limit.dark & (mean < limit.own - 0.2 * LEVEL))
-        ok = ok & ~(limit.bright & (mean > limit.own + 0.2 * LEVEL))
-        passed.append(ok)
-    return xp.where(passed[0], 1.0, xp.where(passed[1], 0.5, 0.0))
+        ok = ok & logical_not(limit.dark & (mean < limit.own - 0.2 * LEVEL))
+        ok = ok & logical_not(limit.bright & (mean > limit.own + 0.2 * LEVEL))
+        strength = xp.where(ok & (strength == 0.0), s, strength)
+        if none_true(strength == 0.0):
+            break
+    return strength
+
+
+def _mean_variance(values: Array) -> tuple[Array, Array]:
+    """(B,) each of (B, N)."""
+    count = values.shape[-1]
+    mean = values.sum(-1) / count
+    centred = values - mean[:, None]
+    return number(mean), number((centred * centred).sum(-1) / count)
 
 
 def blur_limit(crop: CropStats, size: int) -> Array:
@@ -290,8 +331,7 @@ def blur_limit(crop: CropStats, size: int) -> Array:
 
 
 # --- the certificate --------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What the certificate knows of a view and its safe crop: (B,) numbers of luma in [0, 1]."""
 
     crop_mean: Array
@@ -343,12 +383,14 @@ def certify(seen: Evidence, limit: Limits) -> tuple[Array, Array]:
         like_ok = (common * common >= floor**2 * own * all2) & (common * common > 0.0) | (s == 0.0)
         further = limit.dark & (mean < seen.crop_mean - 0.5 * LEVEL)
         further = further | (limit.bright & (mean > seen.crop_mean + 0.5 * LEVEL))
-        ok = std_ok & clip_ok & mean_ok & like_ok & ~further
-        strength = xp.where(done | ~ok, strength, s)
+        ok = std_ok & clip_ok & mean_ok & like_ok & logical_not(further)
+        strength = xp.where(done | logical_not(ok), strength, s)
         done = done | ok
         if failed is None:
             code = xp.where(further, 5.0, 0.0)
             for number, test in ((4.0, like_ok), (3.0, mean_ok), (2.0, clip_ok), (1.0, std_ok)):
                 code = xp.where(test, code, number)
             failed = integer(code)
+        if none_true(logical_not(done)):
+            break
     return strength, failed

@@ -21,6 +21,7 @@ from adaptaug.errors import AdaptAugError
 _GOLDEN = 0x9E3779B97F4A7C15
 _MULTIPLIERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 _BITS = 24
+_WORD = (1 << 64) - 1
 
 
 def _signed(value: int) -> int:
@@ -74,6 +75,30 @@ def uniforms(keys: Any, view: int, slots: int) -> Any:
         state = splitmix64(state ^ np.uint64(view))
         bits = splitmix64(state[:, None] ^ np.arange(slots, dtype=np.uint64)[None, :])
     return _shift_right(bits, 64 - _BITS).astype(np.float64) * 2.0**-_BITS
+
+
+class Uniforms:
+    """What `uniforms` gives for one key, by slot, each number made when it is asked for: `numbers[slot]`.
+
+    Python's own integers: for the few numbers that a view of one image needs they are quicker than an array of all.
+    """
+
+    def __init__(self, key: Sequence[int], view: int):
+        state = 0
+        for word in (*key, view):
+            state = _mixed(state ^ word & _WORD)
+        self._state = state
+
+    def __getitem__(self, slot: int) -> float:
+        return (_mixed(self._state ^ slot) >> 64 - _BITS) * 2.0**-_BITS
+
+
+def _mixed(bits: int) -> int:
+    """splitmix64 of one word."""
+    bits = bits + _GOLDEN & _WORD
+    bits = (bits ^ bits >> 30) * _MULTIPLIERS[0] & _WORD
+    bits = (bits ^ bits >> 27) * _MULTIPLIERS[1] & _WORD
+    return bits ^ bits >> 31
 
 
 def another(keys: Any, number: int) -> Any:

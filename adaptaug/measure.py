@@ -18,7 +18,18 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from adaptaug.arrays import Array, arange, double, integer, larger, namespace, sort
+from adaptaug.arrays import (
+    Array,
+    arange,
+    clamp,
+    covariances,
+    double,
+    extremes,
+    integer,
+    larger,
+    namespace,
+    sort,
+)
 
 ANALYSIS_SIZE = 256  # longer side on which an image is described
 THUMB_SIZE = 64  # longer side of the thumbnail on which crops are judged
@@ -26,6 +37,7 @@ MAP_CELLS = 8
 SAMPLE_GRID = 16  # a crop's colours are sampled on a grid of this many points a side
 DARK_LEVEL, BRIGHT_LEVEL = 0.05, 0.95
 BLANK_STD = 2.0 / 255.0
+TOP, BOTTOM = 254.5 / 255.0, 0.5 / 255.0  # where rounding reaches 255 and 0
 _LUMA_R, _LUMA_G, _LUMA_B, _LUMA_HALF, _LUMA_SHIFT = 9798, 19235, 3735, 1 << 14, 15
 
 
@@ -54,52 +66,133 @@ def luma_levels(pixels: Array) -> Array:
     return cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
 
 
-def box_reduce(pixels: Array, factor: int) -> Array:
-    """Average boxes of `factor` x `factor` pixels, rounded to levels; edges are repeated to fill the last box.
-
-    (H, W[, 3]) uint8 with cv2's INTER_AREA, (B, C, H, W) float levels with avg_pool2d: the same numbers.
-    """
-    if factor == 1:
+def every(pixels: Array, step: int) -> Array:
+    """Every `step`-th pixel of an (H, W, 3) uint8 image or (B, C, H, W) levels, both ways."""
+    if step == 1:
         return pixels
     if isinstance(pixels, torch.Tensor):
         height, width = pixels.shape[-2:]
-        below, right = -height % factor, -width % factor
-        if below or right:
-            pixels = F.pad(pixels, (0, right, 0, below), mode="replicate")
-        mean = F.avg_pool2d(pixels, factor)
-        return torch.floor(mean + 0.5) if factor == 2 else torch.round(mean)  # cv2 rounds halves so
-    height, width = pixels.shape[:2]
+        return pixels[:, :, : height // step * step : step, : width // step * step : step]
+    height, width = pixels.shape[0] // step, pixels.shape[1] // step
+    return cv2.resize(
+        pixels[: height * step, : width * step], (width, height), interpolation=cv2.INTER_NEAREST
+    )
+
+
+def box_reduce(pixels: Array, factor: int) -> Array:
+    """Average boxes of `factor` x `factor` pixels, rounded to levels; edges are repeated to fill the last box.
+
+    (H, W[, 3]) uint8 with cv2, (B, C, H, W) float levels with avg_pool2d: the same numbers. An even factor halves
+    first and rounds in between, which is within a level of the average and three times quicker.
+    """
+    if factor == 1:
+        return pixels
+    torch_like = isinstance(pixels, torch.Tensor)
+    height, width = pixels.shape[-2:] if torch_like else pixels.shape[:2]
     below, right = -height % factor, -width % factor
     if below or right:
-        pixels = cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        if torch_like:
+            pixels = F.pad(pixels, (0, right, 0, below), mode="replicate")
+        else:
+            pixels = cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REPLICATE)
+    while factor % 2 == 0:
+        pixels, factor = _average(pixels, 2), factor // 2
+    return _average(pixels, factor) if factor > 1 else pixels
+
+
+def _average(pixels: Array, factor: int) -> Array:
+    """Whole boxes of 2 x 2 or an odd number of pixels. In odd ones no average lies between two levels."""
+    if isinstance(pixels, torch.Tensor):
+        return torch.floor(F.avg_pool2d(pixels, factor) + 0.5)
     size = (pixels.shape[1] // factor, pixels.shape[0] // factor)
+    if factor in (
+        3,
+        5,
+    ):  # all averages, and every third or fifth of them: quicker than cv2's INTER_AREA, the same
+        pixels = cv2.blur(pixels, (factor, factor), anchor=(0, 0))
+        return cv2.resize(pixels, size, interpolation=cv2.INTER_NEAREST)
     return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
 
 
 @dataclass(frozen=True)
 class ImageStats:
-    """Statistics of whole images; every derived one is (B,) float64, luma in [0, 1].
+    """Statistics of whole images; every one is (B,) float64 unless it says otherwise, luma in [0, 1].
 
-    Stored: `height`, `width` of the sources; `histogram` (B, 256) counts of luma on the image reduced by
-    whole boxes to at most 256 px; `thumb` (B, h, w) luma levels on at most 64 px; `colour` (B, 5) means of
-    rg, yb, rg^2, yb^2 and sqrt(rg^2 + yb^2), with rg = R - G and yb = (R + G) / 2 - B on the thumbnail, in
-    units of levels.
+    Stored: `height`, `width` of the sources and their `pixels`, as a renderer reads them. Each statistic is worked out
+    when it is first asked for.
     """
 
     height: int
     width: int
-    histogram: Array
-    thumb: Array
-    colour: Array
+    pixels: Array
 
     def __len__(self) -> int:
-        return int(self.thumb.shape[0])
+        return int(self.pixels.shape[0]) if isinstance(self.pixels, torch.Tensor) else 1
 
     def rows(self, index: Any) -> ImageStats:
-        """The statistics of some of the images (an index array, in any order, repeats allowed)."""
-        return replace(
-            self, histogram=self.histogram[index], thumb=self.thumb[index], colour=self.colour[index]
-        )
+        """The statistics of some of a batch's images (an index tensor, in any order, repeats allowed)."""
+        return replace(self, pixels=self._sampled[index])
+
+    @cached_property
+    def _sampled(self) -> Array:
+        """The pixels; of an image of 1024 px and more every n-th, so that 512 to 1023 are left."""
+        step = max(1, max(self.height, self.width) // (2 * ANALYSIS_SIZE))
+        return every(self.pixels, min(step, self.height, self.width))
+
+    @cached_property
+    def _first_factor(self) -> int:
+        shape = self._sampled.shape
+        return -(-max(shape[-2:] if isinstance(self.pixels, torch.Tensor) else shape[:2]) // ANALYSIS_SIZE)
+
+    @cached_property
+    def luma(self) -> Array:
+        """(B, h, w) luma levels, averaged in whole boxes to at most 256 px."""
+        if isinstance(self.pixels, torch.Tensor):
+            return box_reduce(self._plane[:, None], self._first_factor)[:, 0]
+        return box_reduce(self._plane, self._first_factor)[None]
+
+    @cached_property
+    def _plane(self) -> Array:
+        return luma_levels(self._sampled)
+
+    @cached_property
+    def fine_contrast(self) -> Array:
+        """Standard deviation of luma before it was averaged: resampling the whole image makes it no greater."""
+        return luma_moments(self._plane)[1]
+
+    @cached_property
+    def _factor(self) -> int:
+        return -(-max(self.luma.shape[1:]) // THUMB_SIZE)
+
+    @cached_property
+    def thumb(self) -> Array:
+        """(B, h, w) luma levels on at most 64 px."""
+        if isinstance(self.luma, torch.Tensor):
+            return box_reduce(self.luma[:, None], self._factor)[:, 0]
+        return box_reduce(self.luma[0], self._factor)[None]
+
+    @cached_property
+    def histogram(self) -> Array:
+        """(B, 256) counts of luma."""
+        if isinstance(self.luma, torch.Tensor):
+            flat = self.luma.flatten(1).to(torch.int64)
+            empty = torch.zeros(len(flat), 256, dtype=torch.int64, device=flat.device)
+            return empty.scatter_add(1, flat, torch.ones_like(flat))
+        return np.bincount(self.luma.reshape(-1), minlength=256)[None]
+
+    @cached_property
+    def colour(self) -> Array:
+        """(B, 5) means of rg, yb, rg^2, yb^2 and sqrt(rg^2 + yb^2) over the thumbnail, in levels: rg = R - G,
+        yb = (R + G) / 2 - B."""
+        small = box_reduce(box_reduce(self._sampled, self._first_factor), self._factor)
+        if isinstance(small, torch.Tensor):
+            red, green, blue = small.to(torch.float64).flatten(2).unbind(1)
+        else:
+            red, green, blue = small.astype(np.float64).reshape(1, -1, 3).transpose(2, 0, 1)
+        rg, yb = red - green, 0.5 * (red + green) - blue
+        xp = namespace(rg)
+        moments = (rg, yb, rg**2, yb**2, xp.sqrt(rg**2 + yb**2))
+        return xp.stack([moment.mean(-1) for moment in moments], -1)
 
     # -- tone ---------------------------------------------------------------------------------------------
     @cached_property
@@ -107,15 +200,21 @@ class ImageStats:
         return double(self.histogram) / double(self.histogram.sum(-1))[:, None]
 
     @cached_property
+    def _moments(self) -> tuple[Array, Array]:
+        if isinstance(self.luma, torch.Tensor):
+            return luma_moments(self.luma)
+        mean, std = luma_moments(self.luma[0])
+        return np.array([mean]), np.array([std])
+
+    @property
     def mean(self) -> Array:
         """Mean luma."""
-        return (self._share * arange(256, self._share)).sum(-1) / 255.0
+        return self._moments[0]
 
-    @cached_property
+    @property
     def contrast(self) -> Array:
         """RMS contrast: standard deviation of luma."""
-        square = (self._share * (arange(256, self._share) / 255.0) ** 2).sum(-1)
-        return namespace(square).sqrt(larger(square - self.mean**2, 0.0))
+        return self._moments[1]
 
     def quantile(self, share: float) -> Array:
         """Least luma that at least `share` of the pixels do not exceed."""
@@ -162,10 +261,12 @@ class ImageStats:
     @cached_property
     def _detail(self) -> Array:
         """(B, h, w) squared luma steps to the right and below, levels squared: where the content is."""
-        thumb = double(self.thumb)
-        right = (thumb[:, :, 1:] - thumb[:, :, :-1]) ** 2
-        below = (thumb[:, 1:, :] - thumb[:, :-1, :]) ** 2
-        return _pad_end(right, 2) + _pad_end(below, 1)
+        thumb = self.thumb if isinstance(self.thumb, torch.Tensor) else self.thumb.astype(np.float32)
+        right, below = thumb[:, :, 1:] - thumb[:, :, :-1], thumb[:, 1:, :] - thumb[:, :-1, :]
+        detail = thumb * 0.0
+        detail[:, :, :-1] = right * right  # whole numbers below 2^18: exact in float32
+        detail[:, :-1, :] += below * below
+        return detail
 
     @cached_property
     def detail_map(self) -> Array:
@@ -201,7 +302,7 @@ class ImageStats:
         """(B, 4) x0, y0, x1, y1 of the frame's part that holds 90 % of the detail along each axis."""
         bounds = []
         for axis in (1, 2):
-            profile = self._detail.sum(axis)
+            profile = double(self._detail).sum(axis)
             total = larger(profile.sum(-1), 1e-9)[:, None]
             running = profile.cumsum(-1) / total
             count = float(profile.shape[-1])
@@ -214,7 +315,7 @@ class ImageStats:
     @cached_property
     def sharpness(self) -> Array:
         """Mean squared luma step between neighbours of the thumbnail over the luma variance (0 smooth, ~2 noise)."""
-        steps = self._detail.mean((1, 2)) / 255.0**2
+        steps = double(self._detail).mean((1, 2)) / 255.0**2
         return steps / larger(self.contrast**2, 1e-6)
 
     @cached_property
@@ -240,14 +341,13 @@ class ImageStats:
     @cached_property
     def integrals(self) -> Array:
         """(B, 3, (h+1)(w+1)) running sums of luma, luma squared and detail over the thumbnail, in levels."""
-        xp = namespace(self.thumb)
-        thumb = double(self.thumb)
-        planes = xp.stack([thumb, thumb**2, self._detail], 1).cumsum(-1).cumsum(-2)
-        if xp is np:
-            planes = np.pad(planes, ((0, 0), (0, 0), (1, 0), (1, 0)))
-        else:
-            planes = F.pad(planes, (1, 0, 1, 0))
-        return planes.reshape(len(self), 3, planes.shape[2] * planes.shape[3])
+        if isinstance(self.thumb, torch.Tensor):
+            planes = torch.stack([self.thumb, self.thumb**2, self._detail], 1)
+            # Sums of a row are exact in float32. Transposed, since along the last axis they are five times quicker.
+            down = planes.cumsum(-1).transpose(-1, -2).contiguous().cumsum(-1, dtype=torch.float64)
+            return F.pad(down.transpose(-1, -2), (1, 0, 1, 0)).flatten(2)
+        total, squares = cv2.integral2(self.thumb[0], sdepth=cv2.CV_64F, sqdepth=cv2.CV_64F)
+        return np.array([total, squares, cv2.integral(self._detail[0])]).reshape(1, 3, -1)
 
     def summary(self, row: int = 0) -> dict[str, Any]:
         """One image's statistics as plain numbers, for people and JSON."""
@@ -267,59 +367,75 @@ class ImageStats:
         return out
 
 
-def _pad_end(array: Array, axis: int) -> Array:
-    """One row (axis 1) or column (axis 2) of zeros at the end."""
-    if isinstance(array, torch.Tensor):
-        return F.pad(array, (0, 1, 0, 0) if axis == 2 else (0, 0, 0, 1))
-    return np.pad(array, ((0, 0), (0, int(axis == 1)), (0, int(axis == 2))))
-
-
 def measure_pixels(pixels: Array) -> ImageStats:
     """ImageStats of one (H, W, 3) uint8 image or a batch of (B, 3, H, W) float levels."""
-    torch_like = isinstance(pixels, torch.Tensor)
-    height, width = pixels.shape[-2:] if torch_like else pixels.shape[:2]
-    small = box_reduce(pixels, -(-max(height, width) // ANALYSIS_SIZE))
-    luma = luma_levels(small)
-    longest = max(small.shape[-2:] if torch_like else small.shape[:2])
-    factor = -(-longest // THUMB_SIZE)
-    if torch_like:
-        flat = luma.flatten(1).to(torch.int64)
-        histogram: Array = torch.zeros(len(luma), 256, dtype=torch.int64, device=luma.device)
-        histogram = histogram.scatter_add(1, flat, torch.ones_like(flat))
-        thumb = box_reduce(luma[:, None], factor)[:, 0]
-        red, green, blue = box_reduce(small, factor).to(torch.float64).flatten(2).unbind(1)
-    else:
-        histogram = np.bincount(luma.reshape(-1), minlength=256)[None]
-        thumb = box_reduce(luma, factor)[None]
-        red, green, blue = box_reduce(small, factor).astype(np.float64).reshape(1, -1, 3).transpose(2, 0, 1)
-    rg, yb = red - green, 0.5 * (red + green) - blue
-    xp = namespace(rg)
-    moments = (rg, yb, rg**2, yb**2, xp.sqrt(rg**2 + yb**2))
-    colour = xp.stack([moment.mean(-1) for moment in moments], -1)
-    return ImageStats(height, width, histogram, thumb, colour)
+    height, width = pixels.shape[-2:] if isinstance(pixels, torch.Tensor) else pixels.shape[:2]
+    return ImageStats(height, width, pixels)
 
 
 @dataclass(frozen=True)
 class CropStats:
-    """Statistics of crops as rendered at the view's size.
+    """Statistics of crops as rendered at the view's size, each worked out when it is first asked for.
 
-    `mean`, `std` (B,) of luma in [0, 1] over all pixels; `step` (B,) mean squared luma difference of
-    horizontal and vertical neighbours; `samples` (B, N, 3) RGB in [0, 1] on a grid of at most 16 x 16 pixels.
+    Stored: `pixels`, (B, 3, S, S) float levels or (S, S, 3) uint8, and `luma`, their levels. Of a single image the
+    statistics are plain numbers, but for `samples`.
     """
 
-    mean: Array
-    std: Array
-    step: Array
-    samples: Array
+    pixels: Array
+    luma: Array
+
+    @cached_property
+    def moments(self) -> tuple[Array, Array]:
+        """(B,) mean and standard deviation of luma in [0, 1] over all pixels."""
+        return luma_moments(self.luma)
+
+    @cached_property
+    def mean(self) -> Array:
+        """(B,) mean of luma in [0, 1] over all pixels."""
+        return self.moments[0]
+
+    @cached_property
+    def std(self) -> Array:
+        """(B,) standard deviation of luma in [0, 1] over all pixels."""
+        return self.moments[1]
+
+    @cached_property
+    def step(self) -> Array:
+        """(B,) mean squared luma difference of horizontal and vertical neighbours."""
+        luma, size = self.luma, self.luma.shape[-1]
+        if isinstance(luma, torch.Tensor):
+            right, below = luma[:, :, 1:] - luma[:, :, :-1], luma[:, 1:, :] - luma[:, :-1, :]
+            total: Array = (right * right).sum((1, 2), dtype=torch.float64)
+            total = total + (below * below).sum((1, 2), dtype=torch.float64)
+        else:
+            total = cv2.norm(luma[:, 1:], luma[:, :-1], cv2.NORM_L2SQR)
+            total += cv2.norm(luma[1:], luma[:-1], cv2.NORM_L2SQR)
+        return total / (2 * size * (size - 1) * 255.0**2)
+
+    @cached_property
+    def samples(self) -> Array:
+        """(B, 3, N) RGB in [0, 1] on a grid of at most 16 x 16 pixels."""
+        stride = max(1, self.luma.shape[-1] // SAMPLE_GRID)
+        if isinstance(self.pixels, torch.Tensor):
+            return self.pixels[:, :, ::stride, ::stride].flatten(2).to(torch.float64) / 255.0
+        return self.pixels[::stride, ::stride].transpose(2, 0, 1).reshape(1, 3, -1) / 255.0
+
+    @cached_property
+    def clipped(self) -> Array:
+        """(B, N) whether a sample has a channel at 0 or 255."""
+        greatest, least = extremes(self.samples)
+        return (greatest > TOP) | (least < BOTTOM)
+
+    @cached_property
+    def covariance(self) -> Array:
+        """(B, 3, 3) covariances of the samples' channels."""
+        return covariances(self.samples)
 
     @property
     def reach(self) -> Array:
         """Correlation length of luma in pixels of the view, from the correlation of neighbours."""
-        xp = namespace(self.mean)
         correlation = 1.0 - self.step / larger(2.0 * self.std**2, 1e-9)
-        return -1.0 / xp.log(
-            xp.where(correlation > 0.05, xp.where(correlation < 0.999, correlation, 0.999), 0.05)
-        )
+        return -1.0 / namespace(correlation).log(clamp(correlation, 0.05, 0.999))
 
 
 def luma_moments(luma: Array) -> tuple[Array, Array]:
@@ -331,40 +447,21 @@ def luma_moments(luma: Array) -> tuple[Array, Array]:
         total, square = flat.sum(1, dtype=torch.float64), (flat * flat).sum(1, dtype=torch.float64)
         count = flat.shape[1]
     else:
-        total, square = np.array([cv2.sumElems(luma)[0]]), np.array([cv2.norm(luma, cv2.NORM_L2SQR)])
+        total, square = cv2.sumElems(luma)[0], cv2.norm(luma, cv2.NORM_L2SQR)
         count = luma.size
     mean = total / count
     return mean / 255.0, namespace(mean).sqrt(larger(square / count - mean * mean, 0.0)) / 255.0
 
 
-def measure_crop(pixels: Array, luma: Array) -> CropStats:
-    """CropStats of (B, 3, S, S) float levels, or of (S, S, 3) uint8 with its (S, S) luma."""
-    size = luma.shape[-1]
-    stride = max(1, size // SAMPLE_GRID)
-    if isinstance(pixels, torch.Tensor):
-        mean, std = luma_moments(luma)
-        right, below = luma[:, :, 1:] - luma[:, :, :-1], luma[:, 1:, :] - luma[:, :-1, :]
-        total = (right * right).sum((1, 2), dtype=torch.float64) + (below * below).sum(
-            (1, 2), dtype=torch.float64
-        )
-        samples = pixels[:, :, ::stride, ::stride].flatten(2).transpose(1, 2).to(torch.float64) / 255.0
-    else:
-        mean, std = luma_moments(luma)
-        right = cv2.norm(luma[:, 1:], luma[:, :-1], cv2.NORM_L2SQR)
-        total = np.array([right + cv2.norm(luma[1:], luma[:-1], cv2.NORM_L2SQR)])
-        samples = pixels[::stride, ::stride].reshape(1, -1, 3) / 255.0
-    return CropStats(mean, std, total / (2 * size * (size - 1) * 255.0**2), samples)
-
-
 def is_blank(pixels: Array) -> Array:
-    """(B,) True where every channel's standard deviation is below 2/255."""
+    """(B,) True where every channel's standard deviation is below 2/255; one truth for a single image."""
     if isinstance(pixels, torch.Tensor):
-        flat = pixels.to(torch.float64).flatten(2)
-        mean = flat.mean(-1)
-        variance = (flat * flat).mean(-1) - mean * mean
+        flat = pixels.flatten(2)
+        mean = flat.sum(-1, dtype=torch.float64) / flat.shape[-1]
+        variance = (flat * flat).sum(-1, dtype=torch.float64) / flat.shape[-1] - mean * mean
         return (variance < (BLANK_STD * 255.0) ** 2).all(-1)
     _, std = cv2.meanStdDev(pixels)
-    return np.array([bool((std < BLANK_STD * 255.0).all())])
+    return bool((std < BLANK_STD * 255.0).all())
 
 
-__all__ = ["CropStats", "ImageStats", "box_reduce", "luma_levels", "measure_crop", "measure_pixels"]
+__all__ = ["CropStats", "ImageStats", "box_reduce", "luma_levels", "measure_pixels"]

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from adaptaug.arrays import Array, constant, pick_rows
+from adaptaug import arrays
+from adaptaug.arrays import Array, constant, number, pick_rows
 from adaptaug.errors import AdaptAugError
 from adaptaug.guard import REASONS, TESTS
 from adaptaug.ops import OPS
@@ -21,8 +22,7 @@ from adaptaug.ops import OPS
 FORMAT = 1
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One number drawn for each view: what came out, the safe range it came from, and why that range."""
 
     value: Array
@@ -89,8 +89,8 @@ class ViewParams:
                 )
             fused |= op.kind in ("tone", "colour")
             identity = op.parameters[name.partition(".")[2] or "range"].identity
-            entries[name] = replace(
-                entry, value=constant(identity, entry.value), applied=entry.applied & ~entry.applied
+            entries[name] = entry._replace(
+                value=constant(identity, entry.value), applied=entry.applied & ~entry.applied
             )
         colour = self.colour
         if fused:
@@ -131,6 +131,14 @@ class ViewParams:
             return np.asarray(row.cpu() if isinstance(row, torch.Tensor) else row)
 
         return _joined([self], one)
+
+    def rows(self) -> ViewParams:
+        """A single image's parameters, planned as plain numbers, as NumPy arrays of one row."""
+        return _joined([self], lambda values: arrays.row(values[0]))
+
+    def numbers(self) -> ViewParams:
+        """The opposite of `rows`: what the OpenCV renderer reads."""
+        return _joined([self], lambda values: number(values[0]))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, lists and strings (JSON); `from_dict` restores it to the bit."""
@@ -186,16 +194,16 @@ class ViewParams:
 def _joined(parts: Sequence[Any], join: Callable[[list[Array]], Array]) -> Any:
     """Several ViewParams of one kind as one: `join` makes of each array's versions the one that stays."""
     first = parts[0]
-    if isinstance(first, (np.ndarray, torch.Tensor)):
-        return join(list(parts))
+    if isinstance(first, ViewParams):
+        return replace(first, **{name: _joined([getattr(p, name) for p in parts], join) for name in _ARRAYS})
+    if isinstance(first, Entry):
+        return first._replace(**{name: join([getattr(p, name) for p in parts]) for name in _ENTRY_ARRAYS})
     if isinstance(first, dict):  # evidence may be there for some only
         return {k: _joined([p[k] for p in parts], join) for k in first if all(k in p for p in parts)}
-    if isinstance(first, (ViewParams, Entry)):
-        names = [f.name for f in fields(first)] if isinstance(first, ViewParams) else _ENTRY_ARRAYS
-        return replace(first, **{name: _joined([getattr(p, name) for p in parts], join) for name in names})
-    return first
+    return join(list(parts))
 
 
+_ARRAYS = tuple(f.name for f in fields(ViewParams) if f.name not in ("size", "view", "guards"))
 _ENTRY_ARRAYS = ("value", "low", "high", "reason", "applied")
 
 

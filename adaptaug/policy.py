@@ -23,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from adaptaug.conditional import Conditional, complaint
+from adaptaug.conditional import Conditional, complaint, leaders
 from adaptaug.errors import AdaptAugError, did_you_mean
 from adaptaug.ops import OPS, Op
 
@@ -60,8 +60,7 @@ class OperationPolicy(BaseModel):
 
     def bounds(self, parameter: str) -> tuple[float, float]:
         """The (low, high) of one of the operation's numbers."""
-        low, high = getattr(self, parameter)
-        return float(low), float(high)
+        return getattr(self, parameter)
 
 
 def _operation_model(op: Op) -> type[OperationPolicy]:
@@ -194,6 +193,16 @@ class Policy(BaseModel):
             except ValidationError as error:
                 raise ValueError(_sentence(error, f"operations.{name}", model)) from None
         object.__setattr__(self, "operations", parsed)
+        listed: dict[str, list[Op]] = {}
+        for op in OPS.values():
+            if op.name in parsed:
+                listed.setdefault(op.kind, []).append(op)
+        first = leaders(parsed)
+        # What plans ask for thousands of times a second, without pydantic in between.
+        object.__setattr__(self, "_listed", listed)
+        object.__setattr__(
+            self, "_leading", {n: first.get(entry.together or "", n) for n, entry in parsed.items()}
+        )
         self._check_overlap()
         if (wrong := complaint(self.conditional, parsed)) is not None:
             raise ValueError(wrong)
@@ -219,6 +228,16 @@ class Policy(BaseModel):
         """The policy of one view: `pair.second` applies to every view but the first."""
         # Through __dict__: torch.compile cannot trace pydantic's access to private attributes.
         return self.__dict__.get("_second", self) if number else self
+
+    def of_kind(self, *kinds: str) -> list[Op]:
+        """The policy's operations of some kinds, each kind's in the table's order."""
+        listed = self.__dict__["_listed"]
+        return [op for kind in kinds for op in listed.get(kind, ())]
+
+    @property
+    def leading(self) -> dict[str, str]:
+        """For each operation the one whose first number and weights of p decide: its group's first, or itself."""
+        return self.__dict__["_leading"]
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as its file: spawned workers have the text, and the operations' models are made at import."""

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from adaptaug import band, generate, keys
+from adaptaug import band, encoded, generate, keys
 from adaptaug.errors import AdaptAugError
 from adaptaug.judge import Alike, as_measure
 from adaptaug.measure import ImageStats, measure_pixels
@@ -47,8 +47,8 @@ class AdaptiveAugment(nn.Module):
         finish: `none` gives back the kind that came (PIL, array, tensor of the same dtype); `unit` float32
             CHW in [0, 1]; `imagenet` that, normalised; `uint8` CHW levels.
 
-    One PIL image or (H, W, 3) uint8 array goes through OpenCV, a (3, H, W) or (B, 3, H, W) tensor through
-    torch on its device. In a batch every image has its own draw. Nothing drawn is kept on the module.
+    One PIL image, (H, W, 3) uint8 array or image file's `bytes` goes through OpenCV, a (3, H, W) or (B, 3, H, W)
+    tensor through torch on its device. In a batch every image has its own draw. Nothing drawn is kept on the module.
     """
 
     def __init__(
@@ -61,13 +61,13 @@ class AdaptiveAugment(nn.Module):
     def forward(self, images: Any, *others: Any, key: Any = None, view: int = 0) -> Any:
         """A view of each image; `key` as in `keys.as_rows`."""
         _alone(others)
-        (pixels,), _, source = _views(images, self.policy, self.size, key, range(view, view + 1))
+        (pixels,), _, source = _views(images, self.policy, self.size, key, range(view, view + 1), told=False)
         return write(pixels, source, self.finish)
 
     def plan(self, images: Any, key: Any = None, view: int = 0) -> ViewParams:
         """What `forward` would do with the same key, as data; `render(images, params)` does it."""
-        _, (params,), _ = _views(images, self.policy, self.size, key, range(view, view + 1))
-        return params
+        _, (params,), _ = _views(images, self.policy, self.size, key, range(view, view + 1), told=True)
+        return params.rows()
 
     def explain(self, image: Any, key: Any = None, view: int = 0) -> Explanation:
         """Per parameter of one image's view: value, policy range, safe range, reason."""
@@ -120,10 +120,10 @@ class Views:
         """
         _alone(others)
         pixels, params, source = _views(
-            images, self.policy, self.size, key, self.numbers, strength, self.alike
+            images, self.policy, self.size, key, self.numbers, self.return_params, strength, self.alike
         )
         views = [write(view, source, self.finish) for view in pixels]
-        return (views, params) if self.return_params else views
+        return (views, [p.rows() for p in params]) if self.return_params else views
 
     @property
     def numbers(self) -> range:
@@ -177,20 +177,21 @@ def _alone(others: tuple[Any, ...]) -> None:
 
 
 def _views(
-    images: Any,
-    policy: Policy,
-    size: int,
-    key: Any,
-    numbers: range,
-    strength: Strength | None = None,
-    alike: Alike = similarity,
-) -> tuple[list[Any], list[ViewParams], Source]:
+    images: Any, policy: Policy, size: int, key: Any, numbers: range, told: bool,
+    strength: Strength | None = None, alike: Alike = similarity,
+) -> tuple[list[Any], list[ViewParams], Source]:  # fmt: skip
+    if isinstance(images, bytes):
+        key = keys.as_rows(key, 1)
+        enough = encoded.affordable(policy, key, numbers, size)
+        images = encoded.decode(images, enough) if strength is None else encoded.decode(images)
     source = read(images)
     rows = _rows(key, source)
     seen = generate.look(source.engine, source.pixels, policy, size)
     if strength is not None:
         seen = replace(seen, push=strength(seen.stats))
-    pixels, params = band.make_views(source.engine, source.pixels, rows, numbers, policy, size, seen, alike)
+    pixels, params = band.make_views(
+        source.engine, source.pixels, rows, numbers, policy, size, seen, alike, told
+    )
     return pixels, params, source
 
 
@@ -226,7 +227,7 @@ def render(
     source = read(images)
     if len(params) != len(source):
         raise AdaptAugError(f"params: expected one row for each of {len(source)} images, got {len(params)}.")
-    params = params.to(source.device) if source.engine is torch_engine else params.row(0)
+    params = params.to(source.device) if source.engine is torch_engine else params.row(0).numbers()
     pixels = generate.replay(source.engine, source.pixels, params, interpolation == "nearest", tone)
     return write(pixels, source, finish)
 

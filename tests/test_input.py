@@ -184,7 +184,7 @@ def test_one_nan_among_good_values_is_refused():
 
 
 @pytest.mark.parametrize(
-    "given", [None, 3, "photo.jpg", b"", [], [np.zeros((9, 9, 3), np.uint8)], {}], ids=repr
+    "given", [None, 3, "photo.jpg", bytearray(), [], [np.zeros((9, 9, 3), np.uint8)], {}], ids=repr
 )
 def test_other_types_are_named(given: Any):
     assert type(given).__name__ in refusal(given)

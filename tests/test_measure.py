@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import cv2
 import numpy as np
 import pytest
@@ -11,13 +9,13 @@ import torch
 from skimage.measure import shannon_entropy
 
 import adaptaug
-from adaptaug.measure import box_reduce, luma_levels, measure_crop
+from adaptaug.measure import CropStats, box_reduce, luma_levels
 
 NAMES = ("astronaut", "chelsea", "coffee", "rocket")
 DERIVED = (
-    "mean", "contrast", "dark_fraction", "bright_fraction", "entropy", "chroma", "colourfulness", "grey",
-    "detail_map", "centroid", "spread", "detail_box", "sharpness", "border_uniformity", "foreground_fraction",
-    "integrals",
+    "luma", "thumb", "histogram", "colour", "mean", "contrast", "dark_fraction", "bright_fraction", "entropy",
+    "chroma", "colourfulness", "grey", "detail_map", "centroid", "spread", "detail_box", "sharpness",
+    "border_uniformity", "foreground_fraction", "integrals",
 )  # fmt: skip
 
 
@@ -97,9 +95,6 @@ def test_detail_map_finds_the_subject(photo):
 def test_array_and_tensor_measure_the_same(shape, photo, to_tensor):
     image = photo("coffee", shape[1], shape[0])
     ours, theirs = adaptaug.measure(image), adaptaug.measure(to_tensor(image))
-    for stored in fields(ours):
-        a, b = getattr(ours, stored.name), getattr(theirs, stored.name)
-        assert np.allclose(a, b, atol=1e-9), stored.name
     for name in DERIVED:
         assert np.allclose(getattr(ours, name), getattr(theirs, name), atol=1e-9), name
 
@@ -125,14 +120,14 @@ def test_box_reduce_is_the_same_levels_in_both(factor, shape, photo, to_tensor):
     assert np.array_equal(box_reduce(image, factor), by_torch)
     if shape == (60, 84) and not any(side % factor for side in shape):
         plain = cv2.resize(image, (84 // factor, 60 // factor), interpolation=cv2.INTER_AREA)
-        assert np.array_equal(by_torch, plain)
+        assert np.abs(by_torch - plain).max() <= (factor == 4)  # halved twice, rounded in between
 
 
 def test_crop_statistics_are_the_same_in_both(photo, to_tensor):
     crop = photo("astronaut", 96, 96)
     levels = to_tensor(crop)[None].float()
-    ours, theirs = measure_crop(crop, luma_levels(crop)), measure_crop(levels, luma_levels(levels))
-    for stored in fields(ours):
-        assert np.allclose(getattr(ours, stored.name), getattr(theirs, stored.name), atol=1e-9), stored.name
-    assert ours.mean[0] == pytest.approx(rounded_luma(crop).mean(), abs=2e-4)
-    assert ours.std[0] == pytest.approx(rounded_luma(crop).std(), abs=2e-4)
+    ours, theirs = CropStats(crop, luma_levels(crop)), CropStats(levels, luma_levels(levels))
+    for name in ("mean", "std", "step", "samples", "reach"):
+        assert np.allclose(getattr(ours, name), getattr(theirs, name), atol=1e-9), name
+    assert ours.mean == pytest.approx(rounded_luma(crop).mean(), abs=2e-4)
+    assert ours.std == pytest.approx(rounded_luma(crop).std(), abs=2e-4)

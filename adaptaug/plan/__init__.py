@@ -7,6 +7,6 @@ Round one (`plan_where`) decides geometry from the image's statistics; after the
 
 from adaptaug.plan.draws import Draws
 from adaptaug.plan.look import plan_filters, plan_late, plan_tone
-from adaptaug.plan.where import Where, plan_where
+from adaptaug.plan.where import Where, plan_where, shortest_side
 
-__all__ = ["Draws", "Where", "plan_filters", "plan_late", "plan_tone", "plan_where"]
+__all__ = ["Draws", "Where", "plan_filters", "plan_late", "plan_tone", "plan_where", "shortest_side"]

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import Any
+
+import torch
 
 from adaptaug import guard, keys
-from adaptaug.arrays import Array, clamp, constant, integer, larger, namespace
-from adaptaug.conditional import REACH, Moves, leaders
+from adaptaug.arrays import Array, clamp, constant, integer, larger, namespace, number
+from adaptaug.conditional import REACH, Moves
 from adaptaug.measure import ImageStats
 from adaptaug.ops import OPS, SLOTS_PER_OP, Op, slot_count
 from adaptaug.params import Entry
 from adaptaug.policy import OperationPolicy, Policy
+
+_FIRST_SLOT = {op.name: op.slot * SLOTS_PER_OP for op in OPS.values()}
 
 
 class Draws:
@@ -24,25 +29,29 @@ class Draws:
     """
 
     def __init__(
-        self, policy: Policy, rows: Array, view: int, stats: ImageStats, push: Array | Moves | None = None
-    ):
+        self, policy: Policy, rows: Array, view: int, stats: ImageStats | None,
+        push: Array | Moves | None = None, told: bool = True,
+    ):  # fmt: skip
+        """`told`: whether anybody will ask why; if not, safe ranges of what is not applied are left out."""
+        self._told = told
         self.policy = policy
-        self._own = keys.uniforms(rows, view, slot_count())
-        self._first = keys.uniforms(rows, 0, slot_count()) if policy.pair.share and view else self._own
-        self._leader = leaders(policy.operations)
+        self._own = _numbers(rows, view)
+        self._single, self._shared = isinstance(self._own, keys.Uniforms), policy.pair.share
+        self._first = _numbers(rows, 0) if self._shared and view else self._own
+        self._entries, self._leading = policy.operations, policy.leading
         self._odds: dict[str, Array] = {}  # factor on the odds p / (1 - p): exp(w . s)
         self._power: dict[str, Array] = {}  # of the fraction's way from the identity: exp(-w . s)
-        if policy.conditional.operations:
+        if policy.conditional.operations and stats is not None:
             self._condition(stats)
         self._met: dict[str, Array] | None = None
         if isinstance(push, Moves):
             self._move(push)
         elif push is not None:
-            self._push(push)
+            self._push(number(push))
 
     def _condition(self, stats: ImageStats) -> None:
         """exp(w . s) of every operation with weights; those of 0 are left out: they cost nothing, change no bit."""
-        xp = namespace(stats.mean)
+        xp = namespace(number(stats.mean))
         unusual: dict[str, Array] = {}
         for name, weights in self.policy.conditional.operations.items():
             for given, sign, out in ((weights.p, 1.0, self._odds), (weights.strength, -1.0, self._power)):
@@ -53,7 +62,7 @@ class Draws:
                     if statistic not in unusual:
                         mean, deviation = self.policy.conditional.statistics[statistic]
                         unusual[statistic] = clamp(
-                            (getattr(stats, statistic) - mean) / deviation, -REACH, REACH
+                            (number(getattr(stats, statistic)) - mean) / deviation, -REACH, REACH
                         )
                     term = sign * weight * unusual[statistic]
                     total = term if total is None else total + term
@@ -69,35 +78,35 @@ class Draws:
                 factors[name] = factors[name] * factor if name in factors else factor
 
     def _move(self, moves: Moves) -> None:
-        self._met = dict(moves.evidence)
+        self._met = {name: number(value) for name, value in moves.evidence.items()}
         for given, sign, factors in ((moves.p, 1.0, self._odds), (moves.strength, -1.0, self._power)):
             for name, added in given.items():
-                factor = namespace(added).exp(sign * added)
+                factor = namespace(number(added)).exp(sign * number(added))
                 factors[name] = factors[name] * factor if name in factors else factor
 
     def number(self, name: str, index: int) -> Array:
         """(B,) uniforms: the `index`-th number of an operation."""
-        source = self._first if name in self.policy.pair.share else self._own
-        return source[:, OPS[name].slot * SLOTS_PER_OP + index]
+        source = self._first if name in self._shared else self._own
+        slot = _FIRST_SLOT[name] + index
+        return source[slot] if self._single else source[:, slot]
 
     def probability(self, name: str) -> Array | float:
         """(B,) p of an operation for each image: sigmoid(logit(p) + w . s); the policy's own p without weights."""
-        entry: OperationPolicy = self.policy[name]
-        odds = self._odds.get(self._leading(name))
+        entry: OperationPolicy = self._entries[name]
+        odds = self._odds.get(self._leading[name])
         return entry.p if odds is None else entry.p * odds / (1.0 - entry.p + entry.p * odds)
 
     def applied(self, name: str) -> Array:
         """(B,) whether the probability lets an operation act."""
-        return self.number(self._leading(name), 0) < self.probability(name)
+        return self.number(self._leading[name], 0) < self.probability(name)
 
-    def _leading(self, name: str) -> str:
-        """The operation whose first number, and whose weights of p, decide: its group's first, or itself."""
-        group = self.policy[name].together
-        return self._leader[group] if group else name
+    def left_out(self, applied: Array) -> bool:
+        """Whether nothing need be worked out of what is not applied."""
+        return applied is False and not self._told
 
     def fraction(self, name: str, index: int) -> Array:
         """(B,) position in the safe range, in [0, 1], by the policy's distribution alone."""
-        return keys.kumaraswamy(self.number(name, index), *self.policy[name].shape)
+        return keys.kumaraswamy(self.number(name, index), *self._entries[name].shape)
 
     def power(self, name: str) -> Array | None:
         """(B,) exponent of `further` for an operation's amounts; None where no weight moves its strength."""
@@ -107,7 +116,7 @@ class Draws:
         """What the weights did, by operation, for `explain`: the p before and after, the exponent."""
         found: dict[str, Array] = {}
         for name, entry in self.policy.operations.items():
-            odds = self._odds.get(self._leading(name))
+            odds = self._odds.get(self._leading[name])
             if odds is not None:
                 found[f"p.{name}"] = full(entry.p, odds)
                 found[f"conditional_p.{name}"] = self.probability(name)
@@ -131,6 +140,14 @@ class Draws:
         if self._met is not None:
             self._met |= {f"fraction.{name}.{index}": fraction, f"start.{name}.{index}": start}
         return further(fraction, self._power[name], start)
+
+
+def _numbers(rows: Array, view: int) -> Any:
+    """The uniforms of a view: all of a batch's at once, one image's as they are asked for."""
+    if isinstance(rows, torch.Tensor):
+        return keys.uniforms(rows, view, slot_count())
+    (key,) = rows.tolist()
+    return keys.Uniforms(key, view)
 
 
 def position(value: Array | float, low: Array, high: Array, log: bool = False) -> Array:
@@ -162,11 +179,7 @@ def between(low: Array, high: Array, fraction: Array, log: bool = False) -> Arra
 
 
 def full(value: float, like: Array) -> Array:
-    return constant(float(value), like)
-
-
-def _codes(code: Array | int, like: Array) -> Array:
-    return integer(constant(float(code), like)) if isinstance(code, int) else integer(code)
+    return constant(value, like)
 
 
 def draw(
@@ -175,29 +188,27 @@ def draw(
 ) -> Entry:  # fmt: skip
     """A number from the policy's whole range; `origin`: what leaves the image alone, if not the identity."""
     spec = op.parameters[parameter]
-    xp = namespace(applied)
-    bounds = policy[op.name].bounds(parameter)
-    like = draws.number(op.name, index)
-    low, high = full(bounds[0], like), full(bounds[1], like)
-    if spec.unit.startswith("position"):  # a place is neither strong nor weak
+    bounds = policy.operations[op.name].bounds(parameter)
+    if draws.left_out(applied):
+        return Entry(spec.identity, bounds[0], bounds[1], guard.NOT_DRAWN, applied, bounds)
+    low, high = full(bounds[0], applied), full(bounds[1], applied)
+    if spec.place:  # neither strong nor weak
         fraction = draws.fraction(op.name, index)
     else:
-        start = spec.identity if origin is None else origin
-        fraction = draws.within(op.name, index, low, high, start, spec.log)
-    value = between(low, high, fraction, spec.log)
-    value = xp.where(applied, value, spec.identity)
-    reason = xp.where(applied, float(_unrestricted(policy, op)), float(guard.NOT_DRAWN))
-    return Entry(value, low, high, integer(reason), applied, bounds)
+        fraction = draws.within(
+            op.name, index, low, high, spec.identity if origin is None else origin, spec.log
+        )
+    value, reason = between(low, high, fraction, spec.log), _unrestricted(policy, op)
+    if applied is True:
+        return Entry(value, low, high, reason, applied, bounds)
+    xp = namespace(applied)
+    reason = integer(xp.where(applied, float(reason), float(guard.NOT_DRAWN)))
+    return Entry(xp.where(applied, value, spec.identity), low, high, reason, applied, bounds)
 
 
 def _unrestricted(policy: Policy, op: Op) -> int:
-    return guard.WHOLE_RANGE if policy.guards and policy[op.name].guard else guard.UNGUARDED
+    return guard.WHOLE_RANGE if policy.guards and policy.operations[op.name].guard else guard.UNGUARDED
 
 
 def label(op: Op, parameter: str) -> str:
     return op.name if op.single else f"{op.name}.{parameter}"
-
-
-def product(a: Array, b: Array) -> Array:
-    """(B, 3, 3) products, term by term: the same bits for any batch size, which a library's matmul is not."""
-    return a[:, :, :1] * b[:, :1, :] + a[:, :, 1:2] * b[:, 1:2, :] + a[:, :, 2:] * b[:, 2:, :]

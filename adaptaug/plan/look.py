@@ -5,12 +5,33 @@ from __future__ import annotations
 from typing import Any
 
 from adaptaug import guard
-from adaptaug.arrays import Array, clamp, double, integer, larger, matrices, namespace, smaller
+from adaptaug.arrays import (
+    Array,
+    between_maps,
+    choose,
+    clamp,
+    column,
+    double,
+    integer,
+    larger,
+    logical_not,
+    matrices,
+    mix,
+    namespace,
+    never,
+    none_true,
+    part,
+    product,
+    scaled,
+    smaller,
+)  # fmt: skip
 from adaptaug.measure import CropStats
-from adaptaug.ops import OPS, Op, matrix_of, of_kind
+from adaptaug.ops import OPS, Op, matrix_of
 from adaptaug.params import Entry
-from adaptaug.plan.draws import Draws, between, draw, full, label, position, product
+from adaptaug.plan.draws import Draws, between, draw, full, label, position
 from adaptaug.policy import Policy
+
+_IDENTITY: list[list[Any]] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
 
 
 # --- round two: filters and tables ------------------------------------------------------------------------
@@ -18,13 +39,11 @@ def plan_filters(crop: CropStats, policy: Policy, draws: Draws, size: int) -> di
     """Filters and lookup tables: what can destroy, decided before the second look."""
     entries: dict[str, Entry] = {}
     xp = namespace(crop.mean)
-    for op in OPS.values():
-        if op.name not in policy or op.kind not in ("filter", "table"):
-            continue
+    for op in policy.of_kind("filter", "table"):
         applied = draws.applied(op.name)
         for i, parameter in enumerate(op.parameters):
             entry = draw(policy, draws, op, parameter, 1 + i, applied)
-            if op.name == "blur" and policy.guards and policy["blur"].guard:
+            if op.name == "blur" and policy.guards and policy["blur"].guard and not draws.left_out(applied):
                 limit = guard.blur_limit(crop, size)
                 low, high = smaller(limit, entry.low), smaller(limit, entry.high)
                 bounded = applied & (high < entry.high)
@@ -45,55 +64,57 @@ def plan_tone(
     Args: crop: of the crop after filters; limit: the promise's numbers, None for a policy without guards.
     Returns: (B, 3, 4) maps, entries, and the statistics behind the reasons.
     """
-    xp = namespace(crop.mean)
-    share = guard.luma_share(crop)
-    evidence = {"crop_mean": crop.mean, "crop_std": crop.std, "luma_share": share}
+    entries, colour, evidence = _colour(crop, policy, draws, limit)
+    if limit is None:
+        gain, offset, tone = _manual_tone(crop, policy, draws)
+        colour = scaled(colour, gain)
+    else:
+        coloured = mix(colour, crop.samples)
+        gain, offset, tone = _guarded_tone(crop, coloured, policy, draws, limit)
+        strength = guard.tone_strength(crop, column(gain, 2) * coloured + column(offset, 2), limit)
+        evidence |= {
+            "clip": full(limit.promise.clip, crop.mean),
+            "std_floor": limit.std,
+            "tone_strength": strength,
+        }
+        colour = scaled(colour, gain)
+        if not none_true(strength < 1.0):
+            weaker = between_maps(matrices(_IDENTITY, gain), colour, strength)
+            colour, offset = choose(strength == 1.0, colour, weaker), offset * strength
+            start = {"exposure.mean": crop.mean, "exposure.std": crop.std}
+            tone = {k: _drawn_back(e, strength, start.get(k, 0.0)) for k, e in tone.items()}
+            entries = {k: _drawn_back(e, strength, 0.0) for k, e in entries.items()}
+    rows = [[part(colour, i, j) for j in range(3)] + [offset] for i in range(3)]
+    return matrices(rows, gain), tone | entries, evidence
+
+
+def _colour(
+    crop: CropStats, policy: Policy, draws: Draws, limit: guard.Limits | None
+) -> tuple[dict[str, Entry], Array, dict[str, Array]]:
+    """Entries of the colour operations, their (B, 3, 3) product, and the statistics behind the reasons."""
+    evidence = {"crop_mean": crop.mean, "crop_std": crop.std}
+    if limit is not None:
+        evidence["luma_share"] = share = guard.luma_share(crop)
     entries: dict[str, Entry] = {}
-    colour = matrices([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], crop.mean)
-    for op in of_kind("colour"):
-        if op.name not in policy:
-            continue
-        assert op.matrix is not None
-        applied = draws.applied(op.name)
-        entry = draw(policy, draws, op, "range", 1, applied)
+    colour = matrices(_IDENTITY, crop.mean)
+    for op in policy.of_kind("colour"):
+        entry = draw(policy, draws, op, "range", 1, draws.applied(op.name))
         if limit is not None and policy[op.name].guard and op.name in ("grey", "saturation"):
             entry = _keep_colour(entry, op, draws, share)
         entries[op.name] = entry
-        colour = product(matrix_of(op, entry.value), colour)
-    samples = [crop.samples[..., i] for i in range(3)]
-    coloured = [
-        colour[:, i, 0, None] * samples[0]
-        + colour[:, i, 1, None] * samples[1]
-        + colour[:, i, 2, None] * samples[2]
-        for i in range(3)
-    ]
-    if limit is None:
-        gain, offset, tone = _manual_tone(crop, policy, draws)
-    else:
-        evidence |= {"clip": full(limit.promise.clip, crop.mean), "std_floor": limit.std}
-        gain, offset, tone = _guarded_tone(crop, coloured, policy, draws, limit)
-    scaled = colour * gain[:, None, None]
-    if limit is not None:
-        strength = guard.tone_strength(crop, [gain[:, None] * c + offset[:, None] for c in coloured], limit)
-        identity = matrices([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], crop.mean)
-        scaled = xp.where(
-            (strength == 1.0)[:, None, None], scaled, identity + (scaled - identity) * strength[:, None, None]
-        )
-        offset = offset * strength
-        evidence["tone_strength"] = strength
-        start = {"exposure.mean": crop.mean, "exposure.std": crop.std}
-        tone = {k: _drawn_back(e, strength, start.get(k, 0.0)) for k, e in tone.items()}
-        entries = {k: _drawn_back(e, strength, 0.0) for k, e in entries.items()}
-    rows = [[scaled[:, i, j] for j in range(3)] + [offset] for i in range(3)]
-    return matrices(rows, gain), tone | entries, evidence
+        if not never(entry.applied):
+            colour = product(matrix_of(op, entry.value), colour)
+    return entries, colour, evidence
 
 
 def _keep_colour(entry: Entry, op: Op, draws: Draws, share: Array) -> Entry:
     """No grey, no desaturation, where luma carries less than 30 % of the colour variance."""
-    xp = namespace(share)
     isoluminant = share < 0.3
+    if draws.left_out(entry.applied) or never(isoluminant):
+        return entry
+    xp = namespace(share)
     if op.switch:
-        applied = entry.applied & ~isoluminant
+        applied = entry.applied & logical_not(isoluminant)
         value = xp.where(applied, entry.value, 0.0)
         low, high = xp.where(isoluminant, 0.0, entry.low), xp.where(isoluminant, 0.0, entry.high)
     else:
@@ -132,7 +153,7 @@ def _manual_tone(crop: CropStats, policy: Policy, draws: Draws) -> tuple[Array, 
         }
     for name in ("brightness", "contrast"):
         if name in policy:
-            applied = draws.applied(name) if exposed is None else draws.applied(name) & ~exposed
+            applied = draws.applied(name) if exposed is None else draws.applied(name) & logical_not(exposed)
             entries[name] = draw(policy, draws, OPS[name], "range", 1, applied)
             amount = entries[name].value
             if name == "contrast":
@@ -146,7 +167,7 @@ def _manual_tone(crop: CropStats, policy: Policy, draws: Draws) -> tuple[Array, 
 
 
 def _guarded_tone(
-    crop: CropStats, coloured: list[Array], policy: Policy, draws: Draws, limit: guard.Limits
+    crop: CropStats, coloured: Array, policy: Policy, draws: Draws, limit: guard.Limits
 ) -> tuple[Array, Array, dict[str, Entry]]:
     """Tone in the coordinates (mean, std) of the view: the mean from its feasible interval, then the gain."""
     xp = namespace(crop.mean)
@@ -170,7 +191,7 @@ def _guarded_tone(
     for name in ("brightness", "contrast"):
         if name not in policy:
             continue
-        applied = draws.applied(name) & ~exposed
+        applied = draws.applied(name) & logical_not(exposed)
         any_drawn = any_drawn | applied
         low, high = policy[name].bounds("range")
         if name == "brightness":
@@ -224,6 +245,8 @@ def _guarded_tone(
 
 
 def _exclusive(entry: Entry, exposed: Array) -> Entry:
+    if never(exposed):
+        return entry
     xp = namespace(exposed)
     reason = integer(xp.where(exposed, float(guard.EXCLUSIVE), double(entry.reason)))
     return Entry(entry.value, entry.low, entry.high, reason, entry.applied, entry.policy)
@@ -234,6 +257,8 @@ def _mean_entry(
     room: guard.ToneRoom, origin: Array | float, unit: float,
 ) -> Entry:  # fmt: skip
     """A target for the view's mean: the wanted interval cut to the feasible one, reported as (mean - origin) / unit."""
+    if draws.left_out(applied):
+        return Entry(0.0, bounds[0], bounds[1], guard.NOT_DRAWN, applied, bounds)
     xp = namespace(applied)
     want_low, want_high = wanted[0] + room.mean * 0.0, wanted[1] + room.mean * 0.0
     low, high = clamp(want_low, room.low, room.high), clamp(want_high, room.low, room.high)
@@ -249,9 +274,7 @@ def _mean_entry(
 def plan_late(policy: Policy, draws: Draws) -> tuple[dict[str, Entry], Array]:
     """Noise and erase, and the seed of the noise's pixels."""
     entries: dict[str, Entry] = {}
-    for op in of_kind("late"):
-        if op.name not in policy:
-            continue
+    for op in policy.of_kind("late"):
         applied = draws.applied(op.name)
         for i, parameter in enumerate(op.parameters):
             entries[label(op, parameter)] = draw(policy, draws, op, parameter, 1 + i, applied)

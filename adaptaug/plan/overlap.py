@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,7 +15,9 @@ from adaptaug.arrays import (
     double,
     integer,
     larger,
+    logical_not,
     namespace,
+    part,
     pick,
     smaller,
 )  # fmt: skip
@@ -179,8 +181,8 @@ def _search(wanted: _Wanted, nodes: list[Array]) -> tuple[Array, Array, Array]:
 
 def placed_entries(placed: Placed, entries: dict[str, Entry], stats: ImageStats) -> dict[str, Entry]:
     """The crop's entries after it was placed: the numbers that the box really has, and why."""
-    xp = namespace(placed.box)
-    width, height = placed.box[:, 2], placed.box[:, 3]
+    width, height = part(placed.box, 2), part(placed.box, 3)
+    xp = namespace(width)
     moved = placed.reason >= 0
     values = {"crop.area": width * height, "crop.ratio": width / height * (stats.width / stats.height)}
     out = {}
@@ -188,11 +190,13 @@ def placed_entries(placed: Placed, entries: dict[str, Entry], stats: ImageStats)
         entry = entries[name]
         # A mere move leaves the numbers as they were, and the area its own reason if it was enlarged.
         resized = moved & (placed.reason != guard.OVERLAP_MOVED)
-        kept = ~moved | ((entry.reason == guard.BOX_ENLARGED) & ~resized & (name == "crop.area"))
+        kept = logical_not(moved) | (
+            (entry.reason == guard.BOX_ENLARGED) & logical_not(resized) & (name == "crop.area")
+        )
         value = xp.where(resized, value, entry.value)
         reason = integer(xp.where(kept, double(entry.reason), placed.reason))
-        out[name] = replace(
-            entry, value=value, reason=reason,
+        out[name] = entry._replace(
+            value=value, reason=reason,
             low=xp.where(resized, smaller(entry.low, value), entry.low),
             high=xp.where(resized, larger(entry.high, value), entry.high),
         )  # fmt: skip

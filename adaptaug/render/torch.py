@@ -5,11 +5,13 @@ No host synchronisation and no branch on data. Every stage rounds to whole level
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 
-from adaptaug.arrays import Array, clamp, may_look
-from adaptaug.measure import CropStats, box_reduce, is_blank, luma_levels, luma_moments, measure_crop
+from adaptaug.arrays import Array, clamp, extremes, may_look
+from adaptaug.measure import BLANK_STD, CropStats, box_reduce, is_blank, luma_levels, luma_moments
 from adaptaug.ops import OPS, erase_mask, noise_levels
 from adaptaug.params import Entry
 
@@ -36,10 +38,7 @@ def warp(images: Pixels, matrix: Array, reduce: Array, size: int, nearest: bool 
         for factor in factors:
             level = box_reduce(images if len(factors) == 1 else images[reduce == factor], factor)
             rows = matrix if len(factors) == 1 else matrix[reduce == factor]
-            column, row = _positions(
-                rows, width / factor, height / factor, level.shape[-1], level.shape[-2], size
-            )
-            part = _sample(level, column, row, nearest)
+            part = _warp_level(level, rows, width / factor, height / factor, size, nearest)
             if len(factors) == 1:
                 return part
             out[reduce == factor] = part
@@ -53,6 +52,34 @@ def warp(images: Pixels, matrix: Array, reduce: Array, size: int, nearest: bool 
     factor, level_width, level_height, top = per_image
     column, row = _positions(matrix, width / factor, height / factor, level_width, level_height, size)
     return _sample(atlas, column, row + top, nearest)
+
+
+def _warp_level(
+    level: Pixels, matrix: Array, width: float, height: float, size: int, nearest: bool
+) -> Pixels:
+    """One bilinear sampling of a level of width x height pixels, which its padding may exceed."""
+    if nearest:
+        column, row = _positions(matrix, width, height, level.shape[-1], level.shape[-2], size)
+        return _sample(level, column, row, nearest)
+    # From [0, 1] of the source to [-1, 1] of the level, of which grid_sample itself mirrors what lies outside.
+    scale = matrix.new_tensor([[2 * width / level.shape[-1]], [2 * height / level.shape[-2]]])
+    last = matrix[:, 2:]
+    x, y = (matrix[:, :2] * scale - last).unbind(1)
+    view = (torch.arange(size, device=matrix.device, dtype=matrix.dtype) * 2 + 1) / size - 1
+    if may_look(matrix) and not bool((matrix[:, (0, 1, 2, 2), (1, 0, 0, 1)] != 0).any()):
+        # Nothing turns or slants: a row of columns and a column of rows say it all.
+        across, down = x[:, :1] * view + x[:, 2:], y[:, 1:2] * view + y[:, 2:]
+        across, down = across.to(level.dtype), down.to(level.dtype)
+        parts = torch.broadcast_tensors(across[:, None, :], down[:, :, None])
+    else:
+        u, v = view[None, None, :], view[None, :, None]
+        across, down, depth = (
+            r[:, 0, None, None] * u + (r[:, 1, None, None] * v + r[:, 2, None, None])
+            for r in (x, y, last[:, 0])
+        )
+        parts = [(across / depth).to(level.dtype), (down / depth).to(level.dtype)]
+    grid = torch.stack(tuple(parts), -1)
+    return F.grid_sample(level, grid, padding_mode="reflection", align_corners=False).round_()
 
 
 def _positions(
@@ -80,7 +107,7 @@ def _sample(level: Pixels, column: Array, row: Array, nearest: bool) -> Pixels:
     grid = torch.stack([(2 * column + 1) / level.shape[-1] - 1, (2 * row + 1) / level.shape[-2] - 1], -1)
     mode = "nearest" if nearest else "bilinear"
     out = F.grid_sample(level, grid.to(level.dtype), mode=mode, padding_mode="border", align_corners=False)
-    return torch.round(out)
+    return out.round_()
 
 
 def _reflect(position: torch.Tensor) -> torch.Tensor:
@@ -92,20 +119,29 @@ def _reflect(position: torch.Tensor) -> torch.Tensor:
 def affine(pixels: Pixels, colour: Array) -> Pixels:
     """(B, 3, 4) affine map of RGB in [0, 1], clipped and rounded to levels; the identity is exact."""
     matrix = colour.to(pixels.dtype)
-    red, green, blue = pixels.unbind(1)
-    channels = [
-        matrix[:, i, 0, None, None] * red
-        + matrix[:, i, 1, None, None] * green
-        + matrix[:, i, 2, None, None] * blue
-        + matrix[:, i, 3, None, None] * 255.0
-        for i in range(3)
-    ]
-    return torch.round(torch.stack(channels, 1).clamp(0, 255))
+    mixed = torch.baddbmm(matrix[:, :, 3:] * 255.0, matrix[:, :, :3], pixels.flatten(2))
+    return mixed.clamp_(0, 255).round_().reshape(pixels.shape)
 
 
 def lift(pixels: Pixels, scale_offset: Array) -> Pixels:
-    scale, offset = scale_offset.to(pixels.dtype).unbind(-1)
-    return torch.round(pixels * scale[:, None, None, None] + 255.0 * offset[:, None, None, None])
+    def lifted(rows: Pixels, by: Array) -> Pixels:
+        scale, offset = by.to(rows.dtype)[:, :, None, None, None].unbind(1)
+        return torch.round(rows * scale + 255.0 * offset)
+
+    changed = (scale_offset[:, 0] != 1.0) | (scale_offset[:, 1] != 0.0)
+    return _where(changed, lifted, pixels, scale_offset)
+
+
+def _where(flags: Array, change: Callable[..., Pixels], pixels: Pixels, *others: Array) -> Pixels:
+    """`change(pixels, *others)` in the rows that are flagged: of a batch on the CPU, worked out in these alone."""
+    if not may_look(flags):
+        return select(flags, change(pixels, *others), pixels)
+    rows = flags.nonzero()[:, 0]
+    if not len(rows):
+        return pixels
+    out = pixels.clone()
+    out[rows] = change(pixels[rows], *(other[rows] for other in others))
+    return out
 
 
 def filters(pixels: Pixels, entries: dict[str, Entry]) -> Pixels:
@@ -143,10 +179,15 @@ def erase(pixels: Pixels, entries: dict[str, Entry]) -> Pixels:
 
 def blend(crop: Pixels, view: Pixels, strength: Array) -> Pixels:
     """crop + trunc(strength (view - crop)); strength 1 is the view itself."""
-    return crop + torch.trunc(strength.to(crop.dtype)[:, None, None, None] * (view - crop))
+
+    def drawn_back(view: Pixels, crop: Pixels, strength: Array) -> Pixels:
+        return crop + torch.trunc(strength.to(crop.dtype)[:, None, None, None] * (view - crop))
+
+    return _where(strength < 1.0, drawn_back, view, crop, strength)
 
 
 def select(flags: Array, one: Pixels, other: Pixels) -> Pixels:
+    """Rows of one where flagged, else of the other."""
     return torch.where(flags.reshape(-1, *[1] * (one.ndim - 1)), one, other)
 
 
@@ -160,11 +201,23 @@ def covariance(luma_a: Pixels, luma_b: Pixels) -> Array:
     ) / 255.0**2
 
 
-def newly_clipped(view: Pixels, crop: Pixels) -> Array:
-    """(B,) share of pixels with a channel at 0 or 255 in the view but no channel there in the crop."""
-    there = ((view <= 0) | (view >= 255)).any(1)
-    before = ((crop <= 0) | (crop >= 255)).any(1)
-    return (there & ~before).flatten(1).sum(1, dtype=torch.float64) / (there.shape[-2] * there.shape[-1])
+def newly_clipped(view: Pixels, crop: Pixels, allowed: float) -> Array:
+    """(B,) share of pixels with a channel at 0 or 255 in the view but no channel there in the crop.
+
+    Where no more than `allowed` are there in the view at all, their share: what was there before does not matter.
+    """
+    there, area = _at_an_end(view), view.shape[-2] * view.shape[-1]
+    share = there.flatten(1).sum(1, dtype=torch.float64) / area
+
+    def newly(_: Array, there: Array, crop: Pixels) -> Array:
+        return (there & ~_at_an_end(crop)).flatten(1).sum(1, dtype=torch.float64) / area
+
+    return _where(share > allowed, newly, share, there, crop)
+
+
+def _at_an_end(pixels: Pixels) -> Array:
+    most, least = extremes(pixels)
+    return (least <= 0) | (most >= 255)
 
 
 def moments(luma: Pixels) -> tuple[Array, Array]:
@@ -176,11 +229,13 @@ def luma(pixels: Pixels) -> Pixels:
 
 
 def crop_stats(pixels: Pixels, plane: Pixels) -> CropStats:
-    return measure_crop(pixels, plane)
+    return CropStats(pixels, plane)
 
 
-def blank(pixels: Pixels) -> Array:
-    return is_blank(pixels)
+def blank(pixels: Pixels, luma_std: Array) -> Array:
+    """(B,) as `measure.is_blank`; luma varies no more than the channel that varies most."""
+    flat = luma_std < 2 * BLANK_STD
+    return _where(flat, lambda _, pixels: is_blank(pixels), flat, pixels)
 
 
 def any_true(flags: Array) -> bool:

@@ -1,0 +1,66 @@
+"""An image file's bytes -> pixels, of a large JPEG only as many as the views need.
+
+A JPEG can be decoded to 1/2, 1/4 or 1/8 of its size, which spares most of the work after its entropy coding. How much
+may go is known before any pixel is: the crops' sizes are drawn from the key, and guards only enlarge them.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from adaptaug import plan
+from adaptaug.arrays import Array
+from adaptaug.files import read_image
+from adaptaug.policy import Policy
+
+SHRINKS = {
+    1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8,
+}  # fmt: skip
+_END = b"\xff\xd9"
+
+
+def decode(data: bytes, shrink: Callable[[int, int], int] = lambda width, height: 1) -> np.ndarray:
+    """Upright (H, W, 3) uint8 RGB; a JPEG of width x height pixels at 1 / shrink(width, height) of its size.
+
+    Raises: AdaptAugError: as `files.read_image`.
+    """
+    name = "the image's bytes"
+    try:
+        with Image.open(io.BytesIO(data)) as header:  # reads no pixel
+            size, quick = header.size, header.format == "JPEG" and header.mode in ("RGB", "L")
+    except Exception:  # whatever it is, read_image says so in a sentence
+        quick = False
+    # OpenCV is twice as fast as Pillow, but fills what a truncated file lacks with grey and says nothing.
+    if quick and _END in data[-64:] and max(size) <= _LONGEST:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), SHRINKS[shrink(*size)])
+        if pixels is not None:
+            return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+    return np.asarray(read_image(io.BytesIO(data), name))
+
+
+_LONGEST = 10_000  # beyond, read_image knows the limits
+
+
+def affordable(policy: Policy, rows: Array, numbers: range, size: int) -> Callable[[int, int], int]:
+    """How far an image may be shrunk for the views `numbers` of one key: 1, 2, 4 or 8, as a function of its size.
+
+    So far that every crop as drawn still has `size` pixels a side. 1 where what is drawn depends on pixels.
+    """
+
+    def shrink(width: int, height: int) -> int:
+        if policy.pair.overlap or policy.band or policy.conditional.operations:
+            return 1
+        # Which way up it is, only the metadata's end tells: the worse way counts.
+        sides = [
+            plan.shortest_side(policy.for_view(number), rows, number, *shape)
+            for number in numbers
+            for shape in ((width, height), (height, width))
+        ]
+        return max(shrink for shrink in SHRINKS if shrink == 1 or shrink * size <= min(sides))
+
+    return shrink

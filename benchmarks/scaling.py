@@ -1,0 +1,203 @@
+"""What the cost depends on: the image's size, the batch's, the number of operations, workers; its parts and its memory.
+
+    python -m benchmarks.scaling [--out FILE.json] [--plot FILE.png]
+
+`natural` unless said otherwise, one thread, processor time; medians. The operations' rows are of a policy with the
+first n of twelve matrix operations, all always applied, so that only their number changes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import cv2
+import numpy as np
+import torch
+
+import adaptaug
+from adaptaug import generate
+from adaptaug.pixels import read
+from benchmarks.throughput import machine, photographs, small_images
+
+MATRIX = {
+    "hflip": {}, "brightness": {"range": [-0.2, 0.2]}, "saturation": {"range": [-0.3, 0.3]},
+    "contrast": {"range": [-0.2, 0.2]}, "hue": {"range": [-0.1, 0.1]}, "grey": {},
+    "temperature": {"range": [-0.3, 0.3]}, "vflip": {}, "rotate": {"range": [-10, 10]}, "shear": {"x": [-5, 5]},
+    "stretch": {"range": [0.9, 1.1]}, "perspective": {"x": [-0.1, 0.1]},
+}  # fmt: skip
+
+
+def cost(call: Callable[[int], Any], views: int, calls: int = 40) -> float:
+    """Median ms a view of `call(number)`."""
+    times = []
+    for number in range(calls + 3):
+        start = time.process_time()
+        call(number)
+        times.append((time.process_time() - start) * 1e3 / views)
+    return round(float(np.median(times[3:])), 4)
+
+
+def one_call(views: adaptaug.Views, images: Any, number: int) -> Any:
+    return views(images, key=number if isinstance(images, torch.Tensor) else (0, number, 0))
+
+
+def by_image_size() -> dict[str, float]:
+    out = {}
+    for width, height in (
+        (64, 48),
+        (128, 96),
+        (250, 188),
+        (500, 375),
+        (1024, 768),
+        (2048, 1536),
+        (4096, 3072),
+    ):
+        image = photographs(None, width, height)[0]
+        views = adaptaug.Views("natural", size=224, finish="none")
+        out[f"{width}x{height}"] = cost(partial(one_call, views, image), 2)
+    return out
+
+
+def by_batch() -> dict[str, float]:
+    views, out = adaptaug.Views("natural", size=32, finish="none"), {}
+    for count in (1, 8, 32, 128, 512, 2048):
+        batch = small_images(None, count, 32)
+        out[str(count)] = cost(partial(one_call, views, batch), 2 * len(batch), 10)
+    return out
+
+
+def by_operations() -> dict[str, Any]:
+    image, batch, out = photographs(None, 500, 375)[0], small_images(None, 512, 32), {}
+    for count in (1, 3, 6, 9, 12):
+        operations = {"crop": {"area": [0.08, 1.0]}, **dict(list(MATRIX.items())[:count])}
+        policy = adaptaug.Policy.parse({"version": 1, "guards": False, "operations": operations})
+        one = adaptaug.Views(policy, size=224, finish="none")
+        many = adaptaug.Views(policy, size=32, finish="none")
+        out[str(count)] = {
+            "photograph": cost(partial(one_call, one, image), 2),
+            "batch of 512": cost(partial(one_call, many, batch), 2 * len(batch), 8),
+        }
+    return out
+
+
+def by_workers() -> dict[str, int]:
+    """Wall clock: images a second of a DataLoader with 0, 1 and 2 workers."""
+    images = photographs(None, 500, 375) * 75
+    out = {}
+    for workers in (0, 1, 2):
+        keyed = adaptaug.Keyed([(image, 0) for image in images], adaptaug.Views("natural", size=224))
+        loader = torch.utils.data.DataLoader(
+            keyed, batch_size=20, num_workers=workers, persistent_workers=workers > 0
+        )
+        for timed in (False, True):  # the first round starts the workers
+            start = time.perf_counter()
+            seen = sum(len(label) for _, label in loader)
+            if timed:
+                out[str(workers)] = round(seen / (time.perf_counter() - start))
+    return out
+
+
+def shares() -> dict[str, float]:
+    """ms a view of a 500x375 photograph for each part, timed inside real calls (which costs a microsecond each)."""
+    image = photographs(None, 500, 375)[0]
+    engine, plans = read(image).engine, generate.plan
+    parts = {
+        "measure the image": [(generate, "look")], "measure the crop": [(engine, "luma"), (engine, "moments")],
+        "plan": [(plans, "Draws"), (plans, "plan_where"), (plans, "plan_filters"), (plans, "plan_tone")],
+        "render": [(engine, "warp"), (engine, "filters"), (engine, "affine")],
+        "certify": [(engine, "covariance"), (engine, "newly_clipped"), (generate.guard, "certify")],
+    }  # fmt: skip
+    spent, calls = dict.fromkeys(parts, 0.0), 400
+
+    def timed(part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any, **named: Any) -> Any:
+            start = time.process_time()
+            out = function(*given, **named)
+            spent[part] += time.process_time() - start
+            return out
+
+        return call
+
+    views = adaptaug.Views("natural", size=224, finish="none")
+    with ExitStack() as stack:
+        for part, places in parts.items():
+            for module, name in places:
+                stack.enter_context(patch.object(module, name, timed(part, getattr(module, name))))
+        for number in range(calls):
+            one_call(views, image, number)
+    out = {part: round(seconds * 1e3 / (2 * calls), 4) for part, seconds in spent.items()}
+    return out | {"a view, all of it, untimed inside": cost(partial(one_call, views, image), 2, calls)}
+
+
+def million(count: int = 1_000_000) -> dict[str, float]:
+    """`measure` of 64x48 thumbnails, one at a time: rate, and what memory grew by after the first thousand."""
+    images = [cv2.resize(image, (64, 48)) for image in photographs(None, 500, 375)]
+    before, start = 0, time.process_time()
+    for number in range(count):
+        stats = adaptaug.measure(images[number % len(images)])
+        float(stats.mean[0]), float(stats.contrast[0]), stats.integrals
+        if number == 1000:
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return {
+        "images": count,
+        "a second": round(count / (time.process_time() - start)),
+        "grown MB": round(grown / 1024, 1),
+    }
+
+
+def plot(result: dict[str, Any], path: str) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure((11, 3.2), layout="constrained")
+    panels = figure.subplots(1, 3)
+    pixels = [int(np.prod([int(side) for side in name.split("x")])) for name in result["image size"]]
+    panels[0].loglog(pixels, list(result["image size"].values()), "o-")
+    panels[0].set(title="one image -> 224", xlabel="pixels of the image", ylabel="ms a view")
+    panels[1].loglog([int(n) for n in result["batch"]], list(result["batch"].values()), "o-")
+    panels[1].set(title="batch of 32x32 -> 32", xlabel="images in the batch")
+    for kind in ("photograph", "batch of 512"):
+        costs = [row[kind] for row in result["operations"].values()]
+        panels[2].plot([int(n) for n in result["operations"]], np.array(costs) / costs[1], "o-", label=kind)
+    panels[2].set(
+        title="matrix operations", xlabel="how many", ylabel="cost over that of three", ylim=(0, None)
+    )
+    panels[2].legend()
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--thumbnails", type=int, default=1_000_000)
+    parser.add_argument("--out")
+    parser.add_argument("--plot")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    result: dict[str, Any] = {"machine": machine("cpu")}
+    for name, measure in (
+        ("image size", by_image_size), ("batch", by_batch), ("operations", by_operations), ("workers", by_workers),
+        ("shares", shares), ("measure", lambda: million(options.thumbnails)),
+    ):  # fmt: skip
+        result[name] = measure()
+        print(name, json.dumps(result[name]), flush=True)
+    result["peak memory, MB"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    if options.out:
+        Path(options.out).write_text(json.dumps(result, indent=1) + "\n")
+    if options.plot:
+        plot(result, options.plot)
+
+
+if __name__ == "__main__":
+    main()
