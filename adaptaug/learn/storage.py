@@ -79,14 +79,18 @@ class Shared:
         """Errors of the database as one sentence, without the password."""
         try:
             yield
-        except _DATABASE_ERRORS as error:
-            cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
-            what = " ".join(str(cause).split("\n[SQL")[0].split()) or type(cause).__name__
+        except AdaptAugError:
+            raise
+        except Exception as error:
+            found = _database_error(error)
+            if found is None:
+                raise
+            what = " ".join(str(found.__cause__ or found).split("\n[SQL")[0].split()) or type(found).__name__
             if self._url.password:
                 what = what.replace(str(self._url.password), "***")
             place = f"{self._url.drivername}://{self._url.host or ''}/{self._url.database or ''}"
             raise AdaptAugError(
-                f"--storage {place}: expected a database that answers, got: {what}. The same command goes on."
+                f"--storage {place}: expected a database that answers, got: {what}; once it does, the same command goes on."
             ) from None
 
     # --- what all machines agree on -------------------------------------------------------------------------
@@ -199,6 +203,13 @@ class Shared:
         """Number of the trial that does this job where it was enqueued twice."""
         trials = self._study.get_trials(deepcopy=False, states=_ALIVE)
         return next((trial.number for trial in trials if trial.user_attrs.get("job") == name), None)
+
+
+def _database_error(error: BaseException | None) -> BaseException | None:
+    """The database's error behind this one: Optuna, putting a trial in order after it, may stumble over its own."""
+    while error is not None and not isinstance(error, _DATABASE_ERRORS):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _write(path: str, content: bytes) -> None:

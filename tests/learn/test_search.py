@@ -10,12 +10,14 @@ import time
 import cv2
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("optuna")
 pytest.importorskip("lightly")
 
 from adaptaug.cli import run
 from adaptaug.errors import AdaptAugError
+from adaptaug.learn.arms import Job, run_job, split_data
 from adaptaug.learn.proxies import TASKS
 from adaptaug.learn.schedule import RUNS, Schedule
 from adaptaug.learn.search import Search
@@ -166,6 +168,24 @@ def test_the_start_is_returned_where_it_is_best(tmp_path):
         "crop": {"area": [0.3, 1.0]}, "hflip": {"p": 0.5}}})  # fmt: skip
     outcome = Search(small(tmp_path / "hues.npz"), start, tmp_path / "s", budget=6, workers=0).run()
     assert outcome.policy.operations == start.operations
+
+
+def test_an_arm_goes_on_where_its_weights_are_not(digits, tmp_path):
+    """Another machine trained what went before: it is trained again, to the same end."""
+    recipe = small(digits, limit=64, batch=16)
+    split = split_data(recipe)
+
+    def last_weights(folder, forget):
+        job = None
+        for rung, name in enumerate(("natural", "digits", "digits")):
+            job = Job(f"{rung}", Policy.load(name).dumps(), job, 1, 0, "select", str(folder / f"{rung}.npz"))
+            if not forget:
+                run_job(job, recipe, split)
+        run_job(job, recipe, split)
+        return torch.load(job.weights, weights_only=True)["model"]
+
+    whole, again = last_weights(tmp_path / "whole", False), last_weights(tmp_path / "again", True)
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
 
 
 # --- the command -------------------------------------------------------------------------------------------
