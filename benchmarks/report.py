@@ -147,9 +147,10 @@ def variants(group: Group, names: tuple[str, ...]) -> list[str]:
     there = [name for name in names if name in first["scores"]]
     if len(there) < 2:
         return []
-    lines = ["| policy | " + " | ".join(there) + " |", "|" + "---|" * (len(there) + 1)]
+    lines = ["| policy (seeds) | " + " | ".join(there) + " |", "|" + "---|" * (len(there) + 1)]
     for name in group.rows:
-        lines.append(f"| {name} | " + " | ".join(f"{group.mean(name, v, 'probe'):.1f}" for v in there) + " |")
+        cells = [f"{group.mean(name, v, 'probe'):.1f}" for v in there]
+        lines.append(f"| {name} ({len(group.rows[name])}) | {' | '.join(cells)} |")
     return lines
 
 
@@ -198,7 +199,7 @@ def plot(group: Group, out: Path) -> None:
     left.set_yticks(range(len(shown)), shown)
     left.set_xlabel(f"points of the linear probe above {best}, 95 % interval")
     left.set_title(f"{group.title}: ours blue, manual grey", fontsize=10, loc="left")
-    for name in list(dict.fromkeys([best, *reversed([n for n in shown if not is_manual(n)][-3:])])):
+    for name in [best, *_most_seeds(group, [n for n in reversed(shown) if not is_manual(n)])[:2]]:
         tenths = np.mean([row["by_brightness"] for row in group.rows[name].values()], axis=0)
         right.plot(
             range(1, 11), tenths, marker="o", ms=4, label=name, color=_MANUAL if name == best else None
@@ -206,12 +207,18 @@ def plot(group: Group, out: Path) -> None:
     right.set_xticks(range(1, 11))
     right.set_xlabel("tenth of the test images, darkest first")
     right.set_title("linear probe, % right", fontsize=10, loc="left")
-    right.legend(frameon=False, fontsize=8)
+    right.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)
     for axis in (left, right):
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(axis="x" if axis is left else "y", color="#dddddd", lw=0.6)
     figure.savefig(out, dpi=110)
     plt.close(figure)
+
+
+def _most_seeds(group: Group, names: list[str]) -> list[str]:
+    """Those of the names with the most seeds, in their order: means over fewer are not drawn beside them."""
+    most = max((len(group.rows[name]) for name in names), default=0)
+    return [name for name in names if len(group.rows[name]) == most]
 
 
 def plot_clip(group: Group, out: Path) -> None:
@@ -230,7 +237,8 @@ def plot_clip(group: Group, out: Path) -> None:
     axis.set_xlabel("share of pixels that may clip (kappa); off: no guards")
     axis.set_ylabel("points above no targets")
     axis.set_title(f"{group.title}: gain of exposure targets", fontsize=10, loc="left")
-    axis.legend(frameon=False, fontsize=8)
+    axis.set_ylim(bottom=min(-1.0, axis.get_ylim()[0]))
+    axis.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(out, dpi=110)
     plt.close(figure)
