@@ -127,7 +127,8 @@ def quick_limits(stats: ImageStats, promise: Promise) -> Limits | None:
     mean = number(stats.mean)
     if not is_number(mean) or min(stats.height, stats.width) < 2 * stats.thumb.shape[-1]:
         return None
-    if stats.fine_contrast < FLAT or not promise.dark + FLAT < mean < promise.bright - FLAT:
+    # Averaged over as much as a thumbnail's pixel nothing may look flat: noise does, and the frame of a small view.
+    if stats.coarse_contrast < FLAT or not promise.dark + FLAT < mean < promise.bright - FLAT:
         return None
     return limits(promise, 0.5, stats.fine_contrast, mean)
 

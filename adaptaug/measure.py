@@ -156,6 +156,11 @@ class ImageStats:
         return luma_levels(self._sampled)
 
     @cached_property
+    def coarse_contrast(self) -> float:
+        """Of a single image: standard deviation of luma on the thumbnail."""
+        return luma_moments(self.thumb[0])[1]
+
+    @cached_property
     def fine_contrast(self) -> Array:
         """Standard deviation of luma before it was averaged: resampling the whole image makes it no greater."""
         return luma_moments(self._plane)[1]
