@@ -51,12 +51,12 @@ def look(engine: ModuleType, pixels: Any, policy: Policy, size: int) -> Look:
     if (quick := guard.quick_limits(stats, policy.promise)) is not None:
         return Look(stats, None, quick, nothing)
     image_mean = number(stats.mean)
-    frame = _frame(engine, pixels, stats, size)
+    frame = full_frame(engine, pixels, stats, size)
     mean, std = engine.moments(engine.luma(frame))
     return Look(stats, frame, guard.limits(policy.promise, mean, std, image_mean), engine.blank(frame, std))
 
 
-def _frame(engine: ModuleType, pixels: Any, stats: ImageStats, size: int) -> Any:
+def full_frame(engine: ModuleType, pixels: Any, stats: ImageStats, size: int) -> Any:
     """The whole image squeezed into a view."""
     if stats.height == stats.width == size:
         return pixels
@@ -81,8 +81,9 @@ def make_view(
     Args:
         engine: `render.torch` or `render.opencv`; pixels: what it renders; keys: (B, 3) rows of
             (seed, epoch, index); view: its number; size: side in pixels; seen: from `look`;
-            told: whether the statistics that reasons quote shall be in the parameters (`ViewParams.evidence`).
-    Returns: the views' pixels and their ViewParams, of a single image as plain numbers (`ViewParams.rows`).
+            told: whether the parameters shall be complete, with the statistics that reasons quote; what nobody
+            will read is not worked out.
+    Returns: the views' pixels and their ViewParams.
     """
     # Overlap is with view 0's crop, which is planned again: a plan is a function of statistics and key alone.
     overlaps = view and policy.pair.overlap is not None
@@ -129,7 +130,7 @@ def make_view(
         frame=safe.frame & logical_not(seen.blank), blank=seen.blank, guards=policy.guards,
         evidence=evidence | tone_evidence | draws.evidence() if told else {},
     )  # fmt: skip
-    return out, params
+    return out, params.rows() if told else params
 
 
 class _Safe(NamedTuple):
@@ -162,7 +163,7 @@ def _safe_crop(engine: ModuleType, pixels: Any, where: plan.Where, size: int, se
             frame_matrix, frame_reduce = _frame_geometry(seen.stats, size)
             matrix, reduce = choose(frame, frame_matrix, matrix), xp.where(frame, frame_reduce, reduce)
             if not never(frame):
-                whole = _frame(engine, pixels, seen.stats, size) if seen.frame is None else seen.frame
+                whole = full_frame(engine, pixels, seen.stats, size) if seen.frame is None else seen.frame
                 crop = engine.select(frame, whole, crop)
             crop = engine.lift(crop, stack([scale, offset]))
             plane = engine.luma(crop)

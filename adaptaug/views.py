@@ -67,7 +67,7 @@ class AdaptiveAugment(nn.Module):
     def plan(self, images: Any, key: Any = None, view: int = 0) -> ViewParams:
         """What `forward` would do with the same key, as data; `render(images, params)` does it."""
         _, (params,), _ = _views(images, self.policy, self.size, key, range(view, view + 1), told=True)
-        return params.rows()
+        return params
 
     def explain(self, image: Any, key: Any = None, view: int = 0) -> Explanation:
         """Per parameter of one image's view: value, policy range, safe range, reason."""
@@ -123,7 +123,7 @@ class Views:
             images, self.policy, self.size, key, self.numbers, self.return_params, strength, self.alike
         )
         views = [write(view, source, self.finish) for view in pixels]
-        return (views, [p.rows() for p in params]) if self.return_params else views
+        return (views, params) if self.return_params else views
 
     @property
     def numbers(self) -> range:

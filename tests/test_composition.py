@@ -25,7 +25,6 @@ def crops(image, policy, stats=None):
     for number in range(KEYS):
         rows = keys.as_rows((3, 0, number), 1)
         _, params = generate.make_view(source.engine, source.pixels, rows, 0, policy, SIZE, seen)
-        params = params.rows()
         x, y, w, h = (float(params.evidence[f"box_{part}"][0]) for part in ("x", "y", "width", "height"))
         boxes.append((x * SIDE, y * SIDE, (x + w) * SIDE, (y + h) * SIDE))
         reasons.append(params.explain().rows[0]["reason"])

@@ -54,6 +54,7 @@ class Source:
     pixels: np.ndarray  # (H, W, 3) uint8
     stats: ImageStats
     looks: dict[Any, generate.Look] = field(default_factory=dict, compare=False, repr=False)
+    frames: dict[int, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
 
     def look(self, policy: Policy, size: int) -> generate.Look:
         """What views of a policy start from, kept: of a large photograph it takes longer than all its pairs."""
@@ -61,6 +62,12 @@ class Source:
         if key not in self.looks:
             self.looks[key] = generate.look(engine, self.pixels, policy, size)
         return self.looks[key]
+
+    def frame(self, size: int) -> np.ndarray:
+        """The full frame at a view's size, which the judge compares with."""
+        if size not in self.frames:
+            self.frames[size] = generate.full_frame(engine, self.pixels, self.stats, size)
+        return self.frames[size]
 
     @property
     def blank(self) -> bool:
@@ -178,9 +185,7 @@ def samples_from(path: str | Path) -> list[tuple[str, Image.Image]]:
 def make_pairs(source: Source, policy: Policy, seed: int, count: int, size: int) -> Column:
     """`count` pairs of a policy. What does not depend on the key is measured once for all of them."""
     seen = source.look(policy, size)
-    frame = seen.frame
-    if frame is None:  # a manual policy measures nothing, but the judge needs the full frame
-        frame = source.look(Policy(), size).frame
+    frame = source.frame(size)
     pairs: Pairs = []
     for index in range(count):
         rows = keys.as_rows((seed, 0, index), 1)
