@@ -175,7 +175,9 @@ def test_in_somebody_elses_loop(library):
         )  # fmt: skip
         loss_of = NTXentLoss()
     else:
-        model = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(8), torch.nn.Flatten(), torch.nn.Linear(192, 16))
+        model = torch.nn.Sequential(
+            torch.nn.AdaptiveAvgPool2d(8), torch.nn.Flatten(), torch.nn.Linear(192, 16)
+        )
 
         def loss_of(one, other):
             one, other = (torch.nn.functional.normalize(z, dim=1) for z in (one, other))

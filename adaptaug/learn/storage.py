@@ -90,7 +90,8 @@ class Shared:
                 what = what.replace(str(self._url.password), "***")
             place = f"{self._url.drivername}://{self._url.host or ''}/{self._url.database or ''}"
             raise AdaptAugError(
-                f"--storage {place}: expected a database that answers, got: {what}; once it does, the same command goes on."
+                f"--storage {place}: expected a database that answers, got: {what}; when it does, the same command "
+                "goes on."
             ) from None
 
     # --- what all machines agree on -------------------------------------------------------------------------
