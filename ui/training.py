@@ -94,7 +94,8 @@ def build(folder: Path | None, door: Door, tabs: gr.Tabs, tab: gr.Tab, others: l
         other.select(lambda: gr.Timer(active=False), None, timer, **QUIET)
     timer.tick(trigger_mode="once", **watch)
     choice.input(**watch)
-    choice.input(lambda: "", None, complaint, **QUIET)
+    # In the browser: over the network it could end after a later click's complaint, and wipe it.
+    choice.input(None, None, complaint, js="() => ''", **QUIET)
     start.click(begin, seen, [complaint, *shown], **QUIET)
     stop.click(halt, [choice, seen], shown, **QUIET)
     use.click(
