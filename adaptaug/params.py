@@ -251,12 +251,22 @@ class Explanation:
             return f"pulled back to {float(params.strength[0]):.0%} of the change: {test}"
         return "passed"
 
+    @property
+    def steering(self) -> str:
+        """What the training loop asked of this image's views beyond the policy, in words; empty if nothing."""
+        if "push" not in self.params.evidence:
+            return ""
+        push = float(self.params.evidence["push"][0])
+        direction = "stronger" if push > 0 else "weaker" if push < 0 else "as in the policy"
+        return f"{direction} by the training loop ({push:+.2f})"
+
     def to_dict(self) -> dict[str, Any]:
         evidence = {k: round(float(v[0]), 4) for k, v in self.params.evidence.items()}
-        return {"parameters": self.rows, "certificate": self.certificate, "statistics": evidence}
+        steering = {"steering": self.steering} if self.steering else {}
+        return {"parameters": self.rows, "certificate": self.certificate, "statistics": evidence} | steering
 
     def __str__(self) -> str:
-        lines = []
+        lines = [f"strength: {self.steering}"] if self.steering else []
         for row in self.rows:
             value = f"{row['value']:.3g}" if row["applied"] else "-"
             policy = "{:.3g} .. {:.3g}".format(*row["policy"])

@@ -75,9 +75,15 @@ def _measure(wanted: Wanted) -> dict[str, Any]:
     found = run(wanted.name, wanted.data, wanted.test, wanted.exposure, wanted.recipe, wanted.seed, wanted.size,
                 wanted.longer)  # fmt: skip
     return wanted.key() | {k: v for k, v in found.items() if k != "recipe"} | {
-        "search": searched, "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
+        "search": searched, "machine": machine(),
         "when": time.strftime("%Y-%m-%d"),
     }  # fmt: skip
+
+
+def machine() -> str:
+    """Told with every line: seconds are comparable on one kind of machine only."""
+    units = torch.backends.cpu.get_cpu_capability()
+    return f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, {units}"
 
 
 def measure_all(wanted: list[Wanted], out: Path, jobs: int) -> list[dict[str, Any]]:

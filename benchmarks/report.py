@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import base64
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,8 +57,12 @@ class Group:
     def mean(self, policy: str, variant: str, measure: str) -> float:
         return float(np.mean([row["scores"][variant][measure] for row in self.rows[policy].values()]))
 
-    def seconds(self, policy: str) -> float:
-        return float(np.mean([row["cpu_seconds"] for row in self.rows[policy].values()]))
+    def seconds(self, policy: str) -> float | None:
+        """Of one training, over the lines from the machine that most lines are from; None: none of them."""
+        machines = Counter(row["machine"] for rows in self.rows.values() for row in rows.values())
+        usual = machines.most_common(1)[0][0]
+        found = [r["cpu_seconds"] for r in self.rows[policy].values() if r["machine"] == usual]
+        return float(np.mean(found)) if found else None
 
     def best(self, manual: bool) -> str | None:
         """The best manual policy, or of ours, on the hold-out (kNN and probe), of those with the most seeds."""
@@ -133,10 +137,11 @@ def table(group: Group) -> list[str]:
             found = group.against(name, best, measure) if best else None
             cells += [f"{group.mean(name, group.exposure, measure):.1f}", "" if found is None else str(found)]
             verdicts += [] if found is None else [verdict(found)]
-        searched = next(iter(rows.values()))["search"].get("epochs", 0)
+        searched, seconds = next(iter(rows.values()))["search"].get("epochs", 0), group.seconds(name)
         title = f"{name} *(manual)*" if is_manual(name) else name
         said = " / ".join(dict.fromkeys(verdicts)) if verdicts else "best manual" if name == best else ""
-        lines.append(f"| {title} | {len(rows)} | {' | '.join(cells)} | {said} | {group.seconds(name):.0f} | "
+        lines.append(f"| {title} | {len(rows)} | {' | '.join(cells)} | {said} | "
+                     f"{'other machine' if seconds is None else f'{seconds:.0f}'} | "
                      f"{f'{searched:g} epochs' if searched else ''} |")  # fmt: skip
     return lines
 

@@ -197,3 +197,14 @@ def test_in_somebody_elses_loop(library):
         losses.append(float(loss.detach()))
     assert all(np.isfinite(losses)) and 0 <= float(told["band_below"]) <= 1
     assert float(controller.bins.max()) < 0  # hardly a pair is that alike: the views were made weaker
+
+
+def test_a_view_says_what_the_training_loop_asked_of_it():
+    make = Views(CROP_AND_TONE, size=SIDE, return_params=True)
+    _, params = make(images(1), key=keys(0, 1), strength=lambda seen: torch.full((1,), 0.4).double())
+    assert str(params[0].explain()).startswith("strength: stronger by the training loop (+0.40)")
+
+
+def test_a_view_that_nobody_steered_says_nothing_of_it():
+    _, params = Views(CROP_AND_TONE, size=SIDE, return_params=True)(images(1), key=keys(0, 1))
+    assert "steering" not in params[0].explain().to_dict()
