@@ -50,10 +50,12 @@ Row = dict[str, Any]
 def edges_of(asked: str, quantiles: list[float]) -> tuple[float | None, float | None] | None:
     """The band that is asked for, by the watched pairs' 25th, 50th and 75th percentile; None: the controller's own."""
     side, _, share = asked.partition(", ")
+    if side not in ("floor", "ceiling"):
+        return None
     quarter, half, upper = quantiles
     if side == "floor":
         return (half if share.startswith("50") else quarter), None
-    return (None, half if share.startswith("50") else upper) if side == "ceiling" else None
+    return None, half if share.startswith("50") else upper
 
 
 def train(stem: str, asked: str, quantiles: list[float], limit: int, epochs: int, seed: int) -> Row:
