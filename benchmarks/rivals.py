@@ -65,6 +65,8 @@ def policies() -> dict[str, Policy]:
         "targets half the time": natural.edit({"exposure": {"p": 0.5}}),
         "natural without colour": natural.edit(no_colour), "natural without tone": natural.edit(no_tone),
         "natural without crop": natural.edit({"crop": {"area": (1.0, 1.0), "ratio": (1.0, 1.0), "content": 0.0}}),
+        "natural, grey .4": natural.edit({"grey": {"p": 0.4}}),
+        "natural, colour s=1": natural.edit({"saturation": {"range": (-0.8, 0.8)}, "hue": {"range": (-0.2, 0.2)}}),
         "natural without stretch": natural.edit({"stretch": None}),
         "natural with wide stretch": natural.edit({"stretch": {"p": 0.8, "range": (0.6, 1.6666)}}),
         "digits without stretch": digits.edit({"stretch": None}),
