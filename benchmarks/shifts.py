@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 EXPOSURES = ("clean", "dark", "over", "low")  # a quarter each of the mixture
-_YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
 
 
 def _to_linear(levels: torch.Tensor) -> torch.Tensor:
@@ -56,7 +56,7 @@ def expose(images: torch.Tensor, index: np.ndarray, exposure: str, seed: int = 0
 
 def grey(images: torch.Tensor) -> torch.Tensor:
     """Luma in all three channels: colour cannot be relied on."""
-    weights = torch.tensor(_YIQ[0]).float().view(1, 3, 1, 1)
+    weights = torch.tensor(YIQ[0]).float().view(1, 3, 1, 1)
     luma = (images.float() * weights).sum(1, keepdim=True)
     return luma.round().clamp(0, 255).to(torch.uint8).expand(-1, 3, -1, -1).contiguous()
 
@@ -65,7 +65,7 @@ def turn_hue(images: torch.Tensor, degrees: float = 120.0) -> torch.Tensor:
     """Chroma turned in YIQ, luma kept but for clipping: colour misleads."""
     angle = np.radians(degrees)
     turn = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
-    matrix = torch.from_numpy(np.linalg.inv(_YIQ) @ turn @ _YIQ).float()
+    matrix = torch.from_numpy(np.linalg.inv(YIQ) @ turn @ YIQ).float()
     turned = torch.einsum("ij,njhw->nihw", matrix, images.float())
     return turned.round().clamp(0, 255).to(torch.uint8)
 
