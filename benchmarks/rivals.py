@@ -226,15 +226,18 @@ RIVALS: dict[str, Callable[[int], Make]] = {
 }  # fmt: skip
 
 
+_OF_OURS = ("natural", "digits", "guards", "targets", "clip")  # ours, whole or with one part removed
+
+
 def is_manual(name: str) -> bool:
-    """Whether a row of this name (perhaps `NAME x1.5`) is a rival's, or has neither guards nor our targets."""
+    """Whether a row of this name (perhaps `NAME x1.5`) is a rival's or a recipe of the field's, not one of ours."""
     name = name.removeprefix("again:").partition(" x")[0]
     if name in RIVALS:
         return True
-    if name not in policies() and name not in preset_names():
-        return False  # a file's
+    if name.startswith(_OF_OURS) or (name not in policies() and name not in preset_names()):
+        return False  # ours, or a file's
     policy = policy_of(name)
-    return policy is not None and not policy.guards and "exposure" not in policy
+    return policy is not None and not policy.guards
 
 
 def label(name: str) -> str:
