@@ -4,8 +4,8 @@
 
 DATA as benchmarks.accuracy takes it, perhaps with =EXPOSURE of training and test. The search sees the images that are
 not the test's, in that exposure, and never another; then the policy it ships and the rivals train afresh with
---seeds paired seeds (`benchmarks.protocol`), and the test split is read once for each. RUN has searched.npz, the
-policy, the search's folder, accuracy.jsonl and trial.md. The same command goes on after it was stopped.
+--seeds paired seeds (`benchmarks.protocol`), and the test split is read once for each. RUN has the images
+that were searched on, the policy, the search's folder, accuracy.jsonl and trial.md. The same command goes on after it was stopped.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ def main() -> None:
     data, _, exposure = options.data.partition("=")
     exposure, folder = exposure or "clean", options.out
     folder.mkdir(parents=True, exist_ok=True)
-    images, policy = folder / "searched.npz", folder / f"searched from {Path(options.start).stem}.yaml"
+    images = folder / f"{Path(data).stem.replace(':', '-')}-{exposure}.npz"
+    policy = folder / f"searched from {Path(options.start).stem}.yaml"
     if not images.exists():
         images_to_search(data, options.test, exposure, options.limit, options.size, images)
     if not policy.exists():
