@@ -4,8 +4,9 @@
 
 DATA as benchmarks.accuracy takes it, perhaps with =EXPOSURE of training and test. The search sees the images that are
 not the test's, in that exposure, and never another; then the policy it ships and the rivals train afresh with
---seeds paired seeds (`benchmarks.protocol`), and the test split is read once for each. RUN has the images
-that were searched on, the policy, the search's folder, accuracy.jsonl and trial.md. The same command goes on after it was stopped.
+--seeds paired seeds (`benchmarks.protocol`), and the test split is read once for each. RUN has the images that were
+searched on, the policy, the search's folder, accuracy.jsonl and trial.md. The same command goes on after it was
+stopped.
 """
 
 from __future__ import annotations

@@ -148,7 +148,7 @@ def _plot_rungs(outcome: Outcome, rungs: Sequence[int]) -> Figure:
         axes.annotate(f" {arm.name} {arm.scores[-1]:.1f}", (epochs[len(arm.scores) - 1], arm.scores[-1]),
                       color=_FOUND if arm is outcome.best else _START, va="center", fontsize=9)  # fmt: skip
     axes.set(xlabel="epochs after the warm-up", ylabel="hits, %", xticks=epochs)
-    axes.set_xlim(epochs[0] - 0.2, epochs[-1] + 1.4)
+    axes.set_xlim(epochs[0] - 0.2, epochs[-1] * 1.25)  # room for the names
     return figure
 
 
