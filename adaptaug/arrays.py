@@ -179,23 +179,19 @@ def pick_rows(values: Sequence[torch.Tensor], which: torch.Tensor) -> torch.Tens
     return out
 
 
-def gather(rows: Array, index: Array) -> Array:
-    """rows[b, index[b, n]] for (B, K) rows and (B, N) indices; rows[0, index] for a single image's index."""
-    if isinstance(index, _NUMBER):
-        return rows.item(index)
-    return rows.gather(1, index) if isinstance(rows, torch.Tensor) else np.take_along_axis(rows, index, 1)
-
-
 def matrices(entries: list[list[Array | float]], like: Array) -> Array:
     """Nested list of (B,) arrays and numbers -> (B, rows, columns) float64; the list itself for a single image."""
     if isinstance(like, _NUMBER):
         return entries
-    xp = namespace(like)
-    rows = [
-        xp.stack([constant(e, like) if isinstance(e, (int, float)) else e for e in row], -1)
-        for row in entries
-    ]
-    return xp.stack(rows, -2)
+    shared: dict[float, Array] = {}  # one array for each number, and one copy of all: short arrays cost by the call
+    parts = []
+    for entry in (entry for line in entries for entry in line):
+        if isinstance(entry, _NUMBER):
+            if entry not in shared:
+                shared[entry] = constant(entry, like)
+            entry = shared[entry]
+        parts.append(entry)
+    return namespace(like).stack(parts, -1).reshape(*like.shape, len(entries), len(entries[0]))
 
 
 def product(a: Array, b: Array) -> Array:
@@ -226,23 +222,25 @@ def mix(matrix: Array, channels: Array) -> Array:
     """(B, 3, 3) maps of (B, 3, N) channels, term by term like `product`."""
     if isinstance(matrix, list):
         return (np.array(matrix) @ channels[0])[None]
-    mixed = matrix[:, :, 0, None] * channels[:, :1] + matrix[:, :, 1, None] * channels[:, 1:2]
-    return mixed + matrix[:, :, 2, None] * channels[:, 2:]
+    mixed = matrix[:, :, :1] * channels[:, :1]
+    return mixed.add_(matrix[:, :, 1:2] * channels[:, 1:2]).add_(matrix[:, :, 2:] * channels[:, 2:])
 
 
-def covariances(channels: Array) -> Array:
-    """(B, 3, 3) covariances of (B, 3, N) channels."""
-    centred = channels - (channels.sum(-1) / channels.shape[-1])[:, :, None]
-    if isinstance(centred, np.ndarray):
-        return (centred[0] @ centred[0].T)[None] / channels.shape[-1]
-    return (centred[:, :, None] * centred[:, None]).sum(-1) / channels.shape[-1]
+def shifted(channels: Array, gain: Array, offset: Array) -> Array:
+    """(B, 3, N) channels times (B,) gains plus (B,) offsets."""
+    out = channels * column(gain, 2)
+    out += column(offset, 2)
+    return out
 
 
 def weighted(weights: Sequence[float], channels: Array) -> Array:
     """(B, N) sum of (B, 3, N) channels times three weights: luma, with luma's."""
     if isinstance(channels, np.ndarray):
         return (np.array(weights) @ channels[0])[None]
-    return sum(channels[:, i] * weight for i, weight in enumerate(weights))
+    total = channels[:, 0] * weights[0]
+    for i in (1, 2):
+        total += channels[:, i] * weights[i]
+    return total
 
 
 def nowhere(pixels: Array) -> Array:
@@ -250,6 +248,12 @@ def nowhere(pixels: Array) -> Array:
     return (
         torch.zeros_like(pixels[:, 0, 0, 0], dtype=torch.bool) if isinstance(pixels, torch.Tensor) else False
     )
+
+
+def exact_float(like: torch.Tensor) -> torch.dtype:
+    """In what matrix products of whole numbers below 2^24 are exact: a GPU, or a CPU told to hurry, rounds float32."""
+    hurried = like.device.type != "cpu" or torch.get_float32_matmul_precision() != "highest"
+    return torch.float64 if hurried else torch.float32
 
 
 def extremes(channels: Array) -> tuple[Array, Array]:

@@ -24,7 +24,6 @@ from adaptaug.arrays import (
     column,
     extremes,
     first_true,
-    gather,
     integer,
     is_number,
     larger,
@@ -135,7 +134,7 @@ def quick_limits(stats: ImageStats, promise: Promise) -> Limits | None:
 
 # --- where: crops and distortions -------------------------------------------------------------------------
 def judge_boxes(stats: ImageStats, boxes: Array) -> tuple[Array, Array]:
-    """Luma std in [0, 1] and share of the image's detail of (B, K, 4) boxes: two (B, K), from integral images."""
+    """Luma std in [0, 1] and share of the image's detail of (B, K, 4) boxes: two (B, K), from sums over boxes."""
     return _judge(stats, [boxes[..., i] for i in range(4)])
 
 
@@ -148,19 +147,12 @@ def _judge(stats: ImageStats, box: list[Array]) -> tuple[Array, Array]:
     y0 = clamp(xp.floor(y * rows + 0.5), 0.0, rows - 1.0)
     x1 = clamp(xp.floor((x + width) * columns + 0.5), x0 + 1.0, float(columns))
     y1 = clamp(xp.floor((y + height) * rows + 0.5), y0 + 1.0, float(rows))
-    stride = columns + 1
-    corners = [integer(y * stride + x) for y in (y0, y1) for x in (x0, x1)]
-
-    def total(plane: int) -> Array:
-        running = stats.integrals[:, plane]
-        a, b, c, d = (gather(running, corner) for corner in corners)
-        return d - c - b + a
-
+    luma, squares, detail = stats.box_sums(x0, y0, x1, y1)
     count = (x1 - x0) * (y1 - y0)
-    mean = total(0) / count
-    std = xp.sqrt(larger(total(1) / count - mean * mean, 0.0)) / 255.0
-    whole = larger(stats.integrals[:, 2, -1], 1e-9)
-    return std, total(2) / (number(whole) if is_number(x) else whole[:, None])
+    mean = luma / count
+    std = xp.sqrt(larger(squares / count - mean * mean, 0.0)) / 255.0
+    whole = larger(stats.detail_total, 1e-9)
+    return std, detail / (number(whole) if is_number(x) else whole[:, None])
 
 
 def _nested(box: Array, step: Array | float) -> list[Array]:
@@ -197,11 +189,11 @@ def content_in_view(stats: ImageStats, matrix: Array) -> Array:
     centre = (arange(cells, detail) + 0.5) / cells
     x, y = centre[None, None, :], centre[None, :, None]
 
+    m = [[part(matrix, i, j) for j in range(3)] for i in range(3)]
+
     def cofactor(i: int, j: int) -> Array:
-        a, b = (r for r in range(3) if r != i)
-        c, d = (r for r in range(3) if r != j)
-        minor = part(matrix, a, c) * part(matrix, b, d) - part(matrix, a, d) * part(matrix, b, c)
-        return column(minor * (-1.0) ** (i + j), 2)
+        a, b, c, d = (i + 1) % 3, (i + 2) % 3, (j + 1) % 3, (j + 2) % 3  # in this order it has its sign
+        return column(m[a][c] * m[b][d] - m[a][d] * m[b][c], 2)
 
     # The adjugate is the inverse up to a factor, which homogeneous coordinates do not see.
     u, v, w = (cofactor(0, i) * x + cofactor(1, i) * y + cofactor(2, i) for i in range(3))
@@ -296,7 +288,7 @@ def tone_strength(crop: CropStats, target: Array, limit: Limits) -> Array:
     """
     xp = namespace(crop.mean)
     count = target.shape[-1]
-    own_mean = number(weighted(LUMA, crop.samples).sum(-1) / count)
+    own_mean = number(weighted(LUMA, crop.sampled_mean[:, :, None])[:, 0])
     own_variance = _luma_variance(crop)
     strength = crop.mean * 0.0
     for s in (1.0, 0.5):  # of several that pass the first stays

@@ -22,10 +22,11 @@ from adaptaug.arrays import (
     Array,
     arange,
     clamp,
-    covariances,
     double,
+    exact_float,
     extremes,
     integer,
+    is_number,
     larger,
     namespace,
     sort,
@@ -60,9 +61,10 @@ class cached_property:
 def luma_levels(pixels: Array) -> Array:
     """Integer luma levels. (H, W, 3) uint8 -> (H, W) uint8; (B, 3, H, W) float levels -> (B, H, W) float levels."""
     if isinstance(pixels, torch.Tensor):
-        # Below 2^24, so float32 arithmetic on whole levels is exact.
-        total = pixels[:, 0] * _LUMA_R + pixels[:, 1] * _LUMA_G + pixels[:, 2] * _LUMA_B + _LUMA_HALF
-        return torch.floor(total * 2.0**-_LUMA_SHIFT)
+        # Below 2^24, so float32 arithmetic on whole levels is exact. In place: a batch is slowed by memory alone.
+        total = pixels[:, 0] * _LUMA_R
+        total.add_(pixels[:, 1], alpha=_LUMA_G).add_(pixels[:, 2], alpha=_LUMA_B).add_(_LUMA_HALF)
+        return total.mul_(2.0**-_LUMA_SHIFT).floor_()
     return cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
 
 
@@ -279,9 +281,15 @@ class ImageStats:
         rows, columns = self.thumb.shape[1:]
         xp = namespace(self.thumb)
         steps = arange(MAP_CELLS + 1, self.thumb) / MAP_CELLS
-        ys, xs = integer(xp.round(steps * rows)), integer(xp.round(steps * columns))
-        running = self.integrals[:, 2].reshape(-1, rows + 1, columns + 1)[:, ys][:, :, xs]
-        grid = running[:, 1:, 1:] - running[:, :-1, 1:] - running[:, 1:, :-1] + running[:, :-1, :-1]
+        ys, xs = xp.round(steps * rows)[None], xp.round(steps * columns)[None]
+        if isinstance(self.thumb, torch.Tensor):
+            across = _within(xs[:, :-1], xs[:, 1:], columns, self._planes.dtype)
+            down = _within(ys[:, :-1], ys[:, 1:], rows, self._planes.dtype)
+            grid = (down @ self._planes[:, :, 2 * columns :] @ across.transpose(1, 2)).to(torch.float64)
+        else:
+            running = self.integrals[2].reshape(1, rows + 1, columns + 1)
+            running = running[:, integer(ys[0])][:, :, integer(xs[0])]
+            grid = running[:, 1:, 1:] - running[:, :-1, 1:] - running[:, 1:, :-1] + running[:, :-1, :-1]
         total = grid.sum((1, 2))[:, None, None]
         flat = 1.0 / MAP_CELLS**2
         return xp.where(total > 0, grid / xp.where(total > 0, total, 1.0), flat)
@@ -342,17 +350,40 @@ class ImageStats:
         median = sort(ring)[:, ring.shape[1] // 2]
         return double((xp.abs(thumb - median[:, None]) > 0.15 * 255).sum(-1)) / thumb.shape[1]
 
-    # -- integral images, for judging any box in constant time ---------------------------------------------
+    # -- sums over boxes -----------------------------------------------------------------------------------
+    def box_sums(self, x0: Array, y0: Array, x1: Array, y1: Array) -> list[Array]:
+        """Sums of luma, luma squared and detail, in levels, over boxes of whole pixels of the thumbnail.
+
+        The ends are (B, K) each, or four numbers of a single image, and so are the sums. Whole numbers: exact. A single
+        image has them from running sums; in a batch masks of rows and columns are multiplied, which takes a tenth.
+        """
+        rows, columns = self.thumb.shape[1:]
+        if isinstance(self.thumb, torch.Tensor):
+            dtype = self._planes.dtype
+            down, across = _within(y0, y1, rows, dtype), _within(x0, x1, columns, dtype)
+            strips = (down @ self._planes).reshape(*down.shape[:2], 3, columns)
+            return list((strips * across[:, :, None]).sum(-1, dtype=torch.float64).unbind(-1))
+        stride = columns + 1
+        a, b, c, d = (integer(y * stride + x) for y in (y0, y1) for x in (x0, x1))
+        if is_number(x0):
+            return [plane.item(d) - plane.item(c) - plane.item(b) + plane.item(a) for plane in self.integrals]
+        return [plane[d] - plane[c] - plane[b] + plane[a] for plane in self.integrals]
+
+    @cached_property
+    def detail_total(self) -> Array:
+        """Sum of the detail over the thumbnail, levels squared."""
+        return double(self._detail.sum(-1)).sum(-1)
+
     @cached_property
     def integrals(self) -> Array:
-        """(B, 3, (h+1)(w+1)) running sums of luma, luma squared and detail over the thumbnail, in levels."""
-        if isinstance(self.thumb, torch.Tensor):
-            planes = torch.stack([self.thumb, self.thumb**2, self._detail], 1)
-            # Sums of a row are exact in float32. Transposed, since along the last axis they are five times quicker.
-            down = planes.cumsum(-1).transpose(-1, -2).contiguous().cumsum(-1, dtype=torch.float64)
-            return F.pad(down.transpose(-1, -2), (1, 0, 1, 0)).flatten(2)
+        """Of a single image: three ((h+1)(w+1)) running sums, of luma, luma squared and detail, in levels."""
         total, squares = cv2.integral2(self.thumb[0], sdepth=cv2.CV_64F, sqdepth=cv2.CV_64F)
-        return np.array([total, squares, cv2.integral(self._detail[0])]).reshape(1, 3, -1)
+        return [plane.reshape(-1) for plane in (total, squares, cv2.integral(self._detail[0]))]
+
+    @cached_property
+    def _planes(self) -> Array:
+        """Of a batch: (B, h, 3 w) luma, luma squared and detail side by side."""
+        return torch.cat([self.thumb, self.thumb**2, self._detail], -1).to(exact_float(self.thumb))
 
     def summary(self, row: int = 0) -> dict[str, Any]:
         """One image's statistics as plain numbers, for people and JSON."""
@@ -370,6 +401,12 @@ class ImageStats:
         out["centroid"] = [round(float(v), 4) for v in self.centroid[row]]
         out["detail_box"] = [round(float(v), 4) for v in self.detail_box[row]]
         return out
+
+
+def _within(start: Array, end: Array, length: int, dtype: torch.dtype) -> Array:
+    """(B, K) ends -> (B, K, length), 1 from start to before end, else 0."""
+    place = arange(length, start)
+    return ((place >= start[..., None]) & (place < end[..., None])).to(dtype)
 
 
 def measure_pixels(pixels: Array) -> ImageStats:
@@ -419,11 +456,25 @@ class CropStats:
 
     @cached_property
     def samples(self) -> Array:
-        """(B, 3, N) RGB in [0, 1] on a grid of at most 16 x 16 pixels."""
+        """(B, 3, N) RGB in [0, 1] on a grid of 16 x 16 pixels, or up to twice as many a side."""
+        return self._sampled / 255.0
+
+    @cached_property
+    def _sampled(self) -> Array:
+        """The samples in levels."""
         stride = max(1, self.luma.shape[-1] // SAMPLE_GRID)
         if isinstance(self.pixels, torch.Tensor):
-            return self.pixels[:, :, ::stride, ::stride].flatten(2).to(torch.float64) / 255.0
-        return self.pixels[::stride, ::stride].transpose(2, 0, 1).reshape(1, 3, -1) / 255.0
+            return self.pixels[:, :, ::stride, ::stride].flatten(2).to(torch.float64)
+        return self.pixels[::stride, ::stride].transpose(2, 0, 1).reshape(1, 3, -1).astype(np.float64)
+
+    @cached_property
+    def _sums(self) -> Array:
+        return self._sampled.sum(-1)
+
+    @cached_property
+    def sampled_mean(self) -> Array:
+        """(B, 3) means of the samples' channels in [0, 1]."""
+        return self._sums / (255.0 * self._sampled.shape[-1])
 
     @cached_property
     def clipped(self) -> Array:
@@ -434,7 +485,9 @@ class CropStats:
     @cached_property
     def covariance(self) -> Array:
         """(B, 3, 3) covariances of the samples' channels."""
-        return covariances(self.samples)
+        products = self._sampled @ self._sampled.swapaxes(1, 2)  # of whole levels: exact in any order
+        count = self._sampled.shape[-1]
+        return (products * count - self._sums[:, :, None] * self._sums[:, None]) / (255.0 * count) ** 2
 
     @property
     def reach(self) -> Array:

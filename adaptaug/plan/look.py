@@ -10,7 +10,6 @@ from adaptaug.arrays import (
     between_maps,
     choose,
     clamp,
-    column,
     double,
     integer,
     larger,
@@ -23,6 +22,7 @@ from adaptaug.arrays import (
     part,
     product,
     scaled,
+    shifted,
     smaller,
 )  # fmt: skip
 from adaptaug.measure import CropStats
@@ -71,7 +71,7 @@ def plan_tone(
     else:
         coloured = mix(colour, crop.samples)
         gain, offset, tone = _guarded_tone(crop, coloured, policy, draws, limit)
-        strength = guard.tone_strength(crop, column(gain, 2) * coloured + column(offset, 2), limit)
+        strength = guard.tone_strength(crop, shifted(coloured, gain, offset), limit)
         evidence |= {
             "clip": full(limit.promise.clip, crop.mean),
             "std_floor": limit.std,
