@@ -447,8 +447,7 @@ class CropStats:
         luma, size = self.luma, self.luma.shape[-1]
         if isinstance(luma, torch.Tensor):
             right, below = luma[:, :, 1:] - luma[:, :, :-1], luma[:, 1:, :] - luma[:, :-1, :]
-            total: Array = (right * right).sum((1, 2), dtype=torch.float64)
-            total = total + (below * below).sum((1, 2), dtype=torch.float64)
+            total: Array = whole_sum(right * right) + whole_sum(below * below)
         else:
             total = cv2.norm(luma[:, 1:], luma[:, :-1], cv2.NORM_L2SQR)
             total += cv2.norm(luma[1:], luma[:-1], cv2.NORM_L2SQR)
@@ -496,14 +495,19 @@ class CropStats:
         return -1.0 / namespace(correlation).log(clamp(correlation, 0.05, 0.999))
 
 
+def whole_sum(planes: torch.Tensor) -> torch.Tensor:
+    """(B,) sums of (B, H, W) whole numbers of at most 255^2: exact, a row of up to 256 of them in float32 already."""
+    rows = planes.sum(-1) if planes.shape[-1] <= 256 else planes.sum(-1, dtype=torch.float64)
+    return rows.sum(-1, dtype=torch.float64)
+
+
 def luma_moments(luma: Array) -> tuple[Array, Array]:
     """Mean and standard deviation in [0, 1] of (B, S, S) float or one (S, S) uint8 luma plane; exact sums."""
     total: Array
     square: Array
     if isinstance(luma, torch.Tensor):
-        flat = luma.flatten(1)
-        total, square = flat.sum(1, dtype=torch.float64), (flat * flat).sum(1, dtype=torch.float64)
-        count = flat.shape[1]
+        total, square = whole_sum(luma), whole_sum(luma * luma)
+        count = luma.shape[1] * luma.shape[2]
     else:
         total, square = cv2.sumElems(luma)[0], cv2.norm(luma, cv2.NORM_L2SQR)
         count = luma.size
