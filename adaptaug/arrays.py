@@ -183,7 +183,9 @@ def matrices(entries: list[list[Array | float]], like: Array) -> Array:
     """Nested list of (B,) arrays and numbers -> (B, rows, columns) float64; the list itself for a single image."""
     if isinstance(like, _NUMBER):
         return entries
-    shared: dict[float, Array] = {}  # one array for each number, and one copy of all: short arrays cost by the call
+    shared: dict[
+        float, Array
+    ] = {}  # one array for each number, and one copy of all: short arrays cost by the call
     parts = []
     for entry in (entry for line in entries for entry in line):
         if isinstance(entry, _NUMBER):
@@ -200,6 +202,17 @@ def product(a: Array, b: Array) -> Array:
         columns = list(zip(*b, strict=True))
         return [[x * p + y * q + z * r for p, q, r in columns] for x, y, z in a]
     return a[:, :, :1] * b[:, :1, :] + a[:, :, 1:2] * b[:, 1:2, :] + a[:, :, 2:] * b[:, 2:, :]
+
+
+def cofactors(matrix: Array) -> Array:
+    """(B, 3, 3) signed minors."""
+    if isinstance(matrix, list):
+        after = ((1, 2), (2, 0), (0, 1))  # in this order a minor has its sign
+        return [
+            [matrix[a][c] * matrix[b][d] - matrix[a][d] * matrix[b][c] for c, d in after] for a, b in after
+        ]
+    a, b = matrix.roll(-1, 1), matrix.roll(-2, 1)
+    return a.roll(-1, 2) * b.roll(-2, 2) - a.roll(-2, 2) * b.roll(-1, 2)
 
 
 def scaled(matrix: Array, factor: Array) -> Array:

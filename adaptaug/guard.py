@@ -21,13 +21,16 @@ from adaptaug.arrays import (
     Array,
     arange,
     clamp,
+    cofactors,
     column,
+    double,
     extremes,
     first_true,
     integer,
     is_number,
     larger,
     logical_not,
+    may_look,
     namespace,
     none_true,
     number,
@@ -102,6 +105,10 @@ class Limits(NamedTuple):
     bright: Array
     own: Array  # the safe crop's mean, behind which views of dark and bright sources do not fall
     promise: Promise
+
+    def rows(self, index: Array) -> Limits:
+        """The limits of some of a batch's images."""
+        return Limits(*(values[index] for values in self[:-1]), self.promise)
 
 
 def limits(promise: Promise, frame_mean: Array, frame_std: Array, image_mean: Array) -> Limits:
@@ -189,14 +196,12 @@ def content_in_view(stats: ImageStats, matrix: Array) -> Array:
     centre = (arange(cells, detail) + 0.5) / cells
     x, y = centre[None, None, :], centre[None, :, None]
 
-    m = [[part(matrix, i, j) for j in range(3)] for i in range(3)]
-
-    def cofactor(i: int, j: int) -> Array:
-        a, b, c, d = (i + 1) % 3, (i + 2) % 3, (j + 1) % 3, (j + 2) % 3  # in this order it has its sign
-        return column(m[a][c] * m[b][d] - m[a][d] * m[b][c], 2)
-
     # The adjugate is the inverse up to a factor, which homogeneous coordinates do not see.
-    u, v, w = (cofactor(0, i) * x + cofactor(1, i) * y + cofactor(2, i) for i in range(3))
+    c = cofactors(matrix)
+    u, v, w = (
+        column(part(c, 0, i), 2) * x + column(part(c, 1, i), 2) * y + column(part(c, 2, i), 2)
+        for i in range(3)
+    )
     reach = xp.abs(w)
     inside = (xp.abs(u) <= reach) & (xp.abs(v) <= reach)
     return number((detail * inside).sum((1, 2)))
@@ -286,28 +291,35 @@ def tone_strength(crop: CropStats, target: Array, limit: Limits) -> Array:
 
     `target` (B, 3, N) is each sampled channel after the drawn tone, unclipped.
     """
-    xp = namespace(crop.mean)
-    count = target.shape[-1]
-    own_mean = number(weighted(LUMA, crop.sampled_mean[:, :, None])[:, 0])
-    own_variance = _luma_variance(crop)
-    strength = crop.mean * 0.0
-    for s in (1.0, 0.5):  # of several that pass the first stays
-        channels = target if s == 1.0 else crop.samples + s * (target - crop.samples)
-        greatest, least = extremes(channels)
-        newly = ((greatest > TOP) | (least < BOTTOM)) & ~crop.clipped
-        share = number(newly.sum(-1)) / count
-        luma_mean, variance = _mean_variance(weighted(LUMA, clamp(channels, 0.0, 1.0)))
-        mean = crop.mean + luma_mean - own_mean
-        # The samples give the change of mean and std; where it starts is known from all of the pixels.
-        std = crop.std * xp.sqrt(variance / larger(own_variance, 1e-9))
-        ok = (share <= 0.87 * limit.promise.clip) & (std >= 1.05 * limit.std + 0.5 * LEVEL * (limit.std > 0))
-        ok = ok & (mean >= limit.low + 0.5 * LEVEL) & (mean <= limit.high - 0.5 * LEVEL)
-        ok = ok & logical_not(limit.dark & (mean < limit.own - 0.2 * LEVEL))
-        ok = ok & logical_not(limit.bright & (mean > limit.own + 0.2 * LEVEL))
-        strength = xp.where(ok & (strength == 0.0), s, strength)
-        if none_true(strength == 0.0):
-            break
+
+    def at_half(crop: CropStats, target: Array, limit: Limits) -> Array:
+        return 0.5 * double(_tone_keeps(crop, crop.samples + 0.5 * (target - crop.samples), limit))
+
+    whole = _tone_keeps(crop, target, limit)
+    if is_number(whole):
+        return 1.0 if whole else at_half(crop, target, limit)
+    if not may_look(whole):
+        return namespace(whole).where(whole, 1.0, at_half(crop, target, limit))
+    strength, rows = double(whole), logical_not(whole).nonzero()[:, 0]
+    if len(rows):  # few of a batch
+        strength[rows] = at_half(crop.rows(rows), target[rows], limit.rows(rows))
     return strength
+
+
+def _tone_keeps(crop: CropStats, channels: Array, limit: Limits) -> Array:
+    """(B,) whether the samples keep the promise with these (B, 3, N) channels, unclipped."""
+    xp = namespace(crop.mean)
+    greatest, least = extremes(channels)
+    newly = ((greatest > TOP) | (least < BOTTOM)) & ~crop.clipped
+    share = number(newly.sum(-1)) / channels.shape[-1]
+    luma_mean, variance = _mean_variance(weighted(LUMA, clamp(channels, 0.0, 1.0)))
+    # The samples give the change of mean and std; where it starts is known from all of the pixels.
+    mean = crop.mean + luma_mean - number(weighted(LUMA, crop.sampled_mean[:, :, None])[:, 0])
+    std = crop.std * xp.sqrt(variance / larger(_luma_variance(crop), 1e-9))
+    ok = (share <= 0.87 * limit.promise.clip) & (std >= 1.05 * limit.std + 0.5 * LEVEL * (limit.std > 0))
+    ok = ok & (mean >= limit.low + 0.5 * LEVEL) & (mean <= limit.high - 0.5 * LEVEL)
+    ok = ok & logical_not(limit.dark & (mean < limit.own - 0.2 * LEVEL))
+    return ok & logical_not(limit.bright & (mean > limit.own + 0.2 * LEVEL))
 
 
 def _mean_variance(values: Array) -> tuple[Array, Array]:

@@ -426,6 +426,10 @@ class CropStats:
     pixels: Array
     luma: Array
 
+    def rows(self, index: torch.Tensor) -> CropStats:
+        """The statistics of some of a batch's crops."""
+        return CropStats(self.pixels[index], self.luma[index])
+
     @cached_property
     def moments(self) -> tuple[Array, Array]:
         """(B,) mean and standard deviation of luma in [0, 1] over all pixels."""
