@@ -125,7 +125,9 @@ def sort(values: Array) -> Array:
 def ranked(values: Array, rank: int) -> Array:
     """(B,) the value of (B, N) that `rank` others of its row precede in order; a number for a single image."""
     if isinstance(values, torch.Tensor):
-        return torch.kthvalue(values, rank + 1, dim=-1).values
+        if not may_look(values):
+            return torch.kthvalue(values, rank + 1, dim=-1).values
+        return torch.from_numpy(np.partition(values.numpy(), rank, axis=-1)[:, rank])  # five times as fast
     return number(np.partition(values, rank, axis=-1)[:, rank])
 
 

@@ -206,10 +206,10 @@ def newly_clipped(view: Pixels, crop: Pixels, allowed: float) -> Array:
     Where no more than `allowed` are there in the view at all, their share: what was there before does not matter.
     """
     there, area = _at_an_end(view), view.shape[-2] * view.shape[-1]
-    share = there.flatten(1).sum(1, dtype=torch.float64) / area
+    share = there.count_nonzero((1, 2)).to(torch.float64) / area
 
     def newly(_: Array, there: Array, crop: Pixels) -> Array:
-        return (there & ~_at_an_end(crop)).flatten(1).sum(1, dtype=torch.float64) / area
+        return (there & ~_at_an_end(crop)).count_nonzero((1, 2)).to(torch.float64) / area
 
     return _changed(share > allowed, newly, share, there, crop)
 
