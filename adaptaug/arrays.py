@@ -250,8 +250,6 @@ def shifted(channels: Array, gain: Array, offset: Array) -> Array:
 
 def weighted(weights: Sequence[float], channels: Array) -> Array:
     """(B, N) sum of (B, 3, N) channels times three weights: luma, with luma's."""
-    if isinstance(channels, np.ndarray):
-        return (np.array(weights) @ channels[0])[None]
     total = channels[:, 0] * weights[0]
     for i in (1, 2):
         total += channels[:, i] * weights[i]
@@ -273,10 +271,28 @@ def exact_float(like: torch.Tensor) -> torch.dtype:
 
 def extremes(channels: Array) -> tuple[Array, Array]:
     """Greatest and least of three channels, (B, 3, ...) -> (B, ...) each."""
-    if isinstance(channels, np.ndarray):
-        return channels.max(1), channels.min(1)
-    red, green, blue = channels.unbind(1)  # amax over so few is slower
-    return torch.maximum(torch.maximum(red, green), blue), torch.minimum(torch.minimum(red, green), blue)
+    xp = namespace(channels)
+    red, green, blue = channels[:, 0], channels[:, 1], channels[:, 2]  # a reduction over so few is slower
+    return xp.maximum(xp.maximum(red, green), blue), xp.minimum(xp.minimum(red, green), blue)
+
+
+def how_many(flags: Array) -> Array:
+    """(B,) of (B, N): how many are true."""
+    if isinstance(flags, torch.Tensor):
+        return flags.count_nonzero(-1)
+    return int(np.count_nonzero(flags))
+
+
+def mean_variance(values: Array) -> tuple[Array, Array]:
+    """(B,) each of (B, N)."""
+    count = values.shape[-1]
+    if isinstance(values, torch.Tensor):
+        mean = values.sum(-1) / count
+        centred = values - mean[:, None]
+        return mean, (centred * centred).sum(-1) / count
+    mean = float(values.sum()) / count
+    centred = values[0] - mean
+    return mean, float(centred @ centred) / count
 
 
 def may_look(tensor: torch.Tensor) -> bool:

@@ -26,11 +26,13 @@ from adaptaug.arrays import (
     double,
     extremes,
     first_true,
+    how_many,
     integer,
     is_number,
     larger,
     logical_not,
     may_look,
+    mean_variance,
     namespace,
     none_true,
     number,
@@ -41,7 +43,7 @@ from adaptaug.arrays import (
     stack,
     weighted,
 )  # fmt: skip
-from adaptaug.measure import BOTTOM, TOP, CropStats, ImageStats
+from adaptaug.measure import BOTTOM, LUMA, TOP, CropStats, ImageStats
 from adaptaug.policy import Promise
 
 BOX_STEPS = 7  # nested boxes from the drawn one to the full frame
@@ -50,7 +52,6 @@ STRENGTHS = (1.0, 0.75, 0.5, 0.25, 0.0)  # of the view against its safe crop, tr
 DARK_SOURCE, BRIGHT_SOURCE = 0.25, 0.75  # beyond these a view never goes further out than its own crop
 LEVEL = 1.0 / 255.0
 FLAT = 0.05  # std of a source below which it is looked at more closely
-LUMA = (0.299, 0.587, 0.114)
 
 REASONS = (
     "not drawn this time",
@@ -275,15 +276,10 @@ def tone_room(crop: CropStats, coloured: Array, limit: Limits) -> ToneRoom:
     )  # fmt: skip
 
 
-def _luma_variance(crop: CropStats) -> Array:
-    """(B,) variance of the samples' luma."""
-    return number(weighted(LUMA, weighted(LUMA, crop.covariance)[:, :, None])[:, 0])
-
-
 def luma_share(crop: CropStats) -> Array:
     """(B,) luma's variance over the mean variance of the channels: 1 for grey, 0 for isoluminant content."""
-    channels = number(sum(crop.covariance[:, i, i] for i in range(3))) / 3.0
-    return _luma_variance(crop) / larger(channels, 1e-9)
+    channels = sum(part(crop.covariance, i, i) for i in range(3)) / 3.0
+    return crop.sampled_luma[1] / larger(channels, 1e-9)
 
 
 def tone_strength(crop: CropStats, target: Array, limit: Limits) -> Array:
@@ -311,23 +307,16 @@ def _tone_keeps(crop: CropStats, channels: Array, limit: Limits) -> Array:
     xp = namespace(crop.mean)
     greatest, least = extremes(channels)
     newly = ((greatest > TOP) | (least < BOTTOM)) & ~crop.clipped
-    share = number(newly.sum(-1)) / channels.shape[-1]
-    luma_mean, variance = _mean_variance(weighted(LUMA, clamp(channels, 0.0, 1.0)))
+    share = how_many(newly) / channels.shape[-1]
+    luma_mean, variance = mean_variance(weighted(LUMA, clamp(channels, 0.0, 1.0)))
+    own_mean, own_variance = crop.sampled_luma
     # The samples give the change of mean and std; where it starts is known from all of the pixels.
-    mean = crop.mean + luma_mean - number(weighted(LUMA, crop.sampled_mean[:, :, None])[:, 0])
-    std = crop.std * xp.sqrt(variance / larger(_luma_variance(crop), 1e-9))
+    mean = crop.mean + luma_mean - own_mean
+    std = crop.std * xp.sqrt(variance / larger(own_variance, 1e-9))
     ok = (share <= 0.87 * limit.promise.clip) & (std >= 1.05 * limit.std + 0.5 * LEVEL * (limit.std > 0))
     ok = ok & (mean >= limit.low + 0.5 * LEVEL) & (mean <= limit.high - 0.5 * LEVEL)
     ok = ok & logical_not(limit.dark & (mean < limit.own - 0.2 * LEVEL))
     return ok & logical_not(limit.bright & (mean > limit.own + 0.2 * LEVEL))
-
-
-def _mean_variance(values: Array) -> tuple[Array, Array]:
-    """(B,) each of (B, N)."""
-    count = values.shape[-1]
-    mean = values.sum(-1) / count
-    centred = values - mean[:, None]
-    return number(mean), number((centred * centred).sum(-1) / count)
 
 
 def blur_limit(crop: CropStats, size: int) -> Array:

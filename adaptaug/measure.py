@@ -29,6 +29,8 @@ from adaptaug.arrays import (
     is_number,
     larger,
     namespace,
+    number,
+    part,
     sort,
 )
 
@@ -38,6 +40,7 @@ MAP_CELLS = 8
 SAMPLE_GRID = 16  # a crop's colours are sampled on a grid of this many points a side
 DARK_LEVEL, BRIGHT_LEVEL = 0.05, 0.95
 BLANK_STD = 2.0 / 255.0
+LUMA = (0.299, 0.587, 0.114)
 TOP, BOTTOM = 254.5 / 255.0, 0.5 / 255.0  # where rounding reaches 255 and 0
 _LUMA_R, _LUMA_G, _LUMA_B, _LUMA_HALF, _LUMA_SHIFT = 9798, 19235, 3735, 1 << 14, 15
 
@@ -472,12 +475,7 @@ class CropStats:
 
     @cached_property
     def _sums(self) -> Array:
-        return self._sampled.sum(-1)
-
-    @cached_property
-    def sampled_mean(self) -> Array:
-        """(B, 3) means of the samples' channels in [0, 1]."""
-        return self._sums / (255.0 * self._sampled.shape[-1])
+        return number(self._sampled.sum(-1))
 
     @cached_property
     def clipped(self) -> Array:
@@ -488,9 +486,23 @@ class CropStats:
     @cached_property
     def covariance(self) -> Array:
         """(B, 3, 3) covariances of the samples' channels."""
-        products = self._sampled @ self._sampled.swapaxes(1, 2)  # of whole levels: exact in any order
-        count = self._sampled.shape[-1]
-        return (products * count - self._sums[:, :, None] * self._sums[:, None]) / (255.0 * count) ** 2
+        products = number(self._sampled @ self._sampled.swapaxes(1, 2))  # of whole levels: exact in any order
+        sums, count = self._sums, self._sampled.shape[-1]
+        unit = (255.0 * count) ** 2
+        if isinstance(products, list):
+            return [
+                [(p * count - a * b) / unit for p, b in zip(row, sums, strict=True)]
+                for row, a in zip(products, sums, strict=True)
+            ]
+        return (products * count - sums[:, :, None] * sums[:, None]) / unit
+
+    @cached_property
+    def sampled_luma(self) -> tuple[Array, Array]:
+        """(B,) mean and variance of the samples' luma, unrounded."""
+        unit = 255.0 * self._sampled.shape[-1]
+        mean = sum(part(self._sums, i) * weight for i, weight in enumerate(LUMA)) / unit
+        rows = [sum(part(self.covariance, i, j) * weight for j, weight in enumerate(LUMA)) for i in range(3)]
+        return mean, sum(row * weight for row, weight in zip(rows, LUMA, strict=True))
 
     @property
     def reach(self) -> Array:
