@@ -265,8 +265,8 @@ def nowhere(pixels: Array) -> Array:
 
 def exact_float(like: torch.Tensor) -> torch.dtype:
     """In what matrix products of whole numbers below 2^24 are exact: a GPU, or a CPU told to hurry, rounds float32."""
-    exact = may_look(like) and torch.get_float32_matmul_precision() == "highest"
-    return torch.float32 if exact else torch.float64
+    hurried = not may_look(like) or torch.is_autocast_enabled("cpu")
+    return torch.float64 if hurried or torch.get_float32_matmul_precision() != "highest" else torch.float32
 
 
 def extremes(channels: Array) -> tuple[Array, Array]:

@@ -109,7 +109,7 @@ class Limits(NamedTuple):
 
     def rows(self, index: Array) -> Limits:
         """The limits of some of a batch's images."""
-        return Limits(*(values[index] for values in self[:-1]), self.promise)
+        return self._replace(**{name: getattr(self, name)[index] for name in self._fields[:-1]})
 
 
 def limits(promise: Promise, frame_mean: Array, frame_std: Array, image_mean: Array) -> Limits:

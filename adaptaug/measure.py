@@ -30,7 +30,6 @@ from adaptaug.arrays import (
     larger,
     namespace,
     number,
-    part,
     sort,
 )
 
@@ -499,10 +498,13 @@ class CropStats:
     @cached_property
     def sampled_luma(self) -> tuple[Array, Array]:
         """(B,) mean and variance of the samples' luma, unrounded."""
-        unit = 255.0 * self._sampled.shape[-1]
-        mean = sum(part(self._sums, i) * weight for i, weight in enumerate(LUMA)) / unit
-        rows = [sum(part(self.covariance, i, j) * weight for j, weight in enumerate(LUMA)) for i in range(3)]
-        return mean, sum(row * weight for row, weight in zip(rows, LUMA, strict=True))
+        red, green, blue = LUMA
+        sums, covariance = self._sums, self.covariance
+        if isinstance(sums, torch.Tensor):
+            sums, covariance = sums.unbind(1), covariance.permute(1, 2, 0)
+        x, y, z = (a * red + b * green + c * blue for a, b, c in covariance)
+        mean = (sums[0] * red + sums[1] * green + sums[2] * blue) / (255.0 * self._sampled.shape[-1])
+        return mean, x * red + y * green + z * blue
 
     @property
     def reach(self) -> Array:

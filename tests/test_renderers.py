@@ -120,6 +120,18 @@ def test_render_of_plan_is_augment_bit_for_bit(policy: str, photo, to_tensor):
         assert torch.equal(adaptaug.render(batch, augment.plan(batch, key=seed)), augment(batch, key=seed))
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_autocast_around_it_changes_nothing(dtype: torch.dtype, photo, to_tensor):
+    """Views are often made in a training step, where mixed precision is on."""
+    augment = adaptaug.AdaptiveAugment("natural", 64)
+    batch = torch.stack([to_tensor(photo(name, 120, 90)) for name in ("rocket", "coffee", "chelsea")] * 4)
+    plain, params = augment(batch, key=1), augment.plan(batch, key=1)
+    with torch.autocast("cpu", dtype=dtype):
+        assert torch.equal(augment(batch, key=1), plain) and torch.equal(
+            adaptaug.render(batch, params), plain
+        )
+
+
 def test_every_operation_replays_bit_for_bit(photo, to_tensor):
     """With all operations at their widest and guards on, so that lift, frame and certificate take part."""
     widest = {
