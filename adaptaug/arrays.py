@@ -242,10 +242,10 @@ def mix(matrix: Array, channels: Array) -> Array:
 
 
 def shifted(channels: Array, gain: Array, offset: Array) -> Array:
-    """(B, 3, N) channels times (B,) gains plus (B,) offsets."""
-    out = channels * column(gain, 2)
-    out += column(offset, 2)
-    return out
+    """(B, 3, N) channels times (B,) gains plus (B,) offsets; in place."""
+    channels *= column(gain, 2)
+    channels += column(offset, 2)
+    return channels
 
 
 def weighted(weights: Sequence[float], channels: Array) -> Array:

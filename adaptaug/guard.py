@@ -183,6 +183,21 @@ def choose_box(
             step += 1
             std, content = _judge(stats, _nested(box, step / (BOX_STEPS - 1)))
         return _nested(box, step / (BOX_STEPS - 1)) if step else box, step, *drawn
+    if not may_look(box):
+        return _enlarged(stats, box, std_floor, content_floor)
+    std, content = (found[:, 0] for found in _judge(stats, _nested(box, 0.0)))
+    enough = (std >= std_floor) & (content >= content_floor)
+    step, rows = integer(std * 0.0), logical_not(enough).nonzero()[:, 0]
+    if len(rows):  # few of a batch
+        box = box.clone()
+        box[rows], step[rows], _, _ = _enlarged(stats.rows(rows), box[rows], std_floor[rows], content_floor)
+    return box, step, std, content
+
+
+def _enlarged(
+    stats: ImageStats, box: Array, std_floor: Array, content_floor: float
+) -> tuple[Array, Array, Array, Array]:
+    """What `choose_box` gives, with all seven boxes of every image of a batch judged."""
     boxes = _nested(box, (arange(BOX_STEPS, box) / (BOX_STEPS - 1))[None, :])
     std, content = _judge(stats, boxes)
     step = first_true((std >= std_floor[:, None]) & (content >= content_floor))

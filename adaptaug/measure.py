@@ -135,7 +135,7 @@ class ImageStats:
 
     def rows(self, index: Any) -> ImageStats:
         """The statistics of some of a batch's images (an index tensor, in any order, repeats allowed)."""
-        return replace(self, pixels=self._sampled[index])
+        return replace(self, pixels=self.pixels[index])
 
     @cached_property
     def _sampled(self) -> Array:

@@ -123,6 +123,13 @@ def test_a_batch_measures_as_its_images(photo, to_tensor):
         assert together.summary(index) == adaptaug.measure(image).summary()
 
 
+@pytest.mark.parametrize("side", [60, 1100])  # of the larger every other pixel is measured
+def test_rows_of_a_batch_measure_as_before(side, photo, to_tensor):
+    together = adaptaug.measure(torch.stack([to_tensor(photo(name, side, 50)) for name in NAMES]))
+    some = together.rows(torch.tensor([2, 0]))
+    assert [some.summary(0), some.summary(1)] == [together.summary(2), together.summary(0)]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_luma_is_the_same_integer_in_both(name, photo, to_tensor):
     image = photo(name, 200, 150)

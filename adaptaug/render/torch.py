@@ -227,6 +227,11 @@ def luma(pixels: Pixels) -> Pixels:
     return luma_levels(pixels)
 
 
+def luma_again(flags: Array, pixels: Pixels, plane: Pixels) -> Pixels:
+    """The luma of pixels that changed in the rows that are flagged; `plane`, as it was, may be written to."""
+    return _changed(flags, lambda _, pixels: luma_levels(pixels), plane, pixels)
+
+
 def crop_stats(pixels: Pixels, plane: Pixels) -> CropStats:
     return CropStats(pixels, plane)
 
