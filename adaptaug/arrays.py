@@ -96,25 +96,27 @@ def clamp(value: Array, low: Array | float, high: Array | float) -> Array:
     if isinstance(value, _NUMBER):
         value = low if value < low else value
         return high if value > high else value
-    xp = namespace(value)
-    if xp is np:
+    if isinstance(value, np.ndarray):
         return np.minimum(np.maximum(value, low), high)
     if isinstance(low, _NUMBER) and isinstance(high, _NUMBER):
         return value.clamp(low, high)
-    value = xp.where(value < low, low, value)
-    return xp.where(value > high, high, value)
+    return smaller(larger(value, low), high)
 
 
 def smaller(a: Array, b: Array | float) -> Array:
     if isinstance(a, _NUMBER):
         return a if a < b else b
-    return namespace(a).where(a < b, a, b)
+    if isinstance(a, np.ndarray):
+        return np.minimum(a, b)
+    return a.clamp(max=b) if isinstance(b, _NUMBER) else torch.minimum(a, b)
 
 
 def larger(a: Array, b: Array | float) -> Array:
     if isinstance(a, _NUMBER):
         return a if a > b else b
-    return namespace(a).where(a > b, a, b)
+    if isinstance(a, np.ndarray):
+        return np.maximum(a, b)
+    return a.clamp(min=b) if isinstance(b, _NUMBER) else torch.maximum(a, b)
 
 
 def sort(values: Array) -> Array:
@@ -299,6 +301,6 @@ def may_look(tensor: torch.Tensor) -> bool:
     """Whether looking at values costs nothing: on the CPU, outside torch.compile and fake tensors."""
     from torch._guards import detect_fake_mode
 
-    return (
-        tensor.device.type == "cpu" and not torch.compiler.is_compiling() and detect_fake_mode(tensor) is None
-    )
+    if tensor.device.type != "cpu" or torch.compiler.is_compiling():
+        return False
+    return type(tensor) is torch.Tensor or detect_fake_mode(tensor) is None  # a fake one is of a type of its own
