@@ -303,4 +303,6 @@ def may_look(tensor: torch.Tensor) -> bool:
 
     if tensor.device.type != "cpu" or torch.compiler.is_compiling():
         return False
-    return type(tensor) is torch.Tensor or detect_fake_mode(tensor) is None  # a fake one is of a type of its own
+    return (
+        type(tensor) is torch.Tensor or detect_fake_mode(tensor) is None
+    )  # a fake one is of a type of its own
