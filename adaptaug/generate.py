@@ -166,7 +166,7 @@ def _safe_crop(engine: ModuleType, pixels: Any, where: plan.Where, size: int, se
                 whole = full_frame(engine, pixels, seen.stats, size) if seen.frame is None else seen.frame
                 crop = engine.select(frame, whole, crop)
             crop = engine.lift(crop, stack([scale, offset]))
-            plane = engine.luma(crop)
+            plane = engine.luma_again(frame | (scale < 1.0), crop, plane)
             stats = engine.crop_stats(crop, plane)
     return _Safe(crop, plane, stats, std, matrix, reduce, stack([scale, offset]), frame)
 

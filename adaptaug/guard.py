@@ -21,14 +21,18 @@ from adaptaug.arrays import (
     Array,
     arange,
     clamp,
+    cofactors,
     column,
+    double,
     extremes,
     first_true,
-    gather,
+    how_many,
     integer,
     is_number,
     larger,
     logical_not,
+    may_look,
+    mean_variance,
     namespace,
     none_true,
     number,
@@ -39,7 +43,7 @@ from adaptaug.arrays import (
     stack,
     weighted,
 )  # fmt: skip
-from adaptaug.measure import BOTTOM, TOP, CropStats, ImageStats
+from adaptaug.measure import BOTTOM, LUMA, TOP, CropStats, ImageStats
 from adaptaug.policy import Promise
 
 BOX_STEPS = 7  # nested boxes from the drawn one to the full frame
@@ -48,7 +52,6 @@ STRENGTHS = (1.0, 0.75, 0.5, 0.25, 0.0)  # of the view against its safe crop, tr
 DARK_SOURCE, BRIGHT_SOURCE = 0.25, 0.75  # beyond these a view never goes further out than its own crop
 LEVEL = 1.0 / 255.0
 FLAT = 0.05  # std of a source below which it is looked at more closely
-LUMA = (0.299, 0.587, 0.114)
 
 REASONS = (
     "not drawn this time",
@@ -104,6 +107,10 @@ class Limits(NamedTuple):
     own: Array  # the safe crop's mean, behind which views of dark and bright sources do not fall
     promise: Promise
 
+    def rows(self, index: Array) -> Limits:
+        """The limits of some of a batch's images."""
+        return self._replace(**{name: getattr(self, name)[index] for name in self._fields[:-1]})
+
 
 def limits(promise: Promise, frame_mean: Array, frame_std: Array, image_mean: Array) -> Limits:
     """The promise's numbers from the full frame's mean and std at the view's size."""
@@ -135,7 +142,7 @@ def quick_limits(stats: ImageStats, promise: Promise) -> Limits | None:
 
 # --- where: crops and distortions -------------------------------------------------------------------------
 def judge_boxes(stats: ImageStats, boxes: Array) -> tuple[Array, Array]:
-    """Luma std in [0, 1] and share of the image's detail of (B, K, 4) boxes: two (B, K), from integral images."""
+    """Luma std in [0, 1] and share of the image's detail of (B, K, 4) boxes: two (B, K), from sums over boxes."""
     return _judge(stats, [boxes[..., i] for i in range(4)])
 
 
@@ -148,19 +155,12 @@ def _judge(stats: ImageStats, box: list[Array]) -> tuple[Array, Array]:
     y0 = clamp(xp.floor(y * rows + 0.5), 0.0, rows - 1.0)
     x1 = clamp(xp.floor((x + width) * columns + 0.5), x0 + 1.0, float(columns))
     y1 = clamp(xp.floor((y + height) * rows + 0.5), y0 + 1.0, float(rows))
-    stride = columns + 1
-    corners = [integer(y * stride + x) for y in (y0, y1) for x in (x0, x1)]
-
-    def total(plane: int) -> Array:
-        running = stats.integrals[:, plane]
-        a, b, c, d = (gather(running, corner) for corner in corners)
-        return d - c - b + a
-
+    luma, squares, detail = stats.box_sums(x0, y0, x1, y1)
     count = (x1 - x0) * (y1 - y0)
-    mean = total(0) / count
-    std = xp.sqrt(larger(total(1) / count - mean * mean, 0.0)) / 255.0
-    whole = larger(stats.integrals[:, 2, -1], 1e-9)
-    return std, total(2) / (number(whole) if is_number(x) else whole[:, None])
+    mean = luma / count
+    std = xp.sqrt(larger(squares / count - mean * mean, 0.0)) / 255.0
+    whole = larger(stats.detail_total, 1e-9)
+    return std, detail / (number(whole) if is_number(x) else whole[:, None])
 
 
 def _nested(box: Array, step: Array | float) -> list[Array]:
@@ -183,6 +183,21 @@ def choose_box(
             step += 1
             std, content = _judge(stats, _nested(box, step / (BOX_STEPS - 1)))
         return _nested(box, step / (BOX_STEPS - 1)) if step else box, step, *drawn
+    if not may_look(box):
+        return _enlarged(stats, box, std_floor, content_floor)
+    std, content = (found[:, 0] for found in _judge(stats, _nested(box, 0.0)))
+    enough = (std >= std_floor) & (content >= content_floor)
+    step, rows = integer(std * 0.0), logical_not(enough).nonzero()[:, 0]
+    if len(rows):  # few of a batch
+        box = box.clone()
+        box[rows], step[rows], _, _ = _enlarged(stats.rows(rows), box[rows], std_floor[rows], content_floor)
+    return box, step, std, content
+
+
+def _enlarged(
+    stats: ImageStats, box: Array, std_floor: Array, content_floor: float
+) -> tuple[Array, Array, Array, Array]:
+    """What `choose_box` gives, with all seven boxes of every image of a batch judged."""
     boxes = _nested(box, (arange(BOX_STEPS, box) / (BOX_STEPS - 1))[None, :])
     std, content = _judge(stats, boxes)
     step = first_true((std >= std_floor[:, None]) & (content >= content_floor))
@@ -197,14 +212,12 @@ def content_in_view(stats: ImageStats, matrix: Array) -> Array:
     centre = (arange(cells, detail) + 0.5) / cells
     x, y = centre[None, None, :], centre[None, :, None]
 
-    def cofactor(i: int, j: int) -> Array:
-        a, b = (r for r in range(3) if r != i)
-        c, d = (r for r in range(3) if r != j)
-        minor = part(matrix, a, c) * part(matrix, b, d) - part(matrix, a, d) * part(matrix, b, c)
-        return column(minor * (-1.0) ** (i + j), 2)
-
     # The adjugate is the inverse up to a factor, which homogeneous coordinates do not see.
-    u, v, w = (cofactor(0, i) * x + cofactor(1, i) * y + cofactor(2, i) for i in range(3))
+    c = cofactors(matrix)
+    u, v, w = (
+        column(part(c, 0, i), 2) * x + column(part(c, 1, i), 2) * y + column(part(c, 2, i), 2)
+        for i in range(3)
+    )
     reach = xp.abs(w)
     inside = (xp.abs(u) <= reach) & (xp.abs(v) <= reach)
     return number((detail * inside).sum((1, 2)))
@@ -278,15 +291,10 @@ def tone_room(crop: CropStats, coloured: Array, limit: Limits) -> ToneRoom:
     )  # fmt: skip
 
 
-def _luma_variance(crop: CropStats) -> Array:
-    """(B,) variance of the samples' luma."""
-    return number(weighted(LUMA, weighted(LUMA, crop.covariance)[:, :, None])[:, 0])
-
-
 def luma_share(crop: CropStats) -> Array:
     """(B,) luma's variance over the mean variance of the channels: 1 for grey, 0 for isoluminant content."""
-    channels = number(sum(crop.covariance[:, i, i] for i in range(3))) / 3.0
-    return _luma_variance(crop) / larger(channels, 1e-9)
+    channels = sum(part(crop.covariance, i, i) for i in range(3)) / 3.0
+    return crop.sampled_luma[1] / larger(channels, 1e-9)
 
 
 def tone_strength(crop: CropStats, target: Array, limit: Limits) -> Array:
@@ -294,36 +302,36 @@ def tone_strength(crop: CropStats, target: Array, limit: Limits) -> Array:
 
     `target` (B, 3, N) is each sampled channel after the drawn tone, unclipped.
     """
-    xp = namespace(crop.mean)
-    count = target.shape[-1]
-    own_mean = number(weighted(LUMA, crop.samples).sum(-1) / count)
-    own_variance = _luma_variance(crop)
-    strength = crop.mean * 0.0
-    for s in (1.0, 0.5):  # of several that pass the first stays
-        channels = target if s == 1.0 else crop.samples + s * (target - crop.samples)
-        greatest, least = extremes(channels)
-        newly = ((greatest > TOP) | (least < BOTTOM)) & ~crop.clipped
-        share = number(newly.sum(-1)) / count
-        luma_mean, variance = _mean_variance(weighted(LUMA, clamp(channels, 0.0, 1.0)))
-        mean = crop.mean + luma_mean - own_mean
-        # The samples give the change of mean and std; where it starts is known from all of the pixels.
-        std = crop.std * xp.sqrt(variance / larger(own_variance, 1e-9))
-        ok = (share <= 0.87 * limit.promise.clip) & (std >= 1.05 * limit.std + 0.5 * LEVEL * (limit.std > 0))
-        ok = ok & (mean >= limit.low + 0.5 * LEVEL) & (mean <= limit.high - 0.5 * LEVEL)
-        ok = ok & logical_not(limit.dark & (mean < limit.own - 0.2 * LEVEL))
-        ok = ok & logical_not(limit.bright & (mean > limit.own + 0.2 * LEVEL))
-        strength = xp.where(ok & (strength == 0.0), s, strength)
-        if none_true(strength == 0.0):
-            break
+
+    def at_half(crop: CropStats, target: Array, limit: Limits) -> Array:
+        return 0.5 * double(_tone_keeps(crop, crop.samples + 0.5 * (target - crop.samples), limit))
+
+    whole = _tone_keeps(crop, target, limit)
+    if is_number(whole):
+        return 1.0 if whole else at_half(crop, target, limit)
+    if not may_look(whole):
+        return namespace(whole).where(whole, 1.0, at_half(crop, target, limit))
+    strength, rows = double(whole), logical_not(whole).nonzero()[:, 0]
+    if len(rows):  # few of a batch
+        strength[rows] = at_half(crop.rows(rows), target[rows], limit.rows(rows))
     return strength
 
 
-def _mean_variance(values: Array) -> tuple[Array, Array]:
-    """(B,) each of (B, N)."""
-    count = values.shape[-1]
-    mean = values.sum(-1) / count
-    centred = values - mean[:, None]
-    return number(mean), number((centred * centred).sum(-1) / count)
+def _tone_keeps(crop: CropStats, channels: Array, limit: Limits) -> Array:
+    """(B,) whether the samples keep the promise with these (B, 3, N) channels, unclipped."""
+    xp = namespace(crop.mean)
+    greatest, least = extremes(channels)
+    newly = ((greatest > TOP) | (least < BOTTOM)) & ~crop.clipped
+    share = how_many(newly) / channels.shape[-1]
+    luma_mean, variance = mean_variance(weighted(LUMA, clamp(channels, 0.0, 1.0)))
+    own_mean, own_variance = crop.sampled_luma
+    # The samples give the change of mean and std; where it starts is known from all of the pixels.
+    mean = crop.mean + luma_mean - own_mean
+    std = crop.std * xp.sqrt(variance / larger(own_variance, 1e-9))
+    ok = (share <= 0.87 * limit.promise.clip) & (std >= 1.05 * limit.std + 0.5 * LEVEL * (limit.std > 0))
+    ok = ok & (mean >= limit.low + 0.5 * LEVEL) & (mean <= limit.high - 0.5 * LEVEL)
+    ok = ok & logical_not(limit.dark & (mean < limit.own - 0.2 * LEVEL))
+    return ok & logical_not(limit.bright & (mean > limit.own + 0.2 * LEVEL))
 
 
 def blur_limit(crop: CropStats, size: int) -> Array:

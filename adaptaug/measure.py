@@ -22,12 +22,14 @@ from adaptaug.arrays import (
     Array,
     arange,
     clamp,
-    covariances,
     double,
+    exact_float,
     extremes,
     integer,
+    is_number,
     larger,
     namespace,
+    number,
     sort,
 )
 
@@ -37,6 +39,7 @@ MAP_CELLS = 8
 SAMPLE_GRID = 16  # a crop's colours are sampled on a grid of this many points a side
 DARK_LEVEL, BRIGHT_LEVEL = 0.05, 0.95
 BLANK_STD = 2.0 / 255.0
+LUMA = (0.299, 0.587, 0.114)
 TOP, BOTTOM = 254.5 / 255.0, 0.5 / 255.0  # where rounding reaches 255 and 0
 _LUMA_R, _LUMA_G, _LUMA_B, _LUMA_HALF, _LUMA_SHIFT = 9798, 19235, 3735, 1 << 14, 15
 
@@ -60,9 +63,10 @@ class cached_property:
 def luma_levels(pixels: Array) -> Array:
     """Integer luma levels. (H, W, 3) uint8 -> (H, W) uint8; (B, 3, H, W) float levels -> (B, H, W) float levels."""
     if isinstance(pixels, torch.Tensor):
-        # Below 2^24, so float32 arithmetic on whole levels is exact.
-        total = pixels[:, 0] * _LUMA_R + pixels[:, 1] * _LUMA_G + pixels[:, 2] * _LUMA_B + _LUMA_HALF
-        return torch.floor(total * 2.0**-_LUMA_SHIFT)
+        # Below 2^24, so float32 arithmetic on whole levels is exact. In place: a batch is slowed by memory alone.
+        total = pixels[:, 0] * _LUMA_R
+        total.add_(pixels[:, 1], alpha=_LUMA_G).add_(pixels[:, 2], alpha=_LUMA_B).add_(_LUMA_HALF)
+        return total.mul_(2.0**-_LUMA_SHIFT).floor_()
     return cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
 
 
@@ -131,7 +135,7 @@ class ImageStats:
 
     def rows(self, index: Any) -> ImageStats:
         """The statistics of some of a batch's images (an index tensor, in any order, repeats allowed)."""
-        return replace(self, pixels=self._sampled[index])
+        return replace(self, pixels=self.pixels[index])
 
     @cached_property
     def _sampled(self) -> Array:
@@ -279,9 +283,15 @@ class ImageStats:
         rows, columns = self.thumb.shape[1:]
         xp = namespace(self.thumb)
         steps = arange(MAP_CELLS + 1, self.thumb) / MAP_CELLS
-        ys, xs = integer(xp.round(steps * rows)), integer(xp.round(steps * columns))
-        running = self.integrals[:, 2].reshape(-1, rows + 1, columns + 1)[:, ys][:, :, xs]
-        grid = running[:, 1:, 1:] - running[:, :-1, 1:] - running[:, 1:, :-1] + running[:, :-1, :-1]
+        ys, xs = xp.round(steps * rows)[None], xp.round(steps * columns)[None]
+        if isinstance(self.thumb, torch.Tensor):
+            across = _within(xs[:, :-1], xs[:, 1:], columns, self._planes.dtype)
+            down = _within(ys[:, :-1], ys[:, 1:], rows, self._planes.dtype)
+            grid = (down @ self._planes[:, :, 2 * columns :] @ across.transpose(1, 2)).to(torch.float64)
+        else:
+            running = self.integrals[2].reshape(1, rows + 1, columns + 1)
+            running = running[:, integer(ys[0])][:, :, integer(xs[0])]
+            grid = running[:, 1:, 1:] - running[:, :-1, 1:] - running[:, 1:, :-1] + running[:, :-1, :-1]
         total = grid.sum((1, 2))[:, None, None]
         flat = 1.0 / MAP_CELLS**2
         return xp.where(total > 0, grid / xp.where(total > 0, total, 1.0), flat)
@@ -342,17 +352,40 @@ class ImageStats:
         median = sort(ring)[:, ring.shape[1] // 2]
         return double((xp.abs(thumb - median[:, None]) > 0.15 * 255).sum(-1)) / thumb.shape[1]
 
-    # -- integral images, for judging any box in constant time ---------------------------------------------
+    # -- sums over boxes -----------------------------------------------------------------------------------
+    def box_sums(self, x0: Array, y0: Array, x1: Array, y1: Array) -> list[Array]:
+        """Sums of luma, luma squared and detail, in levels, over boxes of whole pixels of the thumbnail.
+
+        The ends are (B, K) each, or four numbers of a single image, and so are the sums. Whole numbers: exact. A single
+        image has them from running sums; in a batch masks of rows and columns are multiplied, which takes a tenth.
+        """
+        rows, columns = self.thumb.shape[1:]
+        if isinstance(self.thumb, torch.Tensor):
+            dtype = self._planes.dtype
+            down, across = _within(y0, y1, rows, dtype), _within(x0, x1, columns, dtype)
+            strips = (down @ self._planes).reshape(*down.shape[:2], 3, columns)
+            return list((strips * across[:, :, None]).sum(-1, dtype=torch.float64).unbind(-1))
+        stride = columns + 1
+        a, b, c, d = (integer(y * stride + x) for y in (y0, y1) for x in (x0, x1))
+        if is_number(x0):
+            return [plane.item(d) - plane.item(c) - plane.item(b) + plane.item(a) for plane in self.integrals]
+        return [plane[d] - plane[c] - plane[b] + plane[a] for plane in self.integrals]
+
+    @cached_property
+    def detail_total(self) -> Array:
+        """Sum of the detail over the thumbnail, levels squared."""
+        return double(self._detail.sum(-1)).sum(-1)
+
     @cached_property
     def integrals(self) -> Array:
-        """(B, 3, (h+1)(w+1)) running sums of luma, luma squared and detail over the thumbnail, in levels."""
-        if isinstance(self.thumb, torch.Tensor):
-            planes = torch.stack([self.thumb, self.thumb**2, self._detail], 1)
-            # Sums of a row are exact in float32. Transposed, since along the last axis they are five times quicker.
-            down = planes.cumsum(-1).transpose(-1, -2).contiguous().cumsum(-1, dtype=torch.float64)
-            return F.pad(down.transpose(-1, -2), (1, 0, 1, 0)).flatten(2)
+        """Of a single image: three ((h+1)(w+1)) running sums, of luma, luma squared and detail, in levels."""
         total, squares = cv2.integral2(self.thumb[0], sdepth=cv2.CV_64F, sqdepth=cv2.CV_64F)
-        return np.array([total, squares, cv2.integral(self._detail[0])]).reshape(1, 3, -1)
+        return [plane.reshape(-1) for plane in (total, squares, cv2.integral(self._detail[0]))]
+
+    @cached_property
+    def _planes(self) -> Array:
+        """Of a batch: (B, h, 3 w) luma, luma squared and detail side by side."""
+        return torch.cat([self.thumb, self.thumb**2, self._detail], -1).to(exact_float(self.thumb))
 
     def summary(self, row: int = 0) -> dict[str, Any]:
         """One image's statistics as plain numbers, for people and JSON."""
@@ -372,6 +405,12 @@ class ImageStats:
         return out
 
 
+def _within(start: Array, end: Array, length: int, dtype: torch.dtype) -> Array:
+    """(B, K) ends -> (B, K, length), 1 from start to before end, else 0."""
+    place = arange(length, start)
+    return ((place >= start[..., None]) & (place < end[..., None])).to(dtype)
+
+
 def measure_pixels(pixels: Array) -> ImageStats:
     """ImageStats of one (H, W, 3) uint8 image or a batch of (B, 3, H, W) float levels."""
     height, width = pixels.shape[-2:] if isinstance(pixels, torch.Tensor) else pixels.shape[:2]
@@ -388,6 +427,10 @@ class CropStats:
 
     pixels: Array
     luma: Array
+
+    def rows(self, index: torch.Tensor) -> CropStats:
+        """The statistics of some of a batch's crops."""
+        return CropStats(self.pixels[index], self.luma[index])
 
     @cached_property
     def moments(self) -> tuple[Array, Array]:
@@ -410,8 +453,7 @@ class CropStats:
         luma, size = self.luma, self.luma.shape[-1]
         if isinstance(luma, torch.Tensor):
             right, below = luma[:, :, 1:] - luma[:, :, :-1], luma[:, 1:, :] - luma[:, :-1, :]
-            total: Array = (right * right).sum((1, 2), dtype=torch.float64)
-            total = total + (below * below).sum((1, 2), dtype=torch.float64)
+            total: Array = whole_sum(right * right) + whole_sum(below * below)
         else:
             total = cv2.norm(luma[:, 1:], luma[:, :-1], cv2.NORM_L2SQR)
             total += cv2.norm(luma[1:], luma[:-1], cv2.NORM_L2SQR)
@@ -419,11 +461,20 @@ class CropStats:
 
     @cached_property
     def samples(self) -> Array:
-        """(B, 3, N) RGB in [0, 1] on a grid of at most 16 x 16 pixels."""
+        """(B, 3, N) RGB in [0, 1] on a grid of 16 x 16 pixels, or up to twice as many a side."""
+        return self._sampled / 255.0
+
+    @cached_property
+    def _sampled(self) -> Array:
+        """The samples in levels."""
         stride = max(1, self.luma.shape[-1] // SAMPLE_GRID)
         if isinstance(self.pixels, torch.Tensor):
-            return self.pixels[:, :, ::stride, ::stride].flatten(2).to(torch.float64) / 255.0
-        return self.pixels[::stride, ::stride].transpose(2, 0, 1).reshape(1, 3, -1) / 255.0
+            return self.pixels[:, :, ::stride, ::stride].flatten(2).to(torch.float64)
+        return self.pixels[::stride, ::stride].transpose(2, 0, 1).reshape(1, 3, -1).astype(np.float64)
+
+    @cached_property
+    def _sums(self) -> Array:
+        return number(self._sampled.sum(-1))
 
     @cached_property
     def clipped(self) -> Array:
@@ -434,7 +485,26 @@ class CropStats:
     @cached_property
     def covariance(self) -> Array:
         """(B, 3, 3) covariances of the samples' channels."""
-        return covariances(self.samples)
+        products = number(self._sampled @ self._sampled.swapaxes(1, 2))  # of whole levels: exact in any order
+        sums, count = self._sums, self._sampled.shape[-1]
+        unit = (255.0 * count) ** 2
+        if isinstance(products, list):
+            return [
+                [(p * count - a * b) / unit for p, b in zip(row, sums, strict=True)]
+                for row, a in zip(products, sums, strict=True)
+            ]
+        return (products * count - sums[:, :, None] * sums[:, None]) / unit
+
+    @cached_property
+    def sampled_luma(self) -> tuple[Array, Array]:
+        """(B,) mean and variance of the samples' luma, unrounded."""
+        red, green, blue = LUMA
+        sums, covariance = self._sums, self.covariance
+        if isinstance(sums, torch.Tensor):
+            sums, covariance = sums.unbind(1), covariance.permute(1, 2, 0)
+        x, y, z = (a * red + b * green + c * blue for a, b, c in covariance)
+        mean = (sums[0] * red + sums[1] * green + sums[2] * blue) / (255.0 * self._sampled.shape[-1])
+        return mean, x * red + y * green + z * blue
 
     @property
     def reach(self) -> Array:
@@ -443,14 +513,19 @@ class CropStats:
         return -1.0 / namespace(correlation).log(clamp(correlation, 0.05, 0.999))
 
 
+def whole_sum(planes: torch.Tensor) -> torch.Tensor:
+    """(B,) sums of (B, H, W) whole numbers of at most 255^2: exact, a row of up to 256 of them in float32 already."""
+    rows = planes.sum(-1) if planes.shape[-1] <= 256 else planes.sum(-1, dtype=torch.float64)
+    return rows.sum(-1, dtype=torch.float64)
+
+
 def luma_moments(luma: Array) -> tuple[Array, Array]:
     """Mean and standard deviation in [0, 1] of (B, S, S) float or one (S, S) uint8 luma plane; exact sums."""
     total: Array
     square: Array
     if isinstance(luma, torch.Tensor):
-        flat = luma.flatten(1)
-        total, square = flat.sum(1, dtype=torch.float64), (flat * flat).sum(1, dtype=torch.float64)
-        count = flat.shape[1]
+        total, square = whole_sum(luma), whole_sum(luma * luma)
+        count = luma.shape[1] * luma.shape[2]
     else:
         total, square = cv2.sumElems(luma)[0], cv2.norm(luma, cv2.NORM_L2SQR)
         count = luma.size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -186,13 +187,21 @@ def _views(
         images = encoded.decode(images, enough) if strength is None else encoded.decode(images)
     source = read(images)
     rows = _rows(key, source)
-    seen = generate.look(source.engine, source.pixels, policy, size)
-    if strength is not None:
-        seen = replace(seen, push=strength(seen.stats))
-    pixels, params = band.make_views(
-        source.engine, source.pixels, rows, numbers, policy, size, seen, alike, told
-    )
+    with _whole_levels(source):
+        seen = generate.look(source.engine, source.pixels, policy, size)
+        if strength is not None:
+            seen = replace(seen, push=strength(seen.stats))
+        pixels, params = band.make_views(
+            source.engine, source.pixels, rows, numbers, policy, size, seen, alike, told
+        )
     return pixels, params, source
+
+
+def _whole_levels(source: Source) -> AbstractContextManager[Any]:
+    """Switches a caller's autocast off: half precision cannot count levels, and a key gives the same view in it."""
+    if source.device is None or not torch.is_autocast_enabled(source.device.type):
+        return nullcontext()
+    return torch.autocast(source.device.type, enabled=False)
 
 
 def _rows(key: Any, source: Source) -> Any:
@@ -228,7 +237,8 @@ def render(
     if len(params) != len(source):
         raise AdaptAugError(f"params: expected one row for each of {len(source)} images, got {len(params)}.")
     params = params.to(source.device) if source.engine is torch_engine else params.row(0).numbers()
-    pixels = generate.replay(source.engine, source.pixels, params, interpolation == "nearest", tone)
+    with _whole_levels(source):
+        pixels = generate.replay(source.engine, source.pixels, params, interpolation == "nearest", tone)
     return write(pixels, source, finish)
 
 

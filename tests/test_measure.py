@@ -15,7 +15,7 @@ NAMES = ("astronaut", "chelsea", "coffee", "rocket")
 DERIVED = (
     "luma", "thumb", "histogram", "colour", "mean", "contrast", "dark_fraction", "bright_fraction", "entropy",
     "chroma", "colourfulness", "grey", "detail_map", "centroid", "spread", "detail_box", "sharpness",
-    "border_uniformity", "foreground_fraction", "integrals",
+    "border_uniformity", "foreground_fraction", "detail_total",
 )  # fmt: skip
 
 
@@ -99,11 +99,35 @@ def test_array_and_tensor_measure_the_same(shape, photo, to_tensor):
         assert np.allclose(getattr(ours, name), getattr(theirs, name), atol=1e-9), name
 
 
+@pytest.mark.parametrize("shape", [(150, 200), (33, 70), (2, 2)])
+def test_sums_over_boxes_are_those_of_their_pixels(shape, photo, to_tensor):
+    image = photo("coffee", shape[1], shape[0])
+    one = adaptaug.measure(image)
+    batch = adaptaug.measure(torch.stack([to_tensor(image)] * 2))
+    luma, detail = one.thumb[0].astype(np.int64), batch._detail[0].numpy()
+    rows, columns = luma.shape
+    boxes = [(0, 0, columns, rows), (0, 0, 1, 1), (columns - 1, rows - 1, columns, rows)]
+    boxes += [(columns // 3, rows // 4, columns // 3 + 1 + columns // 2, rows)]
+    inside = [(slice(y0, y1), slice(x0, x1)) for x0, y0, x1, y1 in boxes]
+    expected = [[plane[part].sum() for part in inside] for plane in (luma, luma**2, detail)]
+    ends = torch.tensor(boxes, dtype=torch.float64).T
+    for found in (batch.box_sums(*(end.repeat(2, 1) for end in ends)), one.box_sums(*ends.numpy()[:, None])):
+        assert np.array_equal(np.stack([np.asarray(sums)[-1] for sums in found]), expected)
+    assert np.array_equal(np.transpose([one.box_sums(*map(float, box)) for box in boxes]), expected)
+
+
 def test_a_batch_measures_as_its_images(photo, to_tensor):
     images = [photo(name, 120, 90) for name in NAMES]
     together = adaptaug.measure(torch.stack([to_tensor(image) for image in images]))
     for index, image in enumerate(images):
         assert together.summary(index) == adaptaug.measure(image).summary()
+
+
+@pytest.mark.parametrize("side", [60, 1100])  # of the larger every other pixel is measured
+def test_rows_of_a_batch_measure_as_before(side, photo, to_tensor):
+    together = adaptaug.measure(torch.stack([to_tensor(photo(name, side, 50)) for name in NAMES]))
+    some = together.rows(torch.tensor([2, 0]))
+    assert [some.summary(0), some.summary(1)] == [together.summary(2), together.summary(0)]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -72,6 +72,43 @@ def test_fine_patterns_do_not_alias(engine: str, source: int, view_of):
         assert abs(view.mean() - 127.5) <= 3 and np.abs(view - 127.5).max() <= 255 / 6 + 1
 
 
+@pytest.mark.parametrize("engine", ["torch", "opencv"])
+@pytest.mark.parametrize("factor", [2.3, 3.7, 6.1])
+def test_downscaling_by_no_whole_factor_makes_no_moire(engine: str, factor: float, photo, view_of):
+    """Against exact area resampling, and plain bilinear's distance from it.
+
+    What is left of the factor after whole boxes, 1 to 2, is bilinear, which blurs and lets through some of what is
+    finer than the view. Blur is no aliasing: moire is coarse, so it is looked for in what a blur of the views leaves.
+    """
+    side = round(64 * factor)
+    y, x = np.mgrid[:side, :side] - (side - 1) / 2
+    finer = [
+        np.cos(2 * np.pi * cycles / factor * x) for cycles in (0.95, 1.05)
+    ]  # a view's pixel holds one period
+    zone = np.cos(
+        np.pi * (x * x + y * y) / side
+    )  # from coarse in the middle to a period of two pixels at the edges
+    patterns = [np.repeat(np.rint(127.5 + 127.5 * wave)[:, :, None], 3, 2) for wave in (zone, *finer)]
+
+    def errors(image: np.ndarray, coarse: float) -> tuple[float, float]:
+        exact, plain = (
+            cv2.resize(image.astype(np.float64), (64, 64), interpolation=how)
+            for how in (cv2.INTER_AREA, cv2.INTER_LINEAR)
+        )
+        ours = view_of(engine, FULL, image.astype(np.uint8), 64).astype(np.float64)
+        ours, plain = ours - exact, plain - exact
+        if coarse:
+            ours, plain = (cv2.GaussianBlur(difference, (0, 0), coarse) for difference in (ours, plain))
+        return float(np.abs(ours).mean()), float(np.abs(plain).mean())
+
+    for pattern in patterns:
+        ours, plain = errors(pattern, coarse=1.5)
+        assert ours <= 0.25 * plain and ours <= 8
+    for name in ("astronaut", "chelsea", "coffee", "rocket"):
+        ours, plain = errors(photo(name, side, side), coarse=0)
+        assert ours <= 0.95 * plain and ours <= 6
+
+
 @pytest.mark.parametrize("policy", PRESETS)
 def test_render_of_plan_is_augment_bit_for_bit(policy: str, photo, to_tensor):
     augment = adaptaug.AdaptiveAugment(policy, 96)
@@ -81,6 +118,18 @@ def test_render_of_plan_is_augment_bit_for_bit(policy: str, photo, to_tensor):
         key = (seed, 0, 0)
         assert np.array_equal(adaptaug.render(image, augment.plan(image, key=key)), augment(image, key=key))
         assert torch.equal(adaptaug.render(batch, augment.plan(batch, key=seed)), augment(batch, key=seed))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_autocast_around_it_changes_nothing(dtype: torch.dtype, photo, to_tensor):
+    """Views are often made in a training step, where mixed precision is on."""
+    augment = adaptaug.AdaptiveAugment("natural", 64)
+    batch = torch.stack([to_tensor(photo(name, 120, 90)) for name in ("rocket", "coffee", "chelsea")] * 4)
+    plain, params = augment(batch, key=1), augment.plan(batch, key=1)
+    with torch.autocast("cpu", dtype=dtype):
+        assert torch.equal(augment(batch, key=1), plain) and torch.equal(
+            adaptaug.render(batch, params), plain
+        )
 
 
 def test_every_operation_replays_bit_for_bit(photo, to_tensor):

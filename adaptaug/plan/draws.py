@@ -32,8 +32,8 @@ class Draws:
         self, policy: Policy, rows: Array, view: int, stats: ImageStats | None,
         push: Array | Moves | None = None, told: bool = True,
     ):  # fmt: skip
-        """`told`: whether anybody will ask why; if not, safe ranges of what is not applied are left out."""
-        self._told = told
+        """`told`: whether anybody will ask why; if not, reasons are left out, and ranges of what is not applied."""
+        self.told = told
         self.policy = policy
         self._own = _numbers(rows, view)
         self._single, self._shared = isinstance(self._own, keys.Uniforms), policy.pair.share
@@ -102,7 +102,7 @@ class Draws:
 
     def left_out(self, applied: Array) -> bool:
         """Whether nothing need be worked out of what is not applied."""
-        return applied is False and not self._told
+        return applied is False and not self.told
 
     def fraction(self, name: str, index: int) -> Array:
         """(B,) position in the safe range, in [0, 1], by the policy's distribution alone."""
@@ -202,7 +202,8 @@ def draw(
     if applied is True:
         return Entry(value, low, high, reason, applied, bounds)
     xp = namespace(applied)
-    reason = integer(xp.where(applied, float(reason), float(guard.NOT_DRAWN)))
+    if draws.told:
+        reason = integer(xp.where(applied, float(reason), float(guard.NOT_DRAWN)))
     return Entry(xp.where(applied, value, spec.identity), low, high, reason, applied, bounds)
 
 

@@ -10,7 +10,6 @@ from adaptaug.arrays import (
     between_maps,
     choose,
     clamp,
-    column,
     double,
     integer,
     larger,
@@ -23,6 +22,7 @@ from adaptaug.arrays import (
     part,
     product,
     scaled,
+    shifted,
     smaller,
 )  # fmt: skip
 from adaptaug.measure import CropStats
@@ -71,7 +71,7 @@ def plan_tone(
     else:
         coloured = mix(colour, crop.samples)
         gain, offset, tone = _guarded_tone(crop, coloured, policy, draws, limit)
-        strength = guard.tone_strength(crop, column(gain, 2) * coloured + column(offset, 2), limit)
+        strength = guard.tone_strength(crop, shifted(coloured, gain, offset), limit)
         evidence |= {
             "clip": full(limit.promise.clip, crop.mean),
             "std_floor": limit.std,
@@ -81,9 +81,10 @@ def plan_tone(
         if not none_true(strength < 1.0):
             weaker = between_maps(matrices(_IDENTITY, gain), colour, strength)
             colour, offset = choose(strength == 1.0, colour, weaker), offset * strength
-            start = {"exposure.mean": crop.mean, "exposure.std": crop.std}
-            tone = {k: _drawn_back(e, strength, start.get(k, 0.0)) for k, e in tone.items()}
-            entries = {k: _drawn_back(e, strength, 0.0) for k, e in entries.items()}
+            if draws.told:
+                start = {"exposure.mean": crop.mean, "exposure.std": crop.std}
+                tone = {k: _drawn_back(e, strength, start.get(k, 0.0)) for k, e in tone.items()}
+                entries = {k: _drawn_back(e, strength, 0.0) for k, e in entries.items()}
     rows = [[part(colour, i, j) for j in range(3)] + [offset] for i in range(3)]
     return matrices(rows, gain), tone | entries, evidence
 
@@ -201,7 +202,7 @@ def _guarded_tone(
                 crop.mean, 0.5,
             )  # fmt: skip
             mean = xp.where(applied, crop.mean + 0.5 * entry.value, mean)
-            entries[name] = _exclusive(entry, exposed)
+            entries[name] = _exclusive(entry, exposed) if draws.told else entry
         else:
             gain_low = xp.where(applied, 1.0 + low, gain_low)
             gain_high = xp.where(applied, 1.0 + high, gain_high)
@@ -224,6 +225,8 @@ def _guarded_tone(
             gain_fraction = xp.where(drawn, further, gain_fraction)
     gain = xp.where(any_drawn, low + gain_fraction * (high - low), 1.0)
     offset = xp.where(any_drawn, mean - gain * crop.mean, 0.0)
+    if not draws.told:
+        return gain, offset, entries
     reason = xp.where(
         gain_high > greatest, float(guard.CLIPPING),
         xp.where(gain_low < room.least_gain, float(guard.KEEPS_CONTRAST), float(guard.WHOLE_RANGE)),
@@ -262,11 +265,13 @@ def _mean_entry(
     xp = namespace(applied)
     want_low, want_high = wanted[0] + room.mean * 0.0, wanted[1] + room.mean * 0.0
     low, high = clamp(want_low, room.low, room.high), clamp(want_high, room.low, room.high)
+    mean = low + draws.within(name, 1, low, high, room.mean) * (high - low)
+    value = xp.where(applied, (mean - origin) / unit, 0.0)
+    if not draws.told:
+        return Entry(value, bounds[0], bounds[1], guard.WHOLE_RANGE, applied, bounds)
     reason = xp.where(high < want_high, double(room.reason_high), float(guard.WHOLE_RANGE))
     reason = xp.where(low > want_low, double(room.reason_low), reason)
     reason = xp.where(applied, reason, float(guard.NOT_DRAWN))
-    mean = low + draws.within(name, 1, low, high, room.mean) * (high - low)
-    value = xp.where(applied, (mean - origin) / unit, 0.0)
     return Entry(value, (low - origin) / unit, (high - origin) / unit, integer(reason), applied, bounds)
 
 

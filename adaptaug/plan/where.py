@@ -132,14 +132,16 @@ def _plan_crop(
         promise = policy.promise
         floor = smaller(number(stats.contrast) * promise.std_share, promise.std) * 1.2
         box, step, std, content = guard.choose_box(stats, box, floor, entry.content)
-        enlarged = step > 0
-        reason = xp.where(enlarged, float(guard.BOX_ENLARGED), double(area.reason))
         evidence |= {
             "drawn_std": std,
             "drawn_content": content,
             "box_std_floor": floor,
             "content_floor": full(entry.content, std),
         }
+        if not draws.told:
+            return box, {"crop.area": area, "crop.ratio": ratio}, evidence
+        enlarged = step > 0
+        reason = xp.where(enlarged, float(guard.BOX_ENLARGED), double(area.reason))
         final = part(box, 2) * part(box, 3)
         area = Entry(
             final,

@@ -161,6 +161,10 @@ def luma(pixels: Pixels) -> Pixels:
     return luma_levels(pixels)
 
 
+def luma_again(flag: bool, pixels: Pixels, plane: Pixels) -> Pixels:
+    return luma_levels(pixels) if flag else plane
+
+
 def crop_stats(pixels: Pixels, plane: Pixels) -> CropStats:
     return CropStats(pixels, plane)
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from adaptaug.arrays import Array, clamp, extremes, may_look
-from adaptaug.measure import BLANK_STD, CropStats, box_reduce, is_blank, luma_levels, luma_moments
+from adaptaug.measure import BLANK_STD, CropStats, box_reduce, is_blank, luma_levels, luma_moments, whole_sum
 from adaptaug.ops import OPS, erase_mask, noise_levels
 from adaptaug.params import Entry
 
@@ -129,19 +129,21 @@ def lift(pixels: Pixels, scale_offset: Array) -> Pixels:
         return torch.round(rows * scale + 255.0 * offset)
 
     changed = (scale_offset[:, 0] != 1.0) | (scale_offset[:, 1] != 0.0)
-    return _where(changed, lifted, pixels, scale_offset)
+    return _changed(changed, lifted, pixels, scale_offset)
 
 
-def _where(flags: Array, change: Callable[..., Pixels], pixels: Pixels, *others: Array) -> Pixels:
-    """`change(pixels, *others)` in the rows that are flagged: of a batch on the CPU, worked out in these alone."""
+def _changed(flags: Array, change: Callable[..., Pixels], pixels: Pixels, *others: Array) -> Pixels:
+    """`change(pixels, *others)` in the rows that are flagged: of a batch on the CPU, worked out in these alone.
+
+    There `pixels`, which nobody may need as they were, are written to: most of a batch is not flagged.
+    """
     if not may_look(flags):
-        return select(flags, change(pixels, *others), pixels)
+        every_row = change(pixels, *others)
+        return torch.where(flags.reshape(-1, *[1] * (pixels.ndim - 1)), every_row, pixels)
     rows = flags.nonzero()[:, 0]
-    if not len(rows):
-        return pixels
-    out = pixels.clone()
-    out[rows] = change(pixels[rows], *(other[rows] for other in others))
-    return out
+    if len(rows):
+        pixels[rows] = change(pixels[rows], *(other[rows] for other in others))
+    return pixels
 
 
 def filters(pixels: Pixels, entries: dict[str, Entry]) -> Pixels:
@@ -183,22 +185,19 @@ def blend(crop: Pixels, view: Pixels, strength: Array) -> Pixels:
     def drawn_back(view: Pixels, crop: Pixels, strength: Array) -> Pixels:
         return crop + torch.trunc(strength.to(crop.dtype)[:, None, None, None] * (view - crop))
 
-    return _where(strength < 1.0, drawn_back, view, crop, strength)
+    return _changed(strength < 1.0, drawn_back, view, crop, strength)
 
 
 def select(flags: Array, one: Pixels, other: Pixels) -> Pixels:
-    """Rows of one where flagged, else of the other."""
-    return torch.where(flags.reshape(-1, *[1] * (one.ndim - 1)), one, other)
+    """Rows of one where flagged, else of the other, which may be written to."""
+    return _changed(flags, lambda _, one: one, other, one)
 
 
 def covariance(luma_a: Pixels, luma_b: Pixels) -> Array:
     """(B,) covariance of two (B, S, S) luma planes, in [0, 1] units."""
-    a, b = luma_a.flatten(1), luma_b.flatten(1)
-    count = a.shape[1]
-    product = (a * b).sum(1, dtype=torch.float64) / count
-    return (
-        product - a.sum(1, dtype=torch.float64) / count * (b.sum(1, dtype=torch.float64) / count)
-    ) / 255.0**2
+    count = luma_a.shape[1] * luma_a.shape[2]
+    product = whole_sum(luma_a * luma_b) / count
+    return (product - whole_sum(luma_a) / count * (whole_sum(luma_b) / count)) / 255.0**2
 
 
 def newly_clipped(view: Pixels, crop: Pixels, allowed: float) -> Array:
@@ -207,12 +206,12 @@ def newly_clipped(view: Pixels, crop: Pixels, allowed: float) -> Array:
     Where no more than `allowed` are there in the view at all, their share: what was there before does not matter.
     """
     there, area = _at_an_end(view), view.shape[-2] * view.shape[-1]
-    share = there.flatten(1).sum(1, dtype=torch.float64) / area
+    share = there.count_nonzero((1, 2)).to(torch.float64) / area
 
     def newly(_: Array, there: Array, crop: Pixels) -> Array:
-        return (there & ~_at_an_end(crop)).flatten(1).sum(1, dtype=torch.float64) / area
+        return (there & ~_at_an_end(crop)).count_nonzero((1, 2)).to(torch.float64) / area
 
-    return _where(share > allowed, newly, share, there, crop)
+    return _changed(share > allowed, newly, share, there, crop)
 
 
 def _at_an_end(pixels: Pixels) -> Array:
@@ -228,6 +227,11 @@ def luma(pixels: Pixels) -> Pixels:
     return luma_levels(pixels)
 
 
+def luma_again(flags: Array, pixels: Pixels, plane: Pixels) -> Pixels:
+    """The luma of pixels that changed in the rows that are flagged; `plane`, as it was, may be written to."""
+    return _changed(flags, lambda _, pixels: luma_levels(pixels), plane, pixels)
+
+
 def crop_stats(pixels: Pixels, plane: Pixels) -> CropStats:
     return CropStats(pixels, plane)
 
@@ -235,7 +239,7 @@ def crop_stats(pixels: Pixels, plane: Pixels) -> CropStats:
 def blank(pixels: Pixels, luma_std: Array) -> Array:
     """(B,) as `measure.is_blank`; luma varies no more than the channel that varies most."""
     flat = luma_std < 2 * BLANK_STD
-    return _where(flat, lambda _, pixels: is_blank(pixels), flat, pixels)
+    return _changed(flat, lambda _, pixels: is_blank(pixels), flat, pixels)
 
 
 def any_true(flags: Array) -> bool:
