@@ -25,7 +25,8 @@ from adaptaug.arrays import (
     stack,
 )  # fmt: skip
 from adaptaug.conditional import Moves
-from adaptaug.measure import CropStats, ImageStats, measure_pixels
+from adaptaug.crops import CropStats
+from adaptaug.measure import ImageStats, measure_pixels
 from adaptaug.ops import OPS
 from adaptaug.params import Entry, ViewParams
 from adaptaug.policy import Policy

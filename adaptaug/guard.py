@@ -43,7 +43,9 @@ from adaptaug.arrays import (
     stack,
     weighted,
 )  # fmt: skip
-from adaptaug.measure import BOTTOM, LUMA, TOP, CropStats, ImageStats
+from adaptaug.crops import CropStats
+from adaptaug.levels import BOTTOM, LUMA, TOP
+from adaptaug.measure import ImageStats
 from adaptaug.policy import Promise
 
 BOX_STEPS = 7  # nested boxes from the drawn one to the full frame

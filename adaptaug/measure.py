@@ -1,121 +1,37 @@
 """Pixels -> statistics. Deterministic; everything downstream sees these and never the pixels.
 
-Luma is the integer (9798 R + 19235 G + 3735 B + 2^14) >> 15 of 8-bit levels (Rec. 601 weights), and every
-statistic is made of integer sums: exact in any order, so equal on every device.
-
-`ImageStats` describes a whole image (round one: where to look), `CropStats` a crop as rendered at the
-view's size (round two: how it looks). Both are batched: one row an image; a single image is a batch of one.
+Every statistic is made of integer sums over levels (`levels.py`). `ImageStats` describes a whole image (round one:
+where to look), `CropStats` (`crops.py`) a crop as rendered at the view's size (round two: how it looks). Both are
+batched: one row an image; a single image is a batch of one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from adaptaug.arrays import (
     Array,
     arange,
-    clamp,
     double,
     exact_float,
-    extremes,
     integer,
     is_number,
     larger,
     namespace,
-    number,
     sort,
 )
+from adaptaug.lazy import cached_property
+from adaptaug.levels import box_reduce, every, luma_levels, luma_moments
 
 ANALYSIS_SIZE = 256  # longer side on which an image is described
 THUMB_SIZE = 64  # longer side of the thumbnail on which crops are judged
 MAP_CELLS = 8
-SAMPLE_GRID = 16  # a crop's colours are sampled on a grid of this many points a side
 DARK_LEVEL, BRIGHT_LEVEL = 0.05, 0.95
-BLANK_STD = 2.0 / 255.0
-LUMA = (0.299, 0.587, 0.114)
-TOP, BOTTOM = 254.5 / 255.0, 0.5 / 255.0  # where rounding reaches 255 and 0
-_LUMA_R, _LUMA_G, _LUMA_B, _LUMA_HALF, _LUMA_SHIFT = 9798, 19235, 3735, 1 << 14, 15
-
-
-class cached_property:
-    """functools.cached_property without its lock, which torch.compile cannot enter (Python below 3.12)."""
-
-    def __init__(self, function: Callable[[Any], Any]):
-        self.function, self.__doc__ = function, function.__doc__
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        if instance is None:
-            return self
-        value = instance.__dict__[self.name] = self.function(instance)
-        return value
-
-
-def luma_levels(pixels: Array) -> Array:
-    """Integer luma levels. (H, W, 3) uint8 -> (H, W) uint8; (B, 3, H, W) float levels -> (B, H, W) float levels."""
-    if isinstance(pixels, torch.Tensor):
-        # Below 2^24, so float32 arithmetic on whole levels is exact. In place: a batch is slowed by memory alone.
-        total = pixels[:, 0] * _LUMA_R
-        total.add_(pixels[:, 1], alpha=_LUMA_G).add_(pixels[:, 2], alpha=_LUMA_B).add_(_LUMA_HALF)
-        return total.mul_(2.0**-_LUMA_SHIFT).floor_()
-    return cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-
-
-def every(pixels: Array, step: int) -> Array:
-    """Every `step`-th pixel of an (H, W, 3) uint8 image or (B, C, H, W) levels, both ways."""
-    if step == 1:
-        return pixels
-    if isinstance(pixels, torch.Tensor):
-        height, width = pixels.shape[-2:]
-        return pixels[:, :, : height // step * step : step, : width // step * step : step]
-    height, width = pixels.shape[0] // step, pixels.shape[1] // step
-    return cv2.resize(
-        pixels[: height * step, : width * step], (width, height), interpolation=cv2.INTER_NEAREST
-    )
-
-
-def box_reduce(pixels: Array, factor: int) -> Array:
-    """Average boxes of `factor` x `factor` pixels, rounded to levels; edges are repeated to fill the last box.
-
-    (H, W[, 3]) uint8 with cv2, (B, C, H, W) float levels with avg_pool2d: the same numbers. An even factor halves
-    first and rounds in between, which is within a level of the average and three times quicker.
-    """
-    if factor == 1:
-        return pixels
-    torch_like = isinstance(pixels, torch.Tensor)
-    height, width = pixels.shape[-2:] if torch_like else pixels.shape[:2]
-    below, right = -height % factor, -width % factor
-    if below or right:
-        if torch_like:
-            pixels = F.pad(pixels, (0, right, 0, below), mode="replicate")
-        else:
-            pixels = cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REPLICATE)
-    while factor % 2 == 0:
-        pixels, factor = _average(pixels, 2), factor // 2
-    return _average(pixels, factor) if factor > 1 else pixels
-
-
-def _average(pixels: Array, factor: int) -> Array:
-    """Whole boxes of 2 x 2 or an odd number of pixels. In odd ones no average lies between two levels."""
-    if isinstance(pixels, torch.Tensor):
-        return torch.floor(F.avg_pool2d(pixels, factor) + 0.5)
-    size = (pixels.shape[1] // factor, pixels.shape[0] // factor)
-    if factor in (
-        3,
-        5,
-    ):  # all averages, and every third or fifth of them: quicker than cv2's INTER_AREA, the same
-        pixels = cv2.blur(pixels, (factor, factor), anchor=(0, 0))
-        return cv2.resize(pixels, size, interpolation=cv2.INTER_NEAREST)
-    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
 
 
 @dataclass(frozen=True)
@@ -415,133 +331,3 @@ def measure_pixels(pixels: Array) -> ImageStats:
     """ImageStats of one (H, W, 3) uint8 image or a batch of (B, 3, H, W) float levels."""
     height, width = pixels.shape[-2:] if isinstance(pixels, torch.Tensor) else pixels.shape[:2]
     return ImageStats(height, width, pixels)
-
-
-@dataclass(frozen=True)
-class CropStats:
-    """Statistics of crops as rendered at the view's size, each worked out when it is first asked for.
-
-    Stored: `pixels`, (B, 3, S, S) float levels or (S, S, 3) uint8, and `luma`, their levels. Of a single image the
-    statistics are plain numbers, but for `samples`.
-    """
-
-    pixels: Array
-    luma: Array
-
-    def rows(self, index: torch.Tensor) -> CropStats:
-        """The statistics of some of a batch's crops."""
-        return CropStats(self.pixels[index], self.luma[index])
-
-    @cached_property
-    def moments(self) -> tuple[Array, Array]:
-        """(B,) mean and standard deviation of luma in [0, 1] over all pixels."""
-        return luma_moments(self.luma)
-
-    @cached_property
-    def mean(self) -> Array:
-        """(B,) mean of luma in [0, 1] over all pixels."""
-        return self.moments[0]
-
-    @cached_property
-    def std(self) -> Array:
-        """(B,) standard deviation of luma in [0, 1] over all pixels."""
-        return self.moments[1]
-
-    @cached_property
-    def step(self) -> Array:
-        """(B,) mean squared luma difference of horizontal and vertical neighbours."""
-        luma, size = self.luma, self.luma.shape[-1]
-        if isinstance(luma, torch.Tensor):
-            right, below = luma[:, :, 1:] - luma[:, :, :-1], luma[:, 1:, :] - luma[:, :-1, :]
-            total: Array = whole_sum(right * right) + whole_sum(below * below)
-        else:
-            total = cv2.norm(luma[:, 1:], luma[:, :-1], cv2.NORM_L2SQR)
-            total += cv2.norm(luma[1:], luma[:-1], cv2.NORM_L2SQR)
-        return total / (2 * size * (size - 1) * 255.0**2)
-
-    @cached_property
-    def samples(self) -> Array:
-        """(B, 3, N) RGB in [0, 1] on a grid of 16 x 16 pixels, or up to twice as many a side."""
-        return self._sampled / 255.0
-
-    @cached_property
-    def _sampled(self) -> Array:
-        """The samples in levels."""
-        stride = max(1, self.luma.shape[-1] // SAMPLE_GRID)
-        if isinstance(self.pixels, torch.Tensor):
-            return self.pixels[:, :, ::stride, ::stride].flatten(2).to(torch.float64)
-        return self.pixels[::stride, ::stride].transpose(2, 0, 1).reshape(1, 3, -1).astype(np.float64)
-
-    @cached_property
-    def _sums(self) -> Array:
-        return number(self._sampled.sum(-1))
-
-    @cached_property
-    def clipped(self) -> Array:
-        """(B, N) whether a sample has a channel at 0 or 255."""
-        greatest, least = extremes(self.samples)
-        return (greatest > TOP) | (least < BOTTOM)
-
-    @cached_property
-    def covariance(self) -> Array:
-        """(B, 3, 3) covariances of the samples' channels."""
-        products = number(self._sampled @ self._sampled.swapaxes(1, 2))  # of whole levels: exact in any order
-        sums, count = self._sums, self._sampled.shape[-1]
-        unit = (255.0 * count) ** 2
-        if isinstance(products, list):
-            return [
-                [(p * count - a * b) / unit for p, b in zip(row, sums, strict=True)]
-                for row, a in zip(products, sums, strict=True)
-            ]
-        return (products * count - sums[:, :, None] * sums[:, None]) / unit
-
-    @cached_property
-    def sampled_luma(self) -> tuple[Array, Array]:
-        """(B,) mean and variance of the samples' luma, unrounded."""
-        red, green, blue = LUMA
-        sums, covariance = self._sums, self.covariance
-        if isinstance(sums, torch.Tensor):
-            sums, covariance = sums.unbind(1), covariance.permute(1, 2, 0)
-        x, y, z = (a * red + b * green + c * blue for a, b, c in covariance)
-        mean = (sums[0] * red + sums[1] * green + sums[2] * blue) / (255.0 * self._sampled.shape[-1])
-        return mean, x * red + y * green + z * blue
-
-    @property
-    def reach(self) -> Array:
-        """Correlation length of luma in pixels of the view, from the correlation of neighbours."""
-        correlation = 1.0 - self.step / larger(2.0 * self.std**2, 1e-9)
-        return -1.0 / namespace(correlation).log(clamp(correlation, 0.05, 0.999))
-
-
-def whole_sum(planes: torch.Tensor) -> torch.Tensor:
-    """(B,) sums of (B, H, W) whole numbers of at most 255^2: exact, a row of up to 256 of them in float32 already."""
-    rows = planes.sum(-1) if planes.shape[-1] <= 256 else planes.sum(-1, dtype=torch.float64)
-    return rows.sum(-1, dtype=torch.float64)
-
-
-def luma_moments(luma: Array) -> tuple[Array, Array]:
-    """Mean and standard deviation in [0, 1] of (B, S, S) float or one (S, S) uint8 luma plane; exact sums."""
-    total: Array
-    square: Array
-    if isinstance(luma, torch.Tensor):
-        total, square = whole_sum(luma), whole_sum(luma * luma)
-        count = luma.shape[1] * luma.shape[2]
-    else:
-        total, square = cv2.sumElems(luma)[0], cv2.norm(luma, cv2.NORM_L2SQR)
-        count = luma.size
-    mean = total / count
-    return mean / 255.0, namespace(mean).sqrt(larger(square / count - mean * mean, 0.0)) / 255.0
-
-
-def is_blank(pixels: Array) -> Array:
-    """(B,) True where every channel's standard deviation is below 2/255; one truth for a single image."""
-    if isinstance(pixels, torch.Tensor):
-        flat = pixels.flatten(2)
-        mean = flat.sum(-1, dtype=torch.float64) / flat.shape[-1]
-        variance = (flat * flat).sum(-1, dtype=torch.float64) / flat.shape[-1] - mean * mean
-        return (variance < (BLANK_STD * 255.0) ** 2).all(-1)
-    _, std = cv2.meanStdDev(pixels)
-    return bool((std < BLANK_STD * 255.0).all())
-
-
-__all__ = ["CropStats", "ImageStats", "box_reduce", "luma_levels", "measure_pixels"]

@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 
 from adaptaug.data import Images
-from adaptaug.measure import ANALYSIS_SIZE, BLANK_STD, ImageStats, box_reduce, luma_levels, measure_pixels
+from adaptaug.levels import BLANK_STD, box_reduce, luma_levels
+from adaptaug.measure import ANALYSIS_SIZE, ImageStats, measure_pixels
 from adaptaug.views import Views
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ import torch
 
 import adaptaug
 from adaptaug.files import write_atomically
-from adaptaug.measure import box_reduce
+from adaptaug.levels import box_reduce
 from adaptaug.policy import Policy
 from benchmarks.checker import violations
 from benchmarks.random_policies import random_policy

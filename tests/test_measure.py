@@ -9,7 +9,8 @@ import torch
 from skimage.measure import shannon_entropy
 
 import adaptaug
-from adaptaug.measure import CropStats, box_reduce, luma_levels
+from adaptaug.crops import CropStats
+from adaptaug.levels import box_reduce, luma_levels
 
 NAMES = ("astronaut", "chelsea", "coffee", "rocket")
 DERIVED = (

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adaptaug import generate, guard, keys
-from adaptaug.measure import CropStats, luma_levels, measure_pixels
+from adaptaug.crops import CropStats
+from adaptaug.levels import luma_levels
+from adaptaug.measure import measure_pixels
 from adaptaug.ops import OPS
 from benchmarks.random_policies import random_policy
 

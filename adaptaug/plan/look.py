@@ -25,7 +25,7 @@ from adaptaug.arrays import (
     shifted,
     smaller,
 )  # fmt: skip
-from adaptaug.measure import CropStats
+from adaptaug.crops import CropStats
 from adaptaug.ops import OPS, Op, matrix_of
 from adaptaug.params import Entry
 from adaptaug.plan.draws import Draws, between, draw, full, label, position

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 
 from adaptaug.arrays import Array, row
-from adaptaug.measure import BLANK_STD, CropStats, box_reduce, is_blank, luma_levels, luma_moments
+from adaptaug.crops import CropStats
+from adaptaug.levels import BLANK_STD, box_reduce, is_blank, luma_levels, luma_moments
 from adaptaug.ops import OPS, erase_mask, noise_levels
 from adaptaug.params import Entry
 

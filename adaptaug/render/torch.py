@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 
 from adaptaug.arrays import Array, clamp, extremes, may_look
-from adaptaug.measure import BLANK_STD, CropStats, box_reduce, is_blank, luma_levels, luma_moments, whole_sum
+from adaptaug.crops import CropStats
+from adaptaug.levels import BLANK_STD, box_reduce, is_blank, luma_levels, luma_moments, whole_sum
 from adaptaug.ops import OPS, erase_mask, noise_levels
 from adaptaug.params import Entry
 
