@@ -171,7 +171,17 @@ def plot(result: dict[str, Any], path: str) -> None:
     panels[2].set(
         title="matrix operations", xlabel="how many", ylabel="cost over that of three", ylim=(0, None)
     )
-    panels[2].legend()
+    for axis in panels:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(color="#e6e8eb", lw=0.6)
+        for line in axis.lines:
+            line.set_color("#0b6e99" if line is axis.lines[0] else "#c8553d")
+    panels[2].legend(frameon=False)
+    for axis, ticks in ((panels[0], (0.5, 1, 2, 5, 10, 20)), (panels[1], (0.1, 0.2, 0.5, 1, 2, 5, 10))):
+        axis.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        axis.minorticks_off()
+    panels[0].set_xticks([10**n for n in (4, 5, 6, 7)], ["10k", "100k", "1M", "10M"])
+    panels[1].set_xticks([1, 8, 32, 128, 512, 2048], ["1", "8", "32", "128", "512", "2048"])
     figure.savefig(path, dpi=120)
 
 
