@@ -176,8 +176,9 @@ def test_the_page_has_every_policy_and_its_plot(tmp_path):
     rows = []
     for seed in range(2):
         for name in ("simclr-cifar", "natural"):
-            rows.append(Wanted(name, 1.0, seed, DIGITS, None, "clean", SMALL, None).key()
-                        | run(name, DIGITS, None, "clean", SMALL, seed) | {"search": {}, "machine": "this"})  # fmt: skip
+            key = Wanted(name, 1.0, seed, DIGITS, None, "clean", SMALL, None).key()
+            found = run(name, DIGITS, None, "clean", SMALL, seed)
+            rows.append(key | found | {"search": {}, "machine": "this"})
     lines.write_text("".join(json.dumps(row) + "\n" for row in rows))
     out = tmp_path / "page.md"
     done = subprocess.run(
