@@ -35,14 +35,18 @@ def shown(page) -> list[str]:
 
 
 def settled(page) -> list[str]:
-    """The pairs once they have not changed for a second: what an edit before has asked for is there, however late."""
-    before: list[str] = []
-    for _ in range(20):
+    """The pairs once they have not changed for four seconds: what an edit before has asked for is there, however late.
+
+    One second was not enough on a machine of half the speed.
+    """
+    before, quiet = shown(page), 0
+    for _ in range(40):
+        page.wait_for_timeout(1000)
         now = shown(page)
-        if now == before:
+        quiet = quiet + 1 if now == before else 0
+        if quiet == 4:
             return now
         before = now
-        page.wait_for_timeout(1000)
     raise AssertionError("the pairs never came to rest")
 
 
