@@ -212,7 +212,12 @@ def build(
 
     editing = [tuned, drawn, history, controls, complaint, export, link]
     opened = [source, picture, problem, measured]
-    show = {"fn": preview, "inputs": settings, "outputs": shown, "concurrency_id": "preview", **QUIET}
+    # One preview at a time, and once more for what was asked for meanwhile: by default Gradio drops that, and of two
+    # at once the earlier may come last. Either leaves pairs on the page that are not of the policy beside them.
+    show = {
+        "fn": preview, "inputs": settings, "outputs": shown, "concurrency_id": "preview", "concurrency_limit": 1,
+        "trigger_mode": "always_last", **QUIET,
+    }  # fmt: skip
     # Not `input`: when an image is removed it may still carry the old one.
     picture.upload(ingest, [picture, source], [*opened, status], preprocess=False, **QUIET).then(**show)
     picture.clear(lambda: (None, "", ""), None, [source, problem, measured], **QUIET).then(**show)
@@ -224,7 +229,7 @@ def build(
     load.upload(take_file, [load, tuned, history], editing, preprocess=False, **QUIET).then(**show)
     size.change(lambda side: sharing.code(int(side)), size, lines, **QUIET)
     changes = [control.change for control in (one, seed, count, size)]
-    gr.on(changes, trigger_mode="always_last", **show)
+    gr.on(changes, **show)
     dice.click(lambda: random.SystemRandom().randrange(10_000), None, seed, **QUIET)
     pairs.select(explain, [comparison, chosen], [chosen, reasons], **QUIET)
     page = gr.context.Context.root_block
