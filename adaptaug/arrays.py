@@ -187,9 +187,8 @@ def matrices(entries: list[list[Array | float]], like: Array) -> Array:
     """Nested list of (B,) arrays and numbers -> (B, rows, columns) float64; the list itself for a single image."""
     if isinstance(like, _NUMBER):
         return entries
-    shared: dict[
-        float, Array
-    ] = {}  # one array for each number, and one copy of all: short arrays cost by the call
+    # One array for each number, and one copy of all: short arrays cost by the call.
+    shared: dict[float, Array] = {}
     parts = []
     for entry in (entry for line in entries for entry in line):
         if isinstance(entry, _NUMBER):

@@ -24,6 +24,7 @@ from adaptaug.arrays import (
     number,
     stack,
 )  # fmt: skip
+from adaptaug.certificate import Evidence, certify
 from adaptaug.conditional import Moves
 from adaptaug.crops import CropStats
 from adaptaug.measure import ImageStats, measure_pixels
@@ -115,7 +116,7 @@ def make_view(
     strength, failed = safe.stats.mean * 0.0 + 1.0, integer(safe.stats.mean * 0.0)
     if limit is not None:
         xp = namespace(strength)
-        certificate = guard.certify(_evidence(engine, safe, toned, noised, out, late, limit), limit)
+        certificate = certify(_evidence(engine, safe, toned, noised, out, late, limit), limit)
         strength, failed = xp.where(seen.blank, 0.0, certificate[0]), certificate[1]
         if engine.any_true(strength < 1.0):
             out = engine.blend(safe.pixels, out, strength)
@@ -195,7 +196,7 @@ def _any(flags: list[Array]) -> Array:
 
 def _evidence(
     engine: ModuleType, safe: _Safe, toned: Any, noised: Any, out: Any, late: dict[str, Entry], limit: guard.Limits
-) -> guard.Evidence:  # fmt: skip
+) -> Evidence:  # fmt: skip
     """The moments that the certificate judges, computed once where no late operation changes them."""
     toned_plane = engine.luma(toned)
     mean, std = engine.moments(toned_plane)
@@ -208,7 +209,7 @@ def _evidence(
     if "erase.area" in late:
         mean, _ = engine.moments(engine.luma(out))
     clipped = engine.newly_clipped(out, safe.pixels, limit.promise.clip)
-    return guard.Evidence(
+    return Evidence(
         safe.stats.mean, safe.stats.std, mean, std, whole_std, whole_covariance, covariance, clipped
     )
 

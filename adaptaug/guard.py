@@ -1,4 +1,4 @@
-"""Statistics -> safe ranges, in closed form; and the certificate on final pixels. The promise lives here.
+"""Statistics -> safe ranges, in closed form: the promise, its limits and reasons, and the guards of tone.
 
 The promise, for every image that is not blank and every policy with guards on, with v the view, c its safe
 crop (same geometry, no filters, identity tone but for the smallest lift that (c) needs), f the full frame at
@@ -10,7 +10,8 @@ the view's size, luma in [0, 1], tolerance 1/255:
 (d) |correlation of luma of v and c|, before erase, >= correlation
 (e) erased area <= erased
 
-Guards make a bad draw rare, the certificate makes it impossible. Nothing here sees pixels or is random.
+Guards (here; `boxes.py` for crops and distortions) make a bad draw rare, the certificate (`certificate.py`) makes it
+impossible. None of them sees pixels or is random.
 """
 
 from __future__ import annotations
@@ -19,13 +20,9 @@ from typing import NamedTuple
 
 from adaptaug.arrays import (
     Array,
-    arange,
     clamp,
-    cofactors,
-    column,
     double,
     extremes,
-    first_true,
     how_many,
     integer,
     is_number,
@@ -34,13 +31,10 @@ from adaptaug.arrays import (
     may_look,
     mean_variance,
     namespace,
-    none_true,
     number,
     part,
-    pick,
     ranked,
     smaller,
-    stack,
     weighted,
 )  # fmt: skip
 from adaptaug.crops import CropStats
@@ -48,9 +42,6 @@ from adaptaug.levels import BOTTOM, LUMA, TOP
 from adaptaug.measure import ImageStats
 from adaptaug.policy import Promise
 
-BOX_STEPS = 7  # nested boxes from the drawn one to the full frame
-SHRINK_STEPS = (1.0, 0.5, 0.0)  # of a distortion that would lose the content
-STRENGTHS = (1.0, 0.75, 0.5, 0.25, 0.0)  # of the view against its safe crop, tried by the certificate
 DARK_SOURCE, BRIGHT_SOURCE = 0.25, 0.75  # beyond these a view never goes further out than its own crop
 LEVEL = 1.0 / 255.0
 FLAT = 0.05  # std of a source below which it is looked at more closely
@@ -87,15 +78,6 @@ REASONS = (
     TOO_SMALL, SHARPNESS, ISOLUMINANT, FLAT_CROP, KEEPS_CONTRAST,
     TONE_REDUCED, OVERLAP_MOVED, OVERLAP_RESIZED, CONTENT_WON, OVERLAP_OUT_OF_REACH,
 ) = range(len(REASONS))  # fmt: skip
-
-TESTS = (
-    "passed",
-    "(a) too little contrast left",
-    "(b) too many pixels clipped",
-    "(c) too dark or too bright",
-    "(d) no longer resembles its crop",
-    "further out than its own crop, from a dark or bright source",
-)
 
 
 class Limits(NamedTuple):
@@ -140,89 +122,6 @@ def quick_limits(stats: ImageStats, promise: Promise) -> Limits | None:
     if stats.coarse_contrast < FLAT or not promise.dark + FLAT < mean < promise.bright - FLAT:
         return None
     return limits(promise, 0.5, stats.fine_contrast, mean)
-
-
-# --- where: crops and distortions -------------------------------------------------------------------------
-def judge_boxes(stats: ImageStats, boxes: Array) -> tuple[Array, Array]:
-    """Luma std in [0, 1] and share of the image's detail of (B, K, 4) boxes: two (B, K), from sums over boxes."""
-    return _judge(stats, [boxes[..., i] for i in range(4)])
-
-
-def _judge(stats: ImageStats, box: list[Array]) -> tuple[Array, Array]:
-    """The same of boxes as x0, y0, w, h: (B, K) each, or four numbers of a single image."""
-    x, y, width, height = box
-    xp = namespace(x)
-    rows, columns = stats.thumb.shape[1:]
-    x0 = clamp(xp.floor(x * columns + 0.5), 0.0, columns - 1.0)
-    y0 = clamp(xp.floor(y * rows + 0.5), 0.0, rows - 1.0)
-    x1 = clamp(xp.floor((x + width) * columns + 0.5), x0 + 1.0, float(columns))
-    y1 = clamp(xp.floor((y + height) * rows + 0.5), y0 + 1.0, float(rows))
-    luma, squares, detail = stats.box_sums(x0, y0, x1, y1)
-    count = (x1 - x0) * (y1 - y0)
-    mean = luma / count
-    std = xp.sqrt(larger(squares / count - mean * mean, 0.0)) / 255.0
-    whole = larger(stats.detail_total, 1e-9)
-    return std, detail / (number(whole) if is_number(x) else whole[:, None])
-
-
-def _nested(box: Array, step: Array | float) -> list[Array]:
-    """The box `step` of the way from the drawn one to the full frame: x0, y0, w, h."""
-    x, y, width, height = (column(part(box, i)) for i in range(4))
-    return [x * (1.0 - step), y * (1.0 - step), width * (1.0 - step) + step, height * (1.0 - step) + step]
-
-
-def choose_box(
-    stats: ImageStats, box: Array, std_floor: Array, content_floor: float
-) -> tuple[Array, Array, Array, Array]:
-    """The first of seven nested boxes, from the drawn one to the full frame, that holds enough contrast and detail.
-
-    Returns: box (B, 4), steps taken (B,) (0: as drawn), and the drawn box's std and detail share.
-    """
-    if is_number(std_floor):  # one image: no box is judged after the first that will do
-        drawn = _judge(stats, box)
-        std, content, step = *drawn, 0
-        while not (std >= std_floor and content >= content_floor) and step < BOX_STEPS - 1:
-            step += 1
-            std, content = _judge(stats, _nested(box, step / (BOX_STEPS - 1)))
-        return _nested(box, step / (BOX_STEPS - 1)) if step else box, step, *drawn
-    if not may_look(box):
-        return _enlarged(stats, box, std_floor, content_floor)
-    std, content = (found[:, 0] for found in _judge(stats, _nested(box, 0.0)))
-    enough = (std >= std_floor) & (content >= content_floor)
-    step, rows = integer(std * 0.0), logical_not(enough).nonzero()[:, 0]
-    if len(rows):  # few of a batch
-        box = box.clone()
-        box[rows], step[rows], _, _ = _enlarged(stats.rows(rows), box[rows], std_floor[rows], content_floor)
-    return box, step, std, content
-
-
-def _enlarged(
-    stats: ImageStats, box: Array, std_floor: Array, content_floor: float
-) -> tuple[Array, Array, Array, Array]:
-    """What `choose_box` gives, with all seven boxes of every image of a batch judged."""
-    boxes = _nested(box, (arange(BOX_STEPS, box) / (BOX_STEPS - 1))[None, :])
-    std, content = _judge(stats, boxes)
-    step = first_true((std >= std_floor[:, None]) & (content >= content_floor))
-    return stack([pick(side, step) for side in boxes]), step, std[:, 0], content[:, 0]
-
-
-def content_in_view(stats: ImageStats, matrix: Array) -> Array:
-    """(B,) share of the image's detail that a view's (B, 3, 3) matrix keeps: cells of the detail map whose
-    centre, taken back to the view, lies inside it."""
-    detail = stats.detail_map
-    xp, cells = namespace(detail), detail.shape[-1]
-    centre = (arange(cells, detail) + 0.5) / cells
-    x, y = centre[None, None, :], centre[None, :, None]
-
-    # The adjugate is the inverse up to a factor, which homogeneous coordinates do not see.
-    c = cofactors(matrix)
-    u, v, w = (
-        column(part(c, 0, i), 2) * x + column(part(c, 1, i), 2) * y + column(part(c, 2, i), 2)
-        for i in range(3)
-    )
-    reach = xp.abs(w)
-    inside = (xp.abs(u) <= reach) & (xp.abs(v) <= reach)
-    return number((detail * inside).sum((1, 2)))
 
 
 # --- the safe crop ----------------------------------------------------------------------------------------
@@ -341,20 +240,6 @@ def blur_limit(crop: CropStats, size: int) -> Array:
     return clamp(0.6 * crop.reach, 0.0, 5.0) if size > 32 else crop.mean * 0.0
 
 
-# --- the certificate --------------------------------------------------------------------------------------
-class Evidence(NamedTuple):
-    """What the certificate knows of a view and its safe crop: (B,) numbers of luma in [0, 1]."""
-
-    crop_mean: Array
-    crop_std: Array
-    mean: Array  # of the final view
-    std: Array  # before noise and erase
-    whole_std: Array  # before erase
-    covariance: Array  # with the crop, before erase
-    plain_covariance: Array  # with the crop, before noise and erase
-    clipped: Array  # share of pixels newly at 0 or 255
-
-
 def needs_repair(crop: CropStats, limit: Limits) -> Array:
     """(B,) whether a filtered crop already breaks the promise, so that its tone must move even if none was drawn."""
     outside = (crop.mean < limit.low) | (crop.mean > limit.high) | (crop.std < limit.std)
@@ -362,46 +247,3 @@ def needs_repair(crop: CropStats, limit: Limits) -> Array:
         limit.bright & (crop.mean > limit.own + 0.5 * LEVEL)
     )
     return outside | behind
-
-
-def certify(seen: Evidence, limit: Limits) -> tuple[Array, Array]:
-    """How much of a view may stand: (strength, failed test), (B,) each.
-
-    A view that fails is drawn back to crop + trunc(s (view - crop)), s = .75, .5, .25, 0: the first that
-    passes. Mean, variance and correlation of these follow from the moments in closed form (truncation is
-    towards the crop, which is valid itself, and moves no value by a level), and a truncated step never
-    reaches 0 or 255 unless the crop is there already, so (b) holds for every s < 1. s = 0 is the safe crop.
-    Luma is in whole levels here, so a correlation may be off by half a level over each deviation: it must pass by
-    that much, and a crop of isoluminant colours, all rounding, is its own view.
-    """
-    xp = namespace(seen.mean)
-    variance, plain = seen.whole_std**2, seen.std**2
-    own = seen.crop_std**2
-    strength, done = seen.mean * 0.0, seen.mean > 9.0
-    failed = None
-    for s in STRENGTHS:
-        slack = 0.0 if s == 1.0 else 0.5 * LEVEL
-        mean = seen.crop_mean + s * (seen.mean - seen.crop_mean)
-        std2 = (1 - s) ** 2 * own + 2 * s * (1 - s) * seen.plain_covariance + s * s * plain
-        all2 = (1 - s) ** 2 * own + 2 * s * (1 - s) * seen.covariance + s * s * variance
-        common = (1 - s) * own + s * seen.covariance
-        std_ok = xp.sqrt(larger(std2, 0.0)) >= limit.std + slack * (1.0 if s else 0.0)
-        clip_ok = (seen.clipped <= limit.promise.clip) | (s < 1.0)
-        mean_ok = (mean >= limit.low) & (mean <= limit.high)
-        all2 = larger(all2, 1e-12)
-        rounding = 0.5 * LEVEL * (larger(own, 1e-12) ** -0.5 + all2**-0.5)
-        floor = limit.promise.correlation + rounding + (0.0 if s == 1.0 else 0.02)
-        like_ok = (common * common >= floor**2 * own * all2) & (common * common > 0.0) | (s == 0.0)
-        further = limit.dark & (mean < seen.crop_mean - 0.5 * LEVEL)
-        further = further | (limit.bright & (mean > seen.crop_mean + 0.5 * LEVEL))
-        ok = std_ok & clip_ok & mean_ok & like_ok & logical_not(further)
-        strength = xp.where(done | logical_not(ok), strength, s)
-        done = done | ok
-        if failed is None:
-            code = xp.where(further, 5.0, 0.0)
-            for number, test in ((4.0, like_ok), (3.0, mean_ok), (2.0, clip_ok), (1.0, std_ok)):
-                code = xp.where(test, code, number)
-            failed = integer(code)
-        if none_true(logical_not(done)):
-            break
-    return strength, failed

@@ -67,10 +67,7 @@ def _average(pixels: Array, factor: int) -> Array:
     if isinstance(pixels, torch.Tensor):
         return torch.floor(F.avg_pool2d(pixels, factor) + 0.5)
     size = (pixels.shape[1] // factor, pixels.shape[0] // factor)
-    if factor in (
-        3,
-        5,
-    ):  # all averages, and every third or fifth of them: quicker than cv2's INTER_AREA, the same
+    if factor in (3, 5):  # all averages, and every third or fifth of them: as INTER_AREA, but quicker
         pixels = cv2.blur(pixels, (factor, factor), anchor=(0, 0))
         return cv2.resize(pixels, size, interpolation=cv2.INTER_NEAREST)
     return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)

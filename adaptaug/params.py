@@ -15,8 +15,9 @@ import torch
 
 from adaptaug import arrays
 from adaptaug.arrays import Array, constant, number, pick_rows
+from adaptaug.certificate import TESTS
 from adaptaug.errors import AdaptAugError
-from adaptaug.guard import REASONS, TESTS
+from adaptaug.guard import REASONS
 from adaptaug.ops import OPS
 
 FORMAT = 1
@@ -41,7 +42,7 @@ class ViewParams:
     the view's [-1, 1] square to the source's [0, 1] frame; `reduce` (B,) the whole factor by which the crop
     is averaged first; `lift` (B, 2) scale and offset of the safe crop; `colour` (B, 3, 4) the affine map of
     RGB in [0, 1]; the filters', tables' and late operations' numbers are in `entries`; `strength` (B,) what
-    the certificate left of the view; `failed` (B,) which test it failed (guard.TESTS); `frame` and `blank`
+    the certificate left of the view; `failed` (B,) which test it failed (certificate.TESTS); `frame` and `blank`
     (B,) flags. `evidence` holds the statistics that the reasons quote. The noise's seed is `noise_seed`.
     """
 

@@ -62,7 +62,7 @@ class Wanted:
         }  # fmt: skip
 
 
-def _start() -> None:
+def start_worker() -> None:
     os.nice(5)  # whoever works on this machine comes first; ratios are of cpu_seconds
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
@@ -94,7 +94,7 @@ def measure_all(wanted: list[Wanted], out: Path, jobs: int) -> list[dict[str, An
     console = Console(stderr=True)
     console.print(f"{len(wanted)} lines: {len(wanted) - len(missing)} known, {len(missing)} to measure")
     began = time.perf_counter()
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _start) as pool:
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), start_worker) as pool:
         futures = {pool.submit(_measure, w): name for name, w in missing.items()}
         for done, future in enumerate(as_completed(futures), 1):
             row = known[futures[future]] = future.result()

@@ -35,7 +35,7 @@ from adaptaug.policy import Policy
 from adaptaug.simclr.contrast import new_contrast
 from adaptaug.simclr.encoders import fast_precision
 from adaptaug.simclr.evaluate import features, knn_correct, labelled_subset
-from benchmarks.accuracy import _start
+from benchmarks.accuracy import start_worker
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -120,7 +120,7 @@ def measure(stems: list[str], limit: int, epochs: int, seeds: int, jobs: int, ou
         print({k: row[k] for k in ("data", "asked", "seed", "below", "above", "knn")}, flush=True)
         return row
 
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _start) as pool:
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), start_worker) as pool:
         for seed in range(seeds):
             alone = {s: known.get((Path(s).name, ALONE, seed)) for s in stems}
             watch = {

@@ -42,7 +42,7 @@ from adaptaug.simclr.contrast import Contrast, new_contrast
 from adaptaug.simclr.encoders import fast_precision
 from adaptaug.simclr.evaluate import features, knn_correct, labelled_subset
 from adaptaug.views import Views
-from benchmarks.accuracy import _start
+from benchmarks.accuracy import start_worker
 from benchmarks.protocol import Probe, Recipe, Split, split
 from benchmarks.shifts import expose, is_grey
 
@@ -247,7 +247,7 @@ def main() -> None:
     missing = [
         w for w in wanted if json.dumps([w[0], Path(w[1]).name, *w[2:4], w[5], asdict(recipe)]) not in known
     ]
-    with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn"), _start) as pool:
+    with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn"), start_worker) as pool:
         for future in as_completed([pool.submit(run, *w) for w in missing]):
             rows.append(future.result())
             with options.out.open("a") as file:

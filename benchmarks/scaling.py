@@ -114,7 +114,7 @@ def shares() -> dict[str, float]:
         "measure the image": [(generate, "look")], "measure the crop": [(engine, "luma"), (engine, "moments")],
         "plan": [(plans, "Draws"), (plans, "plan_where"), (plans, "plan_filters"), (plans, "plan_tone")],
         "render": [(engine, "warp"), (engine, "filters"), (engine, "affine")],
-        "certify": [(engine, "covariance"), (engine, "newly_clipped"), (generate.guard, "certify")],
+        "certify": [(engine, "covariance"), (engine, "newly_clipped"), (generate, "certify")],
     }  # fmt: skip
     spent, calls = dict.fromkeys(parts, 0.0), 400
 

@@ -12,6 +12,7 @@ import torch
 
 import adaptaug
 from adaptaug import generate, guard
+from adaptaug.boxes import judge_boxes
 from adaptaug.measure import ImageStats
 from adaptaug.plan.overlap import intersection_over_union
 from adaptaug.policy import Policy, preset_names
@@ -147,7 +148,7 @@ def test_the_content_floor_wins():
     stats = measure(SCENES["a small subject in a corner"]())
     policy = overlapping("natural", 0.0, 0.05)
     placed = where(stats, policy, 1)
-    _, content = guard.judge_boxes(stats.rows(torch.zeros(DRAWS, dtype=torch.int64)), box(placed)[:, None])
+    _, content = judge_boxes(stats.rows(torch.zeros(DRAWS, dtype=torch.int64)), box(placed)[:, None])
     assert content.min() >= policy["crop"].content
     lost = placed.entries["crop.area"].reason == guard.CONTENT_WON
     assert lost.any() and inside(overlaps(stats, policy)[lost], (0.0, 0.05)) == 0.0

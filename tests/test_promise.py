@@ -1,4 +1,4 @@
-"""The promise, judged on final pixels by benchmarks/checker.py, which knows nothing of guard.py."""
+"""The promise, judged on final pixels by benchmarks/checker.py, which knows nothing of the guards."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 from skimage import data
 
 import adaptaug
-from adaptaug import guard
+from adaptaug import boxes, generate, guard
 from adaptaug.arrays import constant, part
 from adaptaug.ops import OPS
 from adaptaug.policy import Policy
@@ -60,7 +60,7 @@ def count(policy, views, renderer, size, seed=0):
 def widen(monkeypatch):
     """Break every guard: the drawn box, the widest tone, any blur."""
     monkeypatch.setattr(
-        guard, "choose_box", lambda stats, box, *_: (box, part(box, 0) * 0, part(box, 0), part(box, 0))
+        boxes, "choose_box", lambda stats, box, *_: (box, part(box, 0) * 0, part(box, 0), part(box, 0))
     )
     monkeypatch.setattr(guard, "tone_strength", lambda crop, *_: constant(1.0, crop.mean))
     monkeypatch.setattr(guard, "blur_limit", lambda crop, *_: constant(5.0, crop.mean))
@@ -91,7 +91,7 @@ def test_the_certificate_holds_when_the_guards_are_broken(monkeypatch, renderer,
 def test_the_checker_sees_a_broken_certificate(monkeypatch):
     widen(monkeypatch)
     monkeypatch.setattr(
-        guard, "certify", lambda seen, limit: (constant(1.0, seen.mean), (seen.mean * 0).to(torch.int64))
+        generate, "certify", lambda seen, limit: (constant(1.0, seen.mean), (seen.mean * 0).to(torch.int64))
     )
     assert count(WIDEST, 40, "torch", 64)[0] > 30
 

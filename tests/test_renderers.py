@@ -82,12 +82,9 @@ def test_downscaling_by_no_whole_factor_makes_no_moire(engine: str, factor: floa
     """
     side = round(64 * factor)
     y, x = np.mgrid[:side, :side] - (side - 1) / 2
-    finer = [
-        np.cos(2 * np.pi * cycles / factor * x) for cycles in (0.95, 1.05)
-    ]  # a view's pixel holds one period
-    zone = np.cos(
-        np.pi * (x * x + y * y) / side
-    )  # from coarse in the middle to a period of two pixels at the edges
+    # A view's pixel holds one period; from coarse in the middle to a period of two pixels at the edges.
+    finer = [np.cos(2 * np.pi * cycles / factor * x) for cycles in (0.95, 1.05)]
+    zone = np.cos(np.pi * (x * x + y * y) / side)
     patterns = [np.repeat(np.rint(127.5 + 127.5 * wave)[:, :, None], 3, 2) for wave in (zone, *finer)]
 
     def errors(image: np.ndarray, coarse: float) -> tuple[float, float]:

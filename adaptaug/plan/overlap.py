@@ -21,6 +21,7 @@ from adaptaug.arrays import (
     pick,
     smaller,
 )  # fmt: skip
+from adaptaug.boxes import judge_boxes
 from adaptaug.measure import ImageStats
 from adaptaug.params import Entry
 
@@ -68,7 +69,7 @@ class _Wanted:
         cost = cost + _OUTSIDE * ((found < low) | (found > high))
         if self.floors is None:
             return found, cost
-        std, content = guard.judge_boxes(self.stats, places)
+        std, content = judge_boxes(self.stats, places)
         poor = (std < self.floors[0][:, None]) | (content < self.floors[1][:, None])
         # Where the box is already the crop's own guard has had its say: it is the best that was found.
         return found, cost + _POOR * (poor & (places != self.box[:, None, :]).any(-1))

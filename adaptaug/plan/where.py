@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from adaptaug import guard
+from adaptaug import boxes, guard
 from adaptaug.arrays import (
     Array,
     choose,
@@ -73,7 +73,7 @@ def plan_where(
         entry for op in geometry if not op.switch for entry in drawn[op.name] if not never(entry.applied)
     ]
     if policy.guards and floor > 0 and distorts:
-        content = guard.content_in_view(stats, matrix)
+        content = boxes.content_in_view(stats, matrix)
         evidence["warped_content"] = content
         if not none_true(content < floor):
             matrix, shrink = _less_distorted(stats, box, geometry, drawn, policy, (matrix, content, floor))
@@ -101,9 +101,9 @@ def _less_distorted(
     """
     candidate, content, floor = full_step
     tried = [(1.0, candidate, content)]
-    for step in guard.SHRINK_STEPS[1:]:
+    for step in boxes.SHRINK_STEPS[1:]:
         candidate = _compose(stats, box, geometry, drawn, policy, step)
-        tried.append((step, candidate, guard.content_in_view(stats, candidate)))
+        tried.append((step, candidate, boxes.content_in_view(stats, candidate)))
     # The undistorted crop may hold less than the floor in whole cells; a distortion may not cost much more.
     shrink, matrix, undistorted = tried.pop()
     wanted = smaller(undistorted * 0.9, floor)
@@ -131,7 +131,7 @@ def _plan_crop(
     if policy.guards and entry.guard:
         promise = policy.promise
         floor = smaller(number(stats.contrast) * promise.std_share, promise.std) * 1.2
-        box, step, std, content = guard.choose_box(stats, box, floor, entry.content)
+        box, step, std, content = boxes.choose_box(stats, box, floor, entry.content)
         evidence |= {
             "drawn_std": std,
             "drawn_content": content,
