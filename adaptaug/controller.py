@@ -81,7 +81,8 @@ class BandController(BandWatch):
         outside: the share of pairs that may lie below the floor, and the share that may lie above the ceiling.
             With both ends set one number cannot meet two shares: it makes them exceed theirs by equally much.
         warm_up: steps that only watch. rate: change of strength for each unit of error, a step of a full bin; at most
-            `step` a time; limit: the largest strength, either way.
+            `step` a time. limits: the least and the largest strength: at -4 a view is hardly changed, and beyond 2 the
+            draws crowd at the ends of their ranges, where two views grow alike again.
 
     Nothing waits for the device; `observe` costs one (B, B) product of embeddings.
     Raises: AdaptAugError: a band that is none.
@@ -92,10 +93,10 @@ class BandController(BandWatch):
 
     def __init__(
         self, band: tuple[float | None, float | None] | None = None, outside: float = 0.1, warm_up: int = 100,
-        rate: float = 0.5, step: float = 0.05, limit: float = 2.0,
+        rate: float = 0.5, step: float = 0.05, limits: tuple[float, float] = (-4.0, 2.0),
     ):  # fmt: skip
         super().__init__(band, outside, warm_up)
-        self.rate, self.step, self.limit = rate, step, limit
+        self.rate, self.step, self.limits = rate, step, limits
         self.register_buffer("bins", torch.zeros(len(BINS)))
         self.register_buffer(
             "splits", torch.zeros(3)
@@ -152,4 +153,4 @@ class BandController(BandWatch):
         error = (above - self.outside) * float(high) - (below - self.outside) * float(low)
         total = torch.zeros_like(self.bins).index_add_(0, which, error.to(self.bins))
         move = (self.rate * len(BINS) * total / len(error)).clamp(-self.step, self.step)
-        self.bins.add_(move * acts).clamp_(-self.limit, self.limit)
+        self.bins.add_(move * acts).clamp_(*self.limits)

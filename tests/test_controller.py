@@ -88,7 +88,7 @@ def test_images_that_are_all_alike_are_no_error():
 
 
 def test_a_strength_is_bounded():
-    controller = BandController((0.999, None), outside=0.01, warm_up=0, limit=0.3)
+    controller = BandController((0.999, None), outside=0.01, warm_up=0, limits=(-0.3, 0.3))
     run(controller, 30)
     assert float(controller.bins.min()) == pytest.approx(-0.3)
 
@@ -123,8 +123,25 @@ def test_locked_operations_are_not_pushed():
     _, (one, _) = make(images(), key=keys(0), strength=lambda stats: stats.mean * 0 + 3)
     _, (other, _) = make(images(), key=keys(0))
     assert torch.equal(one.entries["saturation"].value, other.entries["saturation"].value)
-    assert torch.equal(one.entries["grey"].value, other.entries["grey"].value)  # a switch has no strength
     assert one.entries["contrast"].applied.sum() > other.entries["contrast"].applied.sum()
+
+
+@pytest.mark.parametrize(("push", "least", "most"), [(-3.0, 0.0, 0.05), (0.0, 0.1, 0.3), (3.0, 0.4, 0.6)])
+def test_a_switch_is_pushed_to_a_half_at_most(push, least, most):
+    """Two views differ most where half of them are grey."""
+    make = Views("simclr-cifar", size=SIDE, return_params=True)
+    _, params = make(images(128), key=keys(0, 128), strength=lambda stats: stats.mean * 0 + push)
+    assert least <= float(params[0].entries["grey"].applied.float().mean()) <= most
+
+
+def test_what_a_policy_never_does_is_not_pushed_into_it():
+    from adaptaug import Policy
+
+    policy = Policy.load("simclr-cifar").edit({"grey": {"p": 0.0}, "hue": {"p": 0.0, "together": None}})
+    _, (params, _) = Views(policy, size=SIDE, return_params=True)(
+        images(), key=keys(0), strength=lambda stats: stats.mean * 0 + 4
+    )
+    assert not params.entries["grey"].applied.any() and not params.entries["hue"].applied.any()
 
 
 def test_one_image_is_strengthened_as_in_a_batch():

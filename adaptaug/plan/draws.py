@@ -70,11 +70,17 @@ class Draws:
                     out[name] = xp.exp(total)
 
     def _push(self, push: Array) -> None:
-        odds, power = namespace(push).exp(push), namespace(push).exp(-push)
+        xp = namespace(push)
+        odds, power = xp.exp(push), xp.exp(-push)
         for name, entry in self.policy.operations.items():
-            if entry.lock or OPS[name].switch:  # a flip in every view makes two views no less alike
+            if entry.lock or entry.p == 0.0:
                 continue
-            for factors, factor in ((self._odds, odds), (self._power, power)):
+            own = odds
+            if OPS[
+                name
+            ].switch:  # two views differ most where half are flipped: no push takes p further than that
+                own = clamp(odds, 0.0, max((1.0 - entry.p) / entry.p, 1.0))
+            for factors, factor in ((self._odds, own), (self._power, power)):
                 factors[name] = factors[name] * factor if name in factors else factor
 
     def _move(self, moves: Moves) -> None:
