@@ -18,9 +18,10 @@ from adaptaug.arrays import Array
 from adaptaug.files import read_image
 from adaptaug.policy import Policy
 
-SHRINKS = {
-    1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8,
+_REDUCED = {
+    1: 0, 2: cv2.IMREAD_REDUCED_GRAYSCALE_2, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4, 8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
 }  # fmt: skip
+SHRINKS = {shrink: reduced | cv2.IMREAD_COLOR_RGB for shrink, reduced in _REDUCED.items()}  # OpenCV's flags
 _END = b"\xff\xd9"
 
 
@@ -39,7 +40,7 @@ def decode(data: bytes, shrink: Callable[[int, int], int] = lambda width, height
     if quick and _END in data[-64:] and max(size) <= _LONGEST:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), SHRINKS[shrink(*size)])
         if pixels is not None:
-            return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+            return pixels
     return np.asarray(read_image(io.BytesIO(data), name))
 
 

@@ -6,6 +6,7 @@ Inside, a single image is (H, W, 3) uint8 for OpenCV, a batch is (B, 3, H, W) fl
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -132,6 +133,13 @@ def _read_tensor(tensor: torch.Tensor) -> Source:
     return Source(_torch, levels, kind, channels, tensor.dtype)
 
 
+@cache
+def _mean_and_std(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """ImageNet's, in levels, (3, 1, 1) each, kept on each device: making them anew takes as long as using them."""
+    both = torch.tensor([IMAGENET_MEAN, IMAGENET_STD], device=device).reshape(2, 3, 1, 1) * 255.0
+    return both[0], both[1]
+
+
 def write(pixels: Any, source: Source, finish: str) -> Any:
     """Rendered pixels -> what the caller wants: `none` (what came), `unit`, `imagenet` or `uint8` tensors."""
     if finish == "none":
@@ -156,8 +164,7 @@ def write(pixels: Any, source: Source, finish: str) -> Any:
         return out
     if finish == "unit":
         return out / 255.0
-    mean = torch.tensor(IMAGENET_MEAN, device=out.device).reshape(3, 1, 1) * 255.0
-    std = torch.tensor(IMAGENET_STD, device=out.device).reshape(3, 1, 1) * 255.0
+    mean, std = _mean_and_std(out.device)
     if source.engine is _opencv:  # a fresh copy
         return out.sub_(mean).div_(std)
     return (out - mean) / std
