@@ -48,3 +48,12 @@ def test_an_unknown_benchmark_is_refused_with_those_there_are():
         [sys.executable, "-m", "benchmarks.learning", "naps"], capture_output=True, text=True
     )
     assert told.returncode == 1 and "expected one of trial, heads, band, proxies, got naps" in told.stderr
+
+
+def test_solar_cells_ask_for_their_package(tmp_path):
+    told = subprocess.run(
+        [sys.executable, "-c", "import sys; sys.modules['elpv_dataset'] = None; sys.modules['elpv_dataset.utils'] = "
+         f"None; sys.argv += ['--out', {str(tmp_path)!r}]; from benchmarks.cells import main; main()"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert told.returncode == 1 and "expected the package elpv-dataset; pip install" in told.stderr
