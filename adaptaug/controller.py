@@ -9,7 +9,8 @@
 The similarity is C = (cos(z1, z2) - m) / (1 - m), m a running mean of the cosine of different images: a plain cosine
 changes its meaning while the network learns (method.md, section 4). Images are put into four bins by brightness and
 contrast, split where half of those seen in the warm-up lie; each bin has one strength, on the scale of a policy's
-conditional weights, and integral control moves it until as many pairs are outside the band as `outside` allows.
+conditional weights, and integral control moves it, by the bin's own error and by that of all pairs, until as many pairs
+are outside the band as `outside` allows.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from adaptaug.params import ViewParams
 
 BINS = ("dark, flat", "dark, contrasty", "bright, flat", "bright, contrasty")
 _MEMORY = 0.98  # of the running means, a step
+_TOGETHER = 3.0  # weight of the error of all pairs beside a bin's own: what one bin at its limit cannot give, others do
 
 
 class BandWatch(nn.Module):
@@ -80,7 +82,7 @@ class BandController(BandWatch):
         band: (floor, ceiling) of C, either None; None: the 10th and 90th percentile of the warm-up's pairs.
         outside: the share of pairs that may lie below the floor, and the share that may lie above the ceiling.
             With both ends set one number cannot meet two shares: it makes them exceed theirs by equally much.
-        warm_up: steps that only watch. rate: change of strength for each unit of error, a step of a full bin; at most
+        warm_up: steps that only watch. rate: change of strength for each unit of a full bin's error in a step; at most
             `step` a time. limits: the least and the largest strength: at -4 a view is hardly changed, and beyond 2 the
             draws crowd at the ends of their ranges, where two views grow alike again.
 
@@ -93,7 +95,7 @@ class BandController(BandWatch):
 
     def __init__(
         self, band: tuple[float | None, float | None] | None = None, outside: float = 0.1, warm_up: int = 100,
-        rate: float = 0.5, step: float = 0.05, limits: tuple[float, float] = (-4.0, 2.0),
+        rate: float = 0.5, step: float = 0.1, limits: tuple[float, float] = (-4.0, 2.0),
     ):  # fmt: skip
         super().__init__(band, outside, warm_up)
         self.rate, self.step, self.limits = rate, step, limits
@@ -152,5 +154,6 @@ class BandController(BandWatch):
         # Too alike asks for stronger views, too different for weaker ones.
         error = (above - self.outside) * float(high) - (below - self.outside) * float(low)
         total = torch.zeros_like(self.bins).index_add_(0, which, error.to(self.bins))
-        move = (self.rate * len(BINS) * total / len(error)).clamp(-self.step, self.step)
+        error_of_bins = len(BINS) * total / len(error) + _TOGETHER * error.mean()
+        move = (self.rate * error_of_bins).clamp(-self.step, self.step)
         self.bins.add_(move * acts).clamp_(*self.limits)

@@ -93,6 +93,17 @@ def test_a_strength_is_bounded():
     assert float(controller.bins.min()) == pytest.approx(-0.3)
 
 
+def test_what_a_bin_at_its_limit_cannot_give_the_others_do():
+    """Pairs of the first bin stay too alike whatever is done: alone it would leave a tenth too many of all above."""
+    controller = BandController((None, 0.9), outside=0.2, warm_up=0)
+    which, start = torch.arange(len(BINS)).repeat(8), torch.tensor([1.0, 0.5, 0.5, 0.5])
+    for _ in range(300):
+        above = (start - 0.2 * controller.bins).clamp(min=0)[which]
+        controller._steer(torch.zeros_like(above), above, which, torch.tensor(True))
+    assert float(controller.bins[0]) == controller.limits[1]
+    assert float(above.mean()) == pytest.approx(0.2, abs=0.05)
+
+
 def test_stronger_views_are_less_alike():
     make = Views(CROP_AND_TONE, size=SIDE)
 
