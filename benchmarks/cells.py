@@ -13,17 +13,16 @@ Buerhop-Lutz et al., 2018. The images' licence is CC BY-NC-SA 4.0: they are read
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import cv2
 import numpy as np
+
+from benchmarks.sets import Part, write
 
 CLASSES = ("mono, sound", "mono, defective", "poly, sound", "poly, defective")
 SIDE, NEIGHBOURS = 32, 41
 
 
-def make() -> dict[str, dict[str, np.ndarray]]:
+def make() -> dict[str, Part]:
     """x (N, 32, 32) uint8 and y of "train" and "test". Raises: SystemExit: the package is not installed."""
     try:
         from elpv_dataset.utils import load_dataset
@@ -41,17 +40,5 @@ def make() -> dict[str, dict[str, np.ndarray]]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, required=True)
-    out = parser.parse_args().out
-    out.mkdir(parents=True, exist_ok=True)
-    for name, made in make().items():
-        np.savez_compressed(out / f"cells_{name}.npz", **made)
-        print(f"{out}/cells_{name}.npz: {len(made['y']):,} images")
-
-
 if __name__ == "__main__":
-    main()
+    write(__doc__, "cells", make)

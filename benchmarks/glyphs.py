@@ -8,7 +8,6 @@ every font at several sizes, places and slants. The fonts of the test are not am
 
 from __future__ import annotations
 
-import argparse
 import string
 from pathlib import Path
 
@@ -16,6 +15,8 @@ import cv2
 import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from benchmarks.sets import Part, write
 
 CLASSES = string.digits + string.ascii_letters
 FAMILIES = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSansMono-Oblique",
@@ -37,7 +38,7 @@ def draw(character: str, font: Path, random: np.random.Generator) -> np.ndarray:
     return cv2.resize(turned, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
 
 
-def make(families: tuple[str, ...], each: int, seed: int) -> dict[str, np.ndarray]:
+def make(families: tuple[str, ...], each: int, seed: int) -> Part:
     """x (N, 28, 28) uint8 and y: `each` images of every character in every font, shuffled."""
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     random = np.random.default_rng(seed)
@@ -52,19 +53,10 @@ def make(families: tuple[str, ...], each: int, seed: int) -> dict[str, np.ndarra
     }  # fmt: skip
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, required=True)
-    out = parser.parse_args().out
-    out.mkdir(parents=True, exist_ok=True)
+def both() -> dict[str, Part]:
     train = tuple(family for family in FAMILIES if family not in OF_THE_TEST)
-    for name, families, each, seed in (("train", train, 11, 0), ("test", OF_THE_TEST, 10, 1)):
-        made = make(families, each, seed)
-        np.savez_compressed(out / f"glyphs_{name}.npz", **made)
-        print(f"{out}/glyphs_{name}.npz: {len(made['y']):,} images")
+    return {"train": make(train, 11, 0), "test": make(OF_THE_TEST, 10, 1)}
 
 
 if __name__ == "__main__":
-    main()
+    write(__doc__, "glyphs", both)

@@ -4,9 +4,13 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
+from adaptaug.data import open_data
+from benchmarks import cells, sets
 from benchmarks.controller import ALONE, edges_of, held
 from benchmarks.protocol import Recipe, split
+from benchmarks.protocol import test_of as held_apart
 from benchmarks.trial import images_to_search
 
 DIGITS = "sklearn:digits"
@@ -50,10 +54,16 @@ def test_an_unknown_benchmark_is_refused_with_those_there_are():
     assert told.returncode == 1 and "expected one of trial, heads, band, proxies, got naps" in told.stderr
 
 
-def test_solar_cells_ask_for_their_package(tmp_path):
-    told = subprocess.run(
-        [sys.executable, "-c", "import sys; sys.modules['elpv_dataset'] = None; sys.modules['elpv_dataset.utils'] = "
-         f"None; sys.argv += ['--out', {str(tmp_path)!r}]; from benchmarks.cells import main; main()"],
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert told.returncode == 1 and "expected the package elpv-dataset; pip install" in told.stderr
+def test_solar_cells_ask_for_their_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "elpv_dataset.utils", None)
+    with pytest.raises(SystemExit, match="expected the package elpv-dataset; pip install"):
+        cells.make()
+
+
+def test_a_made_data_set_opens_with_its_test_beside_it(tmp_path, monkeypatch, capsys):
+    part = {"x": np.zeros((3, 8, 8), np.uint8), "y": np.arange(3), "class_names": np.array(list("abc"))}
+    monkeypatch.setattr(sys, "argv", ["made", "--out", str(tmp_path)])
+    sets.write("", "made", lambda: {"train": part, "test": part})
+    assert "made_train.npz: 3 images" in capsys.readouterr().out
+    assert len(open_data(str(tmp_path / "made_train.npz"))) == 3
+    assert held_apart(str(tmp_path / "made_train.npz")) == str(tmp_path / "made_test.npz")
