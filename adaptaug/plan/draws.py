@@ -75,11 +75,9 @@ class Draws:
         for name, entry in self.policy.operations.items():
             if entry.lock or entry.p == 0.0:
                 continue
-            own = odds
-            if OPS[
-                name
-            ].switch:  # two views differ most where half are flipped: no push takes p further than that
-                own = clamp(odds, 0.0, max((1.0 - entry.p) / entry.p, 1.0))
+            # Two views differ most where half of them are flipped: no push takes a switch's p further than that.
+            most = max((1.0 - entry.p) / entry.p, 1.0)
+            own = clamp(odds, 0.0, most) if OPS[name].switch else odds
             for factors, factor in ((self._odds, own), (self._power, power)):
                 factors[name] = factors[name] * factor if name in factors else factor
 
