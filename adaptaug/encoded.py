@@ -18,10 +18,13 @@ from adaptaug.arrays import Array
 from adaptaug.files import read_image
 from adaptaug.policy import Policy
 
-_REDUCED = {  # the flags that say nothing of colour
-    1: 0, 2: cv2.IMREAD_REDUCED_GRAYSCALE_2, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4, 8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
-}  # fmt: skip
-SHRINKS = {shrink: reduced | cv2.IMREAD_COLOR_RGB for shrink, reduced in _REDUCED.items()}
+# OpenCV's flags; its REDUCED_GRAYSCALE ones say only how far to reduce.
+SHRINKS = {
+    1: cv2.IMREAD_COLOR_RGB,
+    2: cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    4: cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    8: cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_8,
+}
 _END = b"\xff\xd9"
 
 

@@ -4,8 +4,8 @@
     python -m benchmarks.cells --out DIR
 
 writes DIR/cells_train.npz and DIR/cells_test.npz: 2,624 grey photographs, averaged over areas from 300 to 32 pixels, in
-four classes: mono- or polycrystalline, sound or defective (a probability above a half). Every fifth block
-of 41 neighbours in the list is the test's, because neighbours come from one module and look alike.
+four classes: mono- or polycrystalline, sound or defective (a probability above a half). Every fifth block of 41
+neighbours in the list is the test's, because neighbours come from one module and look alike.
 
 Source: Deitsch et al., 2021, Segmentation of photovoltaic module cells in uncalibrated electroluminescence images;
 Buerhop-Lutz et al., 2018. The images' licence is CC BY-NC-SA 4.0: they are read from the package, and not in here.

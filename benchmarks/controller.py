@@ -69,12 +69,9 @@ def train(stem: str, asked: str, quantiles: list[float], limit: int, epochs: int
     model = new_contrast(
         "resnet-tiny", policy, images.shape[-1], seed, precision=fast_precision(), return_params=True
     )
-    controller = BandController(
-        edges_of(asked, quantiles),
-        OUTSIDE,
-        warm_up=steps // 10,
-        limits=(0.0, 0.0) if asked == ALONE else (-4.0, 2.0),
-    )
+    controller = BandController(edges_of(asked, quantiles), OUTSIDE, warm_up=steps // 10)
+    if asked == ALONE:
+        controller.limits = 0.0, 0.0
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=1e-4)
     told, alike, spent, began = [], [], 0.0, time.process_time()
     for epoch in range(epochs):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from adaptaug import AdaptAugError, Views, measure
+from adaptaug import AdaptAugError, Policy, Views, measure
 from adaptaug.controller import BINS, BandController
 
 SIDE = 32
@@ -127,8 +127,6 @@ def test_a_strength_of_0_changes_nothing(policy):
 
 
 def test_locked_operations_are_not_pushed():
-    from adaptaug import Policy
-
     policy = Policy.load("simclr-cifar").edit({"saturation": {"lock": True, "together": None}})
     make = Views(policy, size=SIDE, return_params=True)
     _, (one, _) = make(images(), key=keys(0), strength=lambda stats: stats.mean * 0 + 3)
@@ -146,8 +144,6 @@ def test_a_switch_is_pushed_to_a_half_at_most(push, least, most):
 
 
 def test_what_a_policy_never_does_is_not_pushed_into_it():
-    from adaptaug import Policy
-
     policy = Policy.load("simclr-cifar").edit({"grey": {"p": 0.0}, "hue": {"p": 0.0, "together": None}})
     _, (params, _) = Views(policy, size=SIDE, return_params=True)(
         images(), key=keys(0), strength=lambda stats: stats.mean * 0 + 4

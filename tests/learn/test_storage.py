@@ -24,6 +24,7 @@ from adaptaug.learn.search import Search
 from adaptaug.learn.storage import Shared
 from adaptaug.policy import Policy
 from tests.learn.conftest import arguments, small
+from tests.missing import missing
 
 INSTALL = "apt-get update && apt-get install -y postgresql"
 WORKER = """
@@ -115,7 +116,7 @@ def test_a_job_that_was_claimed_and_never_begun_is_given_to_another(tmp_path, di
 
 # --- PostgreSQL: several processes --------------------------------------------------------------------------
 def _postgres_programs():
-    """The folder of initdb and pg_ctl; installed where this may be done, else the test is skipped."""
+    """The folder of initdb and pg_ctl; installed in CI where this may be done."""
 
     def found():
         return sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl")) or [
@@ -125,7 +126,7 @@ def _postgres_programs():
     if not found() and os.geteuid() == 0 and os.environ.get("CI") == "true" and shutil.which("apt-get"):
         subprocess.run(INSTALL, shell=True, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
     if not found():
-        pytest.skip(f"PostgreSQL is not installed: {INSTALL}")
+        missing(f"PostgreSQL is not installed: {INSTALL}")
     return found()[-1].parent
 
 
