@@ -166,7 +166,7 @@ def run(folder: Path) -> None:
 
     data = folder / "digits.npz"
     write_digits(data)
-    recipe = Recipe(str(data), LIMIT, seed=0, size=SIDE, batch=24, bank=LIMIT, held_out=600, epochs=EPOCHS)
+    recipe = Recipe(str(data), LIMIT, seed=0, size=SIDE, batch=24, bank=LIMIT, queries=300, epochs=EPOCHS)
     search = Search(recipe, START, folder, BUDGET, "labels", workers=0, progress=Told())
     outcome = search.run()
     outcome.policy.save(folder / "policy.yaml")

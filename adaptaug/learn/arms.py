@@ -22,6 +22,7 @@ import torch
 from adaptaug.data import open_data
 from adaptaug.files import write_atomically
 from adaptaug.learn.proxies import Tasks, proxies, set_tasks
+from adaptaug.learn.schedule import RUNS
 from adaptaug.policy import Policy
 from adaptaug.simclr.contrast import Contrast, new_contrast
 from adaptaug.simclr.encoders import fast_precision
@@ -34,8 +35,9 @@ _ASKED = 1000  # queries that set tasks
 class Recipe:
     """How every arm of a search is trained and scored.
 
-    `epochs`: of a verification run, from which the others follow (`Schedule`); `tasks`: scored by `proxies` too, not by
-    labels alone.
+    `limit`: most images to train on; `queries`: most images that pick the arms, and most that judge a verification
+    run; `epochs`: of a verification run, from which the others follow (`Schedule`); `tasks`: scored by `proxies` too,
+    not by labels alone.
     """
 
     data: str
@@ -47,7 +49,7 @@ class Recipe:
     rate: float = 2e-3
     temperature: float = 0.5
     bank: int = 1000
-    held_out: int = 4000
+    queries: int = 2000
     epochs: int = 14
     tasks: bool = False
 
@@ -70,27 +72,25 @@ class Arm:
 
 @dataclass(frozen=True)
 class Split:
-    """Images (N, 3, H, W) uint8 to train on, a bank among them, and two disjoint sets of queries.
+    """Images (N, 3, H, W) uint8 to train on, a bank among them, and queries that are not.
 
-    `select` picks arms; `verify` alone decides whether the winner ships, so the picking cannot flatter it. Labels are
-    None where the data has none; `tasks` has what each set of queries asks of itself, where the recipe wants it.
+    Labels are None where the data has none; `tasks` is what the images ask of themselves, where the recipe wants it.
     """
 
     train: torch.Tensor
     bank: torch.Tensor
     bank_labels: np.ndarray | None
-    select: torch.Tensor
-    select_labels: np.ndarray | None
-    verify: torch.Tensor
-    verify_labels: np.ndarray | None
-    tasks: dict[str, Tasks]
+    queries: torch.Tensor
+    labels: np.ndarray | None
+    tasks: Tasks | None
 
 
 @dataclass(frozen=True)
 class Job:
-    """Train `policy` for some epochs from where `before` ended (None: from new weights) and score it on `queries`.
+    """Train `policy` for some epochs from where `before` ended (None: from new weights) and score it.
 
-    `out`: the result, .npz; the weights go beside it.
+    `run`: 0 for an arm that climbs, else the verification run, which has images and random numbers of its own; `out`:
+    the result, .npz; the weights go beside it.
     """
 
     name: str
@@ -98,7 +98,7 @@ class Job:
     before: Job | None
     epochs: int
     run: int
-    queries: str
+    scored: bool
     out: str
 
     @property
@@ -110,32 +110,53 @@ class Job:
         return Path(self.out).with_suffix(".pt")
 
 
-def split_data(recipe: Recipe) -> Split:
-    """At most `limit` images to train on; held-out ones come from the rest, or from a quarter of few images."""
+def divide(recipe: Recipe, count: int, run: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which of `count` images a run trains on, at most `recipe.limit`, and which are its queries.
+
+    Arms (run 0) train on three quarters of the images at most; half of the others pick among them, and have no part in
+    any verification. The images that are left are divided into RUNS: each verification run is judged by a part of its
+    own and trains on the others. So no image judges twice, and on few images every one judges that picked nothing.
+    """
+    order = np.random.default_rng((recipe.seed, 0)).permutation(count)
+    trained = min(recipe.limit, count * 3 // 4)
+    picked = min(recipe.queries, (count - trained) // 2)
+    if run == 0:
+        return order[:trained], order[trained : trained + picked]
+    pool = np.concatenate([order[:trained], order[trained + picked :]])
+    each = min(recipe.queries, len(pool) // RUNS)
+    first = (run - 1) * each
+    others = np.concatenate([pool[:first], pool[first + each :]])
+    return others[: recipe.limit], pool[first : first + each]
+
+
+class Data:
+    """A recipe's images, those of one run at a time: jobs come run by run."""
+
+    def __init__(self, recipe: Recipe):
+        self.recipe = recipe
+        self._held: tuple[int, Split] | None = None
+
+    def of(self, run: int) -> Split:
+        if self._held is None or self._held[0] != run:
+            self._held = None  # before the next is read
+            self._held = run, split_data(self.recipe, run)
+        return self._held[1]
+
+
+def split_data(recipe: Recipe, run: int = 0) -> Split:
+    """The images of a run, decoded."""
     images = open_data(recipe.data)
     labels = images.labels
-    order = np.random.default_rng((recipe.seed, 0)).permutation(len(images))
-    train_count = min(recipe.limit, len(images) * 3 // 4)
-    train, rest = order[:train_count], order[train_count : train_count + recipe.held_out]
-    half = len(rest) // 2
-    select, verify = rest[:half], rest[half:]
-    bank = (
-        train[: recipe.bank]
-        if labels is None
-        else train[labelled_subset(labels[train], recipe.bank, recipe.seed)]
-    )
+    train, queries = divide(recipe, len(images), run)
+    bank = train[: recipe.bank]
+    if labels is not None:
+        bank = train[labelled_subset(labels[train], recipe.bank, recipe.seed)]
     side = None if images.same_size else 2 * recipe.size
-    parts = {"train": train, "bank": bank, "select": select, "verify": verify}
-    pixels: dict[str, Any] = {name: images.pixels(part, side) for name, part in parts.items()}
-    known: dict[str, Any] = {
-        f"{name}_labels": None if labels is None else labels[parts[name]]
-        for name in ("bank", "select", "verify")
-    }
-    tasks = {
-        name: set_tasks(pixels["bank"], pixels[name][:_ASKED], recipe.size, recipe.seed)
-        for name in ("select", "verify") if recipe.tasks
-    }  # fmt: skip
-    return Split(**pixels, **known, tasks=tasks)
+    pixels = [images.pixels(part, side) for part in (train, bank, queries)]
+    tasks = set_tasks(pixels[1], pixels[2][:_ASKED], recipe.size, recipe.seed) if recipe.tasks else None
+    if labels is None:
+        return Split(pixels[0], pixels[1], None, pixels[2], None, tasks)
+    return Split(pixels[0], pixels[1], labels[bank], pixels[2], labels[queries], tasks)
 
 
 def keys_of(seed: int, epoch: int, index: np.ndarray) -> np.ndarray:
@@ -163,25 +184,25 @@ def train(
             optimizer.step()
 
 
-def run_job(job: Job, recipe: Recipe, split: Split) -> None:
+def run_job(job: Job, data: Data) -> None:
     """Train, score and write weights and result; a result that is there is left as it is."""
     out = Path(job.out)
     if out.exists():
         return
     began = time.perf_counter()
-    model = trained(job, recipe, split)
+    model = trained(job, data)
     result: dict[str, Any] = {"seconds": time.perf_counter() - began}
-    if job.queries:
-        result |= score(model, split, job.queries)
+    if job.scored:
+        result |= score(model, data.of(job.run))
     write_atomically(out, lambda file: np.savez_compressed(file, **result))
 
 
-def trained(job: Job, recipe: Recipe, split: Split) -> Contrast:
+def trained(job: Job, data: Data) -> Contrast:
     """The model as `job` leaves it: from its file of weights, or trained where there is none.
 
     What went before it is trained again too where its weights are not here, because another machine trained it.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    recipe, device = data.recipe, "cuda" if torch.cuda.is_available() else "cpu"
     model = new_contrast(
         recipe.arch, Policy.loads(job.policy), recipe.size, recipe.seed * 1000 + job.run,
         temperature=recipe.temperature, precision=fast_precision(device),
@@ -189,7 +210,7 @@ def trained(job: Job, recipe: Recipe, split: Split) -> Contrast:
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=1e-4)
     here = job.weights.exists()
     if not here and job.before is not None and not job.before.weights.exists():
-        trained(job.before, recipe, split)
+        trained(job.before, data)
     source = job if here else job.before
     if source is not None:
         state = torch.load(source.weights, map_location=device, weights_only=True)
@@ -197,23 +218,22 @@ def trained(job: Job, recipe: Recipe, split: Split) -> Contrast:
         optimizer.load_state_dict(state["optimizer"])
     if not here:
         model.train()
-        train(model, optimizer, split.train, recipe, job)
+        train(model, optimizer, data.of(job.run).train, recipe, job)
         state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
         write_atomically(job.weights, lambda file: torch.save(state, file))
     return model
 
 
-def score(model: Contrast, split: Split, queries: str) -> dict[str, np.ndarray]:
+def score(model: Contrast, split: Split) -> dict[str, np.ndarray]:
     """Per query: whether kNN-20 and ridge on features of the labelled bank are right, and the hits of `proxies`."""
-    wanted, labels = getattr(split, queries), getattr(split, f"{queries}_labels")
     embed = lambda images: features(model.encoder, images, precision=model.precision)  # noqa: E731
-    bank, query = embed(split.bank), embed(wanted)
+    bank, query = embed(split.bank), embed(split.queries)
     found = {}
-    if split.bank_labels is not None:
-        given = bank, split.bank_labels, query, labels
+    if split.bank_labels is not None and split.labels is not None:
+        given = bank, split.bank_labels, query, split.labels
         found = {"knn": knn_correct(*given), "ridge": ridge_correct(*given)}
-    if queries in split.tasks:
-        found |= proxies(embed, split.tasks[queries], bank, query[:_ASKED])
+    if split.tasks is not None:
+        found |= proxies(embed, split.tasks, bank, query[:_ASKED])
     return found
 
 
@@ -229,11 +249,11 @@ def one_thread() -> Iterator[None]:
 
 
 # --- in worker processes -----------------------------------------------------------------------------------
-_worker: tuple[Recipe, Split] | None = None
+_worker: Data | None = None
 
 
 def start_worker(recipe: Recipe) -> None:
-    """Load the data once, on one thread, and leave when the search is killed."""
+    """Work on one thread, and leave when the search is killed."""
     global _worker
     import cv2
 
@@ -247,11 +267,11 @@ def start_worker(recipe: Recipe) -> None:
             os._exit(1)
 
         threading.Thread(target=leave_with_it, daemon=True).start()
-    _worker = recipe, split_data(recipe)
+    _worker = Data(recipe)
 
 
 def run_in_worker(job: Job) -> str:
     """What a pool calls."""
     assert _worker is not None
-    run_job(job, *_worker)
+    run_job(job, _worker)
     return job.out

@@ -42,7 +42,7 @@ def estimate(search: Search) -> Estimate:
     )
     optimizer = torch.optim.AdamW(model.to(device).parameters(), lr=recipe.rate)
     few = split.train[: _STEPS * recipe.batch]
-    job = arms.Job("timed", search.start.dumps(), None, 1, 0, "", "")
+    job = arms.Job("timed", search.start.dumps(), None, 1, 0, False, "")
     with arms.one_thread():
         for _ in range(2):
             began = time.perf_counter()

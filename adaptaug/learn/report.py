@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from adaptaug.learn.arms import Arm
+from adaptaug.learn.arms import Arm, split_data
 from adaptaug.learn.outcome import HAND, Outcome
 from adaptaug.learn.relevance import Relevance, relevance
 from adaptaug.learn.schedule import RUNS
@@ -56,10 +56,13 @@ def arm_effects(arms: list[Arm], names: list[str]) -> dict[str, tuple[float, flo
 
 def _relevance(search: Search, outcome: Outcome, images: int) -> list[Relevance]:
     recipe = search.recipe
-    split, encoder = search.split, search.verified_model(outcome.best).encoder.cpu()
-    chosen, labels = split.select[:images], split.select_labels
-    labels = split.tasks["select"].query_clusters if labels is None else labels[:images]
-    return relevance(encoder, chosen, labels, recipe.size, recipe.seed, fast_precision("cpu"))
+    split, encoder = split_data(recipe), search.verified_model(outcome.best).encoder.cpu()
+    labels = split.labels
+    if labels is None and split.tasks is not None:
+        labels = split.tasks.query_clusters
+    assert labels is not None
+    chosen = split.queries[:images]
+    return relevance(encoder, chosen, labels[: len(chosen)], recipe.size, recipe.seed, fast_precision("cpu"))
 
 
 # --- text --------------------------------------------------------------------------------------------------
@@ -87,7 +90,8 @@ def _text(
         "The start could have trained that much longer instead: benchmarks/README.md has that row.", "",
         "## Verification",
         f"{RUNS} runs of {recipe.epochs} epochs from new weights, equal random numbers, {JUDGED[search.objective]} on "
-        "held-out images. A second arm is tried where the first is proven.", "",
+        "images that picked nothing, others in each run; the interval is Student's over runs. A second arm is tried "
+        "where the first is proven.", "",
         "| arm | accuracy | above the start |", "|---|---|---|",
         *(f"| {name} | {score:.2f} | {outcome.against.get(name, '')} |" for name, score in outcome.verified.items()),
         "", "## What changed",

@@ -10,13 +10,12 @@ from typing import Any
 
 from adaptaug.learn.arms import (
     Arm,
+    Data,
     Job,
     Recipe,
-    Split,
     one_thread,
     run_in_worker,
     run_job,
-    split_data,
     start_worker,
     trained,
 )
@@ -41,7 +40,7 @@ class Runner:
     def __init__(self, recipe: Recipe, workers: int, shared: Shared | None, progress: Progress):
         self.recipe, self.workers, self.shared, self.progress = recipe, workers, shared, progress
         self.asked: dict[str, Job] = {}
-        self._split: Split | None = None
+        self._data = Data(recipe)
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Runner:
@@ -54,15 +53,10 @@ class Runner:
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
-    @property
-    def split(self) -> Split:
-        self._split = self._split or split_data(self.recipe)
-        return self._split
-
     def run(self, jobs: Sequence[Job]) -> None:
         """Return when all are done. What is not scored is only weights, which every machine needs: done here."""
         self.asked |= {job.name: job for job in jobs}
-        if self.shared is not None and all(job.queries for job in jobs):
+        if self.shared is not None and all(job.scored for job in jobs):
             done = self.shared.carry_out(jobs, self._train, self.workers)
         else:
             done = self._carry_out(jobs)
@@ -72,7 +66,7 @@ class Runner:
     def model_after(self, name: str) -> Contrast:
         """The network as a job left it; trained again where another machine did that."""
         with one_thread():
-            return trained(self.asked[name], self.recipe, self.split)
+            return trained(self.asked[name], self._data)
 
     def _carry_out(self, jobs: Sequence[Job]) -> Iterator[str]:
         waiting = [job for job in jobs if not Path(job.out).exists()]
@@ -98,4 +92,4 @@ class Runner:
             self._pool.submit(run_in_worker, job).result()
             return
         with one_thread():
-            run_job(job, self.recipe, self.split)
+            run_job(job, self._data)

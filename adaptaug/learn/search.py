@@ -9,12 +9,12 @@
 4. Rungs, with equal random numbers: all arms train a little, the best six as much again, the best three three times
    that. The first arms stay to the end, whatever their score: after a short training, and a warm-up by another
    policy, large crops lead that small ones overtake (benchmarks/README.md).
-5. Verification: the best two arms and the start are trained anew from new weights, several runs each, longer than any
-   arm before, and judged on held-out images that picked nothing. The best is tested first; the second only if the
-   first is proven: if the 95 % interval of its paired difference from the start lies above zero. Of those proven the
-   better ships, and the start where none is. Tests in an order fixed beforehand, each only if the one before
-   succeeded, need no correction: a policy worse than the start passes as rarely as with one test. (The interval of the
-   better of two flatters it a little; that it is above the start does not.)
+5. Verification: the best two arms and the start are trained anew from new weights, five runs each, longer than any
+   arm before; each run is judged by images of its own, that picked nothing and judge no other run (`arms.divide`). The
+   best is tested first; the second only if the first is proven: if the 95 % interval of its paired difference from the
+   start lies above zero. Of those proven the better ships, and the start where none is. Tests in an order fixed
+   beforehand, each only if the one before succeeded, need no correction: a policy worse than the start passes as rarely
+   as with one test. (The interval of the better of two flatters it a little; that it is above the start does not.)
 
 Source: method.md section 5; successive halving: Jamieson and Talwalkar, 2016; tests in a fixed order: Maurer, Hothorn
 and Lehmacher, 1995.
@@ -34,14 +34,14 @@ from adaptaug import __version__
 from adaptaug.data import open_data
 from adaptaug.errors import AdaptAugError
 from adaptaug.files import write_atomically
-from adaptaug.learn.arms import Arm, Job, Recipe, Split
+from adaptaug.learn.arms import Arm, Job, Recipe, divide
 from adaptaug.learn.outcome import GUARDED, HAND, Outcome, found_policy, leading_policy, origin
 from adaptaug.learn.proposing import Proposer
 from adaptaug.learn.relevance import inert
 from adaptaug.learn.running import Progress, Runner
 from adaptaug.learn.schedule import FINALISTS, KEPT, RUNS, Schedule
 from adaptaug.learn.space import coordinates, free_dimensions
-from adaptaug.learn.statistics import Interval, paired_interval
+from adaptaug.learn.statistics import Interval, over_runs
 from adaptaug.learn.storage import Shared
 from adaptaug.learn.study import quiet, record
 from adaptaug.policy import Policy
@@ -142,10 +142,10 @@ class Search:
         epochs: int,
         before: Job | None,
         run: int = 0,
-        queries: str = "select",
+        scored: bool = True,
     ) -> Job:
         out = self.folder / "arms" / f"{name}.npz"
-        return Job(name, policy.dumps(), before, epochs, run, queries, str(out))
+        return Job(name, policy.dumps(), before, epochs, run, scored, str(out))
 
     def _hits(self, job: Job) -> np.ndarray:
         """(queries,) mean of the hits that the objective counts."""
@@ -168,13 +168,9 @@ class Search:
         """The network of the arm's first verification run."""
         return self._runner.model_after(_verification(arm, 1))
 
-    @property
-    def split(self) -> Split:
-        return self._runner.split
-
     def _search(self) -> Outcome:
         self.progress.begin("warm-up", 1)
-        warm = self._job("warm-up", self.start, self.schedule.warm_up, None, queries="")
+        warm = self._job("warm-up", self.start, self.schedule.warm_up, None, scored=False)
         self._runner.run([warm])
         self.progress.begin("rung 1", self.budget)
         self._arms = self.first_arms()
@@ -238,7 +234,7 @@ class Search:
         for arm in finalists:
             if arm.name not in hits:
                 hits |= self._fresh_runs([arm])
-            against[arm.name] = paired_interval(hits[arm.name], hits[HAND])
+            against[arm.name] = over_runs(hits[arm.name], hits[HAND])
             if against[arm.name].low <= 0:
                 break
             proven.append(arm)
@@ -247,26 +243,29 @@ class Search:
         return self._outcome(best, bool(proven), against, verified)
 
     def _fresh_runs(self, arms: Sequence[Arm]) -> dict[str, np.ndarray]:
-        """Per arm's name (runs, queries) of hits on images that picked nothing."""
+        """Per arm's name its accuracy in each run, (RUNS,), on images that picked nothing."""
         jobs = {
             (arm.name, run): self._job(_verification(arm, run), arm.policy, self.schedule.epochs,
-                                       None, run, "verify")
+                                       None, run)
             for run in range(1, RUNS + 1) for arm in arms
         }  # fmt: skip
         self.progress.begin("verification", len(jobs))
         self._runner.run(list(jobs.values()))
         return {
-            arm.name: np.stack([self._hits(jobs[arm.name, run]) for run in range(1, RUNS + 1)])
+            arm.name: np.array([self._hits(jobs[arm.name, run]).mean() for run in range(1, RUNS + 1)])
             for arm in arms
         }
 
     def _outcome(
         self, best: Arm, shipped: bool, against: dict[str, Interval], verified: dict[str, float]
     ) -> Outcome:
-        epochs = sum(job.epochs for job in self._runner.asked.values())
-        images = min(self.recipe.limit, self._count * 3 // 4)
-        cost = {"arms": len(self._arms), "pairs": epochs * images, "epochs": epochs}
-        seconds = float(sum(np.load(job.out)["seconds"] for job in self._runner.asked.values()))
+        jobs = self._runner.asked.values()
+        images = [len(divide(self.recipe, self._count, run)[0]) for run in range(RUNS + 1)]
+        cost = {
+            "arms": len(self._arms), "epochs": sum(job.epochs for job in jobs),
+            "pairs": sum(job.epochs * images[job.run] for job in jobs),
+        }  # fmt: skip
+        seconds = float(sum(np.load(job.out)["seconds"] for job in jobs))
         file = Path(self.recipe.data).name
         provenance = origin(self.start, self.fingerprint, self.recipe.seed, self._arms) | {
             "outcome": best.name if shipped else HAND, "data": file, "objective": self.objective,

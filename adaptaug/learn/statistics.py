@@ -20,6 +20,18 @@ class Interval:
         return f"{self.mean:+.2f} ({self.low:+.2f} to {self.high:+.2f})"
 
 
+def over_runs(first: np.ndarray, second: np.ndarray, confidence: float = 0.95) -> Interval:
+    """`first` - `second`, each (runs,) of accuracy in [0, 1]; run i of both had the same random numbers and queries.
+
+    Student's t over at least two runs, none of which shares a query with another: their variance has both sources of
+    chance in it, the training and the queries.
+    """
+    difference = 100 * (np.asarray(first, float) - np.asarray(second, float))
+    count, mean = len(difference), float(difference.mean())
+    half = float(stats.t.ppf(0.5 + confidence / 2, count - 1) * difference.std(ddof=1) / np.sqrt(count))
+    return Interval(mean, mean - half, mean + half)
+
+
 def paired_interval(first: np.ndarray, second: np.ndarray, confidence: float = 0.95) -> Interval:
     """`first` - `second`, each (runs, queries) of correctness in [0, 1]; run i of both had the same random numbers.
 

@@ -18,7 +18,7 @@ SIDE = 16
 @pytest.fixture(scope="module")
 def policy(digits, tmp_path_factory):
     folder = tmp_path_factory.mktemp("found") / "search"
-    recipe = Recipe(str(digits), limit=64, seed=0, size=SIDE, batch=16, bank=50, held_out=200, epochs=5)
+    recipe = Recipe(str(digits), limit=64, seed=0, size=SIDE, batch=16, bank=50, queries=100, epochs=5)
     return Search(recipe, "simclr", str(folder), budget=6, workers=0).run().policy
 
 

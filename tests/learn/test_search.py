@@ -17,12 +17,12 @@ pytest.importorskip("lightly")
 
 from adaptaug.cli import run
 from adaptaug.errors import AdaptAugError
-from adaptaug.learn.arms import Job, run_job, split_data
+from adaptaug.learn.arms import Data, Job, divide, run_job
 from adaptaug.learn.proxies import TASKS
 from adaptaug.learn.schedule import RUNS, Schedule
 from adaptaug.learn.search import Search
 from adaptaug.learn.space import DIMENSIONS, coordinates, place
-from adaptaug.learn.statistics import paired_interval
+from adaptaug.learn.statistics import over_runs, paired_interval
 from adaptaug.policy import Policy, preset_names
 from tests.learn.conftest import arguments, small
 
@@ -63,9 +63,36 @@ def test_interval_covers_the_truth():
     assert 0.93 <= inside / 400 <= 1
 
 
+def test_interval_over_runs_covers_the_truth():
+    rng, inside = np.random.default_rng(0), 0
+    for _ in range(400):
+        base = rng.random((RUNS, 200)) < 0.8
+        better = rng.random((RUNS, 200)) < 0.83 + rng.normal(0, 0.02, (RUNS, 1))
+        interval = over_runs(better.mean(1), base.mean(1))
+        inside += interval.low <= 3 <= interval.high
+    assert 0.92 <= inside / 400 <= 0.98
+
+
 def test_equal_arms_have_no_difference():
     hits = np.random.default_rng(0).random((3, 100)) < 0.5
     assert paired_interval(hits, hits).low == 0
+    assert over_runs(hits.mean(1), hits.mean(1)).low == 0
+
+
+@pytest.mark.parametrize("count", [260, 2000, 30_000])
+def test_what_judges_the_verification_picked_nothing_and_judges_once(digits, count):
+    recipe = small(digits, limit=3000)
+    runs = [divide(recipe, count, run) for run in range(RUNS + 1)]
+    queries = np.concatenate([asked for _, asked in runs])
+    assert len(np.unique(queries)) == len(queries)
+    assert all(not set(train) & (set(asked) | set(runs[0][1])) for train, asked in runs)
+
+
+@pytest.mark.parametrize("count", [260, 2000, 5000, 30_000])
+def test_no_verification_takes_fewer_steps_than_an_arm(digits, count):
+    recipe, schedule = small(digits, limit=3000, epochs=14), Schedule(14)
+    arm = (schedule.warm_up + sum(schedule.rungs)) * len(divide(recipe, count, 0)[0])
+    assert all(schedule.epochs * len(divide(recipe, count, run)[0]) >= arm for run in range(1, RUNS + 1))
 
 
 def _pretend(folder, climbed, verified):
@@ -173,15 +200,15 @@ def test_the_start_is_returned_where_it_is_best(tmp_path):
 def test_an_arm_goes_on_where_its_weights_are_not(digits, tmp_path):
     """Another machine trained what went before: it is trained again, to the same end."""
     recipe = small(digits, limit=64, batch=16)
-    split = split_data(recipe)
+    images = Data(recipe)
 
     def last_weights(folder, forget):
         job = None
         for rung, name in enumerate(("natural", "digits", "digits")):
-            job = Job(f"{rung}", Policy.load(name).dumps(), job, 1, 0, "select", str(folder / f"{rung}.npz"))
+            job = Job(f"{rung}", Policy.load(name).dumps(), job, 1, 0, True, str(folder / f"{rung}.npz"))
             if not forget:
-                run_job(job, recipe, split)
-        run_job(job, recipe, split)
+                run_job(job, images)
+        run_job(job, images)
         return torch.load(job.weights, weights_only=True)["model"]
 
     whole, again = last_weights(tmp_path / "whole", False), last_weights(tmp_path / "again", True)
