@@ -21,10 +21,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from scipy import stats
 
 from adaptaug.data import open_data
 from adaptaug.learn.arms import keys_of
+from adaptaug.learn.statistics import over_runs
 from adaptaug.policy import Policy
 from adaptaug.simclr.contrast import new_contrast
 from adaptaug.simclr.encoders import fast_precision
@@ -138,15 +138,11 @@ def summary(rows: list[dict], reference: str) -> list[dict]:
             line[score] = round(float(values.mean()), 2)
             if (name, epochs) != (reference, shortest) and len(mine) > 1:
                 other = np.array([base[r["seed"]][score] for r in mine])
-                line[f"{score} - {reference}"] = _over_seeds(values - other)
+                apart = over_runs(values / 100, other / 100)
+                line[f"{score} - {reference}"] = f"{apart.mean:+.2f} +- {apart.high - apart.mean:.2f}"
         table.append(line)
         print(line)
     return table
-
-
-def _over_seeds(difference: np.ndarray) -> str:
-    half = stats.t.ppf(0.975, len(difference) - 1) * difference.std(ddof=1) / math.sqrt(len(difference))
-    return f"{difference.mean():+.2f} +- {half:.2f}"
 
 
 if __name__ == "__main__":

@@ -25,7 +25,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.pipeline import make_pipeline
@@ -35,6 +34,7 @@ from adaptaug import measure
 from adaptaug.controller import BandController
 from adaptaug.learn.arms import keys_of
 from adaptaug.learn.heads import ConditionalHeads
+from adaptaug.learn.statistics import over_runs
 from adaptaug.measure import ImageStats
 from adaptaug.params import ViewParams
 from adaptaug.policy import Policy
@@ -175,12 +175,10 @@ def run(arm: str, data: str, exposure: str, policy: str | None, recipe: Recipe, 
 
 # --- the table ----------------------------------------------------------------------------------------------
 def over_seeds(found: np.ndarray, other: np.ndarray) -> str:
-    """Mean difference with its 95 % interval, Student's t over paired seeds."""
-    difference = found - other
-    if len(difference) < 2:
-        return f"{difference.mean():+.2f}"
-    half = stats.t.ppf(0.975, len(difference) - 1) * difference.std(ddof=1) / math.sqrt(len(difference))
-    return f"{difference.mean():+.2f} ({difference.mean() - half:+.2f} to {difference.mean() + half:+.2f})"
+    """Mean difference of percentages with its 95 % interval, Student's t over paired seeds."""
+    if len(found) < 2:
+        return f"{(found - other).mean():+.2f}"
+    return str(over_runs(found / 100, other / 100))
 
 
 COLUMNS = {

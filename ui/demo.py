@@ -25,7 +25,7 @@ import numpy as np
 from adaptaug import AdaptAugError
 from adaptaug.files import write_atomically
 
-BUDGET, LIMIT, SIDE, EPOCHS, START = 8, 360, 16, 6, "simclr"
+BUDGET, LIMIT, SIDE, EPOCHS, START = 8, 240, 16, 5, "simclr"
 PROGRESS = "progress.json"
 PACKAGES = {"optuna": "search", "scipy": "search", "sklearn": "search", "lightly": "search"}
 PATIENCE = 0.5  # seconds that the process has to end by itself
