@@ -24,7 +24,7 @@ def digits(tmp_path_factory):
 @pytest.fixture(scope="session")
 def unlabelled(digits):
     path = digits.parent / "unlabelled.npz"
-    np.savez(path, x=np.load(digits)["x"])
+    np.savez(path, x=np.load(digits)["x"][:700])
     return path
 
 
