@@ -41,6 +41,11 @@ class Outcome:
         return self.against.get(self.best.name)
 
 
+def difference(arm: Arm, other: Arm, rung: int) -> Interval:
+    """`arm` - `other` on the images that pick, after a rung; the chance of training is not in it."""
+    return paired_interval(arm.correct[rung][None], other.correct[rung][None])
+
+
 def found_policy(best: Arm, shipped: bool, start: Policy, stem: str, provenance: dict[str, Any]) -> Policy:
     """The policy that ships, with where it comes from."""
     if not shipped:
@@ -58,7 +63,7 @@ def leading_policy(
         return start
     best, hand = ranked[0], arms[0]
     rung = min(len(best.correct), len(hand.correct)) - 1
-    wins = best is not hand and paired_interval(best.correct[rung][None], hand.correct[rung][None]).low > 0
+    wins = best is not hand and difference(best, hand, rung).low > 0
     chosen = best if wins else hand
     return chosen.policy.edit({}, provenance={
         **provenance, "outcome": chosen.name, "interrupted": "not verified; run the same command again to go on",

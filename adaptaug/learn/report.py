@@ -76,10 +76,10 @@ def _text(
             "on images that picked nothing."
         )
     elif gain is None:
-        verdict = "**The start ships**: no arm was better."
+        verdict = "**The start ships**: every other arm was surely worse on the images that pick."
     else:
-        verdict = (f"**The start ships**: {best.name} led, but its difference of {gain} points (95 % interval) "
-                   "does not lie above zero.")  # fmt: skip
+        verdict = (f"**The start ships**: {best.name} was tried first, but its difference of {gain} points (95 % "
+                   "interval) does not lie above zero.")  # fmt: skip
     cost = outcome.cost
     here, there = coordinates(outcome.start), best.point
     shown = {m.name: m for m in measured}

@@ -10,11 +10,12 @@
    that. The first arms stay to the end, whatever their score: after a short training, and a warm-up by another
    policy, large crops lead that small ones overtake (benchmarks/README.md).
 5. Verification: the best two arms and the start are trained anew from new weights, five runs each, longer than any
-   arm before; each run is judged by images of its own, that picked nothing and judge no other run (`arms.divide`). The
-   best is tested first; the second only if the first is proven: if the 95 % interval of its paired difference from the
-   start lies above zero. Of those proven the better ships, and the start where none is. Tests in an order fixed
-   beforehand, each only if the one before succeeded, need no correction: a policy worse than the start passes as rarely
-   as with one test. (The interval of the better of two flatters it a little; that it is above the start does not.)
+   arm before; each run is judged by images of its own, that picked nothing and judge no other run (`arms.divide`). An
+   arm behind the start takes part too, unless it is surely worse: few images pick badly and verify well. The best is
+   tested first; the second only if the first is proven: if the 95 % interval of its paired difference from the start
+   lies above zero. Of those proven the better ships, and the start where none is. Tests in an order fixed beforehand,
+   each only if the one before succeeded, need no correction: a policy worse than the start passes as rarely as with one
+   test. (The interval of the better of two flatters it a little; that it is above the start does not.)
 
 Source: method.md section 5; successive halving: Jamieson and Talwalkar, 2016; tests in a fixed order: Maurer, Hothorn
 and Lehmacher, 1995.
@@ -35,7 +36,7 @@ from adaptaug.data import open_data
 from adaptaug.errors import AdaptAugError
 from adaptaug.files import write_atomically
 from adaptaug.learn.arms import Arm, Job, Recipe, divide
-from adaptaug.learn.outcome import GUARDED, HAND, Outcome, found_policy, leading_policy, origin
+from adaptaug.learn.outcome import GUARDED, HAND, Outcome, difference, found_policy, leading_policy, origin
 from adaptaug.learn.proposing import Proposer
 from adaptaug.learn.relevance import inert
 from adaptaug.learn.running import Progress, Runner
@@ -227,8 +228,9 @@ class Search:
     # --- deciding -------------------------------------------------------------------------------------------
     def _verify(self, ranked: list[Arm]) -> Outcome:
         hand = self._arms[0]
-        finalists = ranked[: ranked.index(hand)][:FINALISTS]
-        hits = self._fresh_runs([hand, *finalists[:1]])
+        open_ = [arm for arm in ranked if arm is not hand and difference(arm, hand, -1).high > 0]
+        finalists = open_[:FINALISTS]
+        hits = self._fresh_runs([hand, *finalists[:1]], RUNS if finalists else 1)
         against: dict[str, Interval] = {}
         proven: list[Arm] = []
         for arm in finalists:
@@ -242,17 +244,17 @@ class Search:
         best = max(proven or finalists[:1] or [hand], key=lambda arm: verified[arm.name])
         return self._outcome(best, bool(proven), against, verified)
 
-    def _fresh_runs(self, arms: Sequence[Arm]) -> dict[str, np.ndarray]:
-        """Per arm's name its accuracy in each run, (RUNS,), on images that picked nothing."""
+    def _fresh_runs(self, arms: Sequence[Arm], runs: int = RUNS) -> dict[str, np.ndarray]:
+        """Per arm's name its accuracy in each run, (runs,), on images that picked nothing."""
         jobs = {
             (arm.name, run): self._job(_verification(arm, run), arm.policy, self.schedule.epochs,
                                        None, run)
-            for run in range(1, RUNS + 1) for arm in arms
+            for run in range(1, runs + 1) for arm in arms
         }  # fmt: skip
         self.progress.begin("verification", len(jobs))
         self._runner.run(list(jobs.values()))
         return {
-            arm.name: np.array([self._hits(jobs[arm.name, run]).mean() for run in range(1, RUNS + 1)])
+            arm.name: np.array([self._hits(jobs[arm.name, run]).mean() for run in range(1, runs + 1)])
             for arm in arms
         }
 

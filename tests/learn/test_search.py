@@ -104,7 +104,7 @@ def _pretend(folder, climbed, verified):
     (folder / "arms").mkdir(parents=True, exist_ok=True)
 
     def write(name, accuracy):
-        hits = rng.random(800) < accuracy
+        hits = rng.permutation(800) < 800 * accuracy
         judged = dict.fromkeys(("knn", "ridge", *TASKS), hits)
         np.savez(folder / "arms" / f"{name}.npz", **judged, seconds=1.0)
 
@@ -141,6 +141,15 @@ def test_a_second_arm_is_tried_after_the_first_is_proven(digits, tmp_path, first
     outcome = Search(small(digits), "simclr", tmp_path, budget=8, workers=0).run()
     assert outcome.policy.provenance["outcome"] == outcome.arms[best].name
     assert list(outcome.against) == [outcome.arms[n].name for n in tested]
+
+
+def test_an_arm_a_little_behind_is_tried_and_one_surely_worse_is_not(digits, tmp_path):
+    """Few images pick badly: an arm within their chance of the start may be better."""
+    _pretend(tmp_path, {0: 0.9, 4: 0.89}, {4: 0.8})
+    outcome = Search(small(digits), "simclr", tmp_path, budget=8, workers=0).run()
+    assert outcome.arms[0].scores[-1] > outcome.arms[4].scores[-1]
+    assert outcome.shipped and outcome.best.number == 4
+    assert list(outcome.verified) == ["start", "arm 04"]
 
 
 @pytest.mark.parametrize(("winner", "gain", "ships"), [(4, 0.1, True), (4, 0.0, False)])
