@@ -91,7 +91,7 @@ def _text(
         "## Verification",
         f"{RUNS} runs of {recipe.epochs} epochs from new weights, equal random numbers, {JUDGED[search.objective]} on "
         "images that picked nothing, others in each run; the interval is Student's over runs. A second arm is tried "
-        "where the first is proven.", "",
+        "where the first is proven; where no arm is tried, the start runs once.", "",
         "| arm | accuracy | above the start |", "|---|---|---|",
         *(f"| {name} | {score:.2f} | {outcome.against.get(name, '')} |" for name, score in outcome.verified.items()),
         "", "## What changed",

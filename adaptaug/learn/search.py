@@ -228,8 +228,8 @@ class Search:
     # --- deciding -------------------------------------------------------------------------------------------
     def _verify(self, ranked: list[Arm]) -> Outcome:
         hand = self._arms[0]
-        open_ = [arm for arm in ranked if arm is not hand and difference(arm, hand, -1).high > 0]
-        finalists = open_[:FINALISTS]
+        rivals = [arm for arm in ranked if arm is not hand and difference(arm, hand, -1).high > 0]
+        finalists = rivals[:FINALISTS]
         hits = self._fresh_runs([hand, *finalists[:1]], RUNS if finalists else 1)
         against: dict[str, Interval] = {}
         proven: list[Arm] = []
