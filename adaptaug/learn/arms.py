@@ -152,11 +152,10 @@ def split_data(recipe: Recipe, run: int = 0) -> Split:
     if labels is not None:
         bank = train[labelled_subset(labels[train], recipe.bank, recipe.seed)]
     side = None if images.same_size else 2 * recipe.size
-    pixels = [images.pixels(part, side) for part in (train, bank, queries)]
-    tasks = set_tasks(pixels[1], pixels[2][:_ASKED], recipe.size, recipe.seed) if recipe.tasks else None
-    if labels is None:
-        return Split(pixels[0], pixels[1], None, pixels[2], None, tasks)
-    return Split(pixels[0], pixels[1], labels[bank], pixels[2], labels[queries], tasks)
+    seen, known, asked = (images.pixels(part, side) for part in (train, bank, queries))
+    tasks = set_tasks(known, asked[:_ASKED], recipe.size, recipe.seed) if recipe.tasks else None
+    bank_labels, query_labels = (None if labels is None else labels[part] for part in (bank, queries))
+    return Split(seen, known, bank_labels, asked, query_labels, tasks)
 
 
 def keys_of(seed: int, epoch: int, index: np.ndarray) -> np.ndarray:
