@@ -63,6 +63,8 @@ def make_views(
         else:
             kept.append(more)
             views = [pick_rows([one, other], better.long()) for one, other in zip(views, others, strict=True)]
+    if not told:
+        return views, params  # nobody reads them
     if not single:
         params = [ViewParams.choose(plans, which) for plans in zip(*kept, strict=True)]
     evidence = {"similarity": likeness.double(), "candidate": which}

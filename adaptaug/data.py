@@ -105,19 +105,22 @@ def _opened(name: str, max_pixels: int) -> Opened:
         return open_torchvision(name)
     if path.suffix == ".npz":
         return _open_npz(path)
-    if path.suffix == ".tar" or (path.is_dir() and any(path.glob("*.tar"))):
+    if path.suffix == ".tar":
         return open_shards(path, max_pixels)
     if is_hub(path):
         return open_hub(path, max_pixels)
     if not path.is_dir():
         raise AdaptAugError(f"{path}: expected {KINDS}; there is no such folder.")
-    return _open_folder(path, max_pixels)
+    # Images first: beside them may lie the archive that they came from, or a table about them.
+    if files := find_images([path]):
+        return _open_folder(path, files, max_pixels)
+    for kind, opens in ((".tar", open_shards), (".parquet", open_hub)):
+        if any(path.glob(f"*{kind}")):
+            return opens(path, max_pixels)
+    raise AdaptAugError(f"{path}: expected image files in this folder or below, found none.")
 
 
-def _open_folder(path: Path, max_pixels: int) -> Opened:
-    files = find_images([path])
-    if not files:
-        raise AdaptAugError(f"{path}: expected image files in this folder or below, found none.")
+def _open_folder(path: Path, files: list[Path], max_pixels: int) -> Opened:
     inside = [file.relative_to(path) for file in files]
     labels, classes = None, []
     if all(len(file.parts) > 1 for file in inside):

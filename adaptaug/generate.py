@@ -62,16 +62,15 @@ def full_frame(engine: ModuleType, pixels: Any, stats: ImageStats, size: int) ->
     """The whole image squeezed into a view."""
     if stats.height == stats.width == size:
         return pixels
-    matrix, reduce = _frame_geometry(stats, size)
-    return engine.warp(pixels, matrix, reduce, size)
+    matrix, span = _frame_geometry(stats)
+    return engine.warp(pixels, matrix, span, size)
 
 
-def _frame_geometry(stats: ImageStats, size: int) -> tuple[Array, Array]:
-    """Matrices and reduction factors of the whole image squeezed into a view."""
+def _frame_geometry(stats: ImageStats) -> tuple[Array, Array]:
+    """Matrices and spans of the whole image squeezed into a view."""
     zero = number(stats.mean) * 0.0
     half = zero + 0.5
-    matrix = matrices([[half, 0.0, half], [0.0, half, half], [0.0, 0.0, 1.0]], half)
-    return matrix, integer(zero + max(1, min(stats.height, stats.width) // size))
+    return matrices([[half, 0.0, half], [0.0, half, half], [0.0, 0.0, 1.0]], half), zero + 1.0
 
 
 def make_view(
@@ -127,7 +126,7 @@ def make_view(
         }  # fmt: skip
     drawn = _framed(where.entries, safe.frame) | entries | tone | late
     params = ViewParams(
-        size=size, view=view, keys=keys, entries=drawn, matrix=safe.matrix, reduce=safe.reduce,
+        size=size, view=view, keys=keys, entries=drawn, matrix=safe.matrix, span=safe.span,
         lift=safe.lift, colour=colour, noise_seed=seed, strength=strength, failed=failed,
         frame=safe.frame & logical_not(seen.blank), blank=seen.blank, guards=policy.guards,
         evidence=evidence | tone_evidence | draws.evidence() if told else {},
@@ -143,15 +142,15 @@ class _Safe(NamedTuple):
     stats: CropStats
     drawn_std: Array  # of the crop as it was drawn
     matrix: Array
-    reduce: Array
+    span: Array
     lift: Array
     frame: Array  # (B,) whether the full frame took its place
 
 
 def _safe_crop(engine: ModuleType, pixels: Any, where: plan.Where, size: int, seen: Look) -> _Safe:
     """The crop where the plan says; the full frame where that is flat; lifted where it is too dark or too bright."""
-    matrix, reduce, limit = where.matrix, where.reduce, seen.limit
-    crop = engine.warp(pixels, matrix, reduce, size)
+    matrix, span, limit = where.matrix, where.span, seen.limit
+    crop = engine.warp(pixels, matrix, span, size)
     plane = engine.luma(crop)
     stats = engine.crop_stats(crop, plane)
     mean, std = stats.moments
@@ -162,15 +161,15 @@ def _safe_crop(engine: ModuleType, pixels: Any, where: plan.Where, size: int, se
         frame = (std * scale < limit.std + 0.5 * guard.LEVEL * (scale < 1.0)) | seen.blank
         scale, offset = xp.where(frame, 1.0, scale), xp.where(frame, 0.0, offset)
         if engine.any_true(frame | (scale < 1.0)):
-            frame_matrix, frame_reduce = _frame_geometry(seen.stats, size)
-            matrix, reduce = choose(frame, frame_matrix, matrix), xp.where(frame, frame_reduce, reduce)
+            frame_matrix, frame_span = _frame_geometry(seen.stats)
+            matrix, span = choose(frame, frame_matrix, matrix), xp.where(frame, frame_span, span)
             if not never(frame):
                 whole = full_frame(engine, pixels, seen.stats, size) if seen.frame is None else seen.frame
                 crop = engine.select(frame, whole, crop)
             crop = engine.lift(crop, stack([scale, offset]))
             plane = engine.luma_again(frame | (scale < 1.0), crop, plane)
             stats = engine.crop_stats(crop, plane)
-    return _Safe(crop, plane, stats, std, matrix, reduce, stack([scale, offset]), frame)
+    return _Safe(crop, plane, stats, std, matrix, span, stack([scale, offset]), frame)
 
 
 def _framed(entries: dict[str, Entry], frame: Array) -> dict[str, Entry]:
@@ -218,7 +217,7 @@ def replay(
     engine: ModuleType, pixels: Any, params: ViewParams, nearest: bool = False, tone: bool = True
 ) -> Any:
     """The views that `params` describe, measuring nothing. `tone=False` follows the geometry alone."""
-    crop = engine.warp(pixels, params.matrix, params.reduce, params.size, nearest)
+    crop = engine.warp(pixels, params.matrix, params.span, params.size, nearest)
     if not tone:
         return crop
     crop = engine.lift(crop, params.lift)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -54,18 +54,33 @@ class Keyed(Dataset[Any]):
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> Any:
-        index = int(index)
-        index += len(self) if index < 0 else 0
-        item = self.dataset[index]
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Any]:
+        """What torch's loader asks a batch's samples by: all of one policy, however often it changes."""
         if (text := self._policy.changed()) is not None:
             self.views.policy = Policy.loads(text)  # type: ignore[attr-defined]
-        if isinstance(item, Mapping):
-            return {**item, self.field: self.views(item[self.field], key=self._key(index))}
+        return [self._sample(int(index)) for index in indices]
+
+    def _sample(self, index: int) -> Any:
+        index += len(self) if index < 0 else 0
+        item = self.dataset[index]
         if isinstance(item, (tuple, list)):
-            place, item = int(self.field), tuple(item)
+            item, place = tuple(item), self._there(item, range(len(item)))
             views = self.views(item[place], key=self._key(index))
             return (*item[:place], views, *item[place + 1 :])
+        if isinstance(item, Mapping):
+            return {**item, self.field: self.views(item[self._there(item, item)], key=self._key(index))}
         return self.views(item, key=self._key(index))
+
+    def _there(self, item: Any, fields: Iterable[Any]) -> Any:
+        """The field that has the image. Raises: AdaptAugError: the samples have others."""
+        if self.field not in fields:
+            known = ", ".join(repr(field) for field in fields)
+            raise AdaptAugError(
+                f"Keyed: expected field= to be one of a sample's ({known}), got {self.field!r}."
+            )
+        return self.field
 
     def _key(self, index: int) -> tuple[int, int, int]:
         epoch = int(self._epoch[0])
@@ -85,6 +100,10 @@ class Keyed(Dataset[Any]):
 
     def set_policy(self, policy: Policy) -> None:
         """Take another policy from now on, in every worker: batches that are being read may still have the old one."""
+        if not isinstance(policy, Policy):
+            raise AdaptAugError(
+                f"set_policy: expected a Policy, got {policy!r:.60}; Policy.load makes one of a name or a file."
+            )
         if not hasattr(self.views, "policy"):
             raise AdaptAugError(
                 f"set_policy: expected Views or AdaptiveAugment to change, got {type(self.views).__name__}."

@@ -20,7 +20,7 @@ from adaptaug.errors import AdaptAugError
 from adaptaug.guard import REASONS
 from adaptaug.ops import OPS
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Entry(NamedTuple):
@@ -39,11 +39,12 @@ class ViewParams:
     """The resolved parameters of one view of each image.
 
     `entries` maps "crop.area", "blur", ... to what was drawn. What rendering needs: `matrix` (B, 3, 3) from
-    the view's [-1, 1] square to the source's [0, 1] frame; `reduce` (B,) the whole factor by which the crop
-    is averaged first; `lift` (B, 2) scale and offset of the safe crop; `colour` (B, 3, 4) the affine map of
-    RGB in [0, 1]; the filters', tables' and late operations' numbers are in `entries`; `strength` (B,) what
-    the certificate left of the view; `failed` (B,) which test it failed (certificate.TESTS); `frame` and `blank`
-    (B,) flags. `evidence` holds the statistics that the reasons quote. The noise's seed is `noise_seed`.
+    the view's [-1, 1] square to the source's [0, 1] frame; `span` (B,) the crop's shorter side as a share of the
+    source's, which says by how much a larger source is averaged first; `lift` (B, 2) scale and offset of the safe
+    crop; `colour` (B, 3, 4) the affine map of RGB in [0, 1]; the filters', tables' and late operations' numbers are
+    in `entries`; `strength` (B,) what the certificate left of the view; `failed` (B,) which test it failed
+    (certificate.TESTS); `frame` and `blank` (B,) flags. `evidence` holds the statistics that the reasons quote. The
+    noise's seed is `noise_seed`.
     """
 
     size: int
@@ -51,7 +52,7 @@ class ViewParams:
     keys: Array
     entries: dict[str, Entry]
     matrix: Array
-    reduce: Array
+    span: Array
     lift: Array
     colour: Array
     noise_seed: Array

@@ -17,6 +17,7 @@ from PIL import Image
 
 from adaptaug.arrays import may_look
 from adaptaug.errors import AdaptAugError
+from adaptaug.levels import luma_levels
 from adaptaug.render import opencv as _opencv
 from adaptaug.render import torch as _torch
 
@@ -32,7 +33,7 @@ class Source:
 
     engine: ModuleType
     pixels: Any
-    kind: str  # "pil", "array", "image" (one tensor), "batch"
+    kind: str  # "pil", "plane" (H, W), "array" (H, W, C), "image" (one tensor), "batch"
     channels: int
     dtype: torch.dtype | None
     mode: str = "RGB"
@@ -51,10 +52,10 @@ def read(images: Any) -> Source:
     Raises: AdaptAugError: another type, shape, range or channel count, named in one sentence.
     """
     if isinstance(images, Image.Image):
-        if images.mode not in _PIL_MODES:
+        if images.mode not in _PIL_MODES or (images.mode == "P" and "transparency" in images.info):
             raise AdaptAugError(
                 f"{_ACCEPTED}; got a PIL image of mode {images.mode!r}: convert it to 'RGB' first"
-                + (" (flatten the transparency yourself)." if "A" in images.mode else ".")
+                + (" (flatten the transparency yourself)." if images.has_transparency_data else ".")
             )
         try:  # PIL reads a file's pixels only now
             array = np.asarray(images if images.mode == "RGB" else images.convert("RGB"))
@@ -77,7 +78,8 @@ def read(images: Any) -> Source:
 def _read_array(array: np.ndarray) -> Source:
     if array.dtype != np.uint8:
         raise AdaptAugError(f"{_ACCEPTED}; got an array of {array.dtype}: scale it to 0..255 and use uint8.")
-    if array.ndim == 2:
+    kind = "plane" if array.ndim == 2 else "array"
+    if kind == "plane":
         array = array[:, :, None]
     if array.ndim == 3 and array.shape[0] in (1, 3) and array.shape[2] not in (1, 3):
         raise AdaptAugError(
@@ -88,7 +90,7 @@ def _read_array(array: np.ndarray) -> Source:
     channels = array.shape[2]
     if channels == 1:
         array = np.repeat(array, 3, axis=2)
-    return Source(_opencv, _checked(np.ascontiguousarray(array)), "array", channels, None)
+    return Source(_opencv, _checked(np.ascontiguousarray(array)), kind, channels, None)
 
 
 def _checked(array: np.ndarray) -> np.ndarray:
@@ -146,10 +148,14 @@ def write(pixels: Any, source: Source, finish: str) -> Any:
         if source.kind == "pil":
             image = Image.fromarray(pixels)
             return image.convert("L") if source.mode == "L" else image
+        if source.kind == "plane":
+            return luma_levels(pixels)
         if source.kind == "array":
-            return pixels[:, :, : source.channels] if source.channels == 1 else pixels
+            if source.channels == 1:
+                return luma_levels(pixels)[:, :, None]
+            return pixels.copy() if np.may_share_memory(pixels, source.pixels) else pixels  # a blank image
         assert source.dtype is not None
-        out = pixels[:, : source.channels]
+        out = pixels if source.channels == 3 else luma_levels(pixels)[:, None]
         out = out.to(torch.uint8) if source.dtype == torch.uint8 else (out / 255.0).to(source.dtype)
         return out if source.kind == "batch" else out[0]
     if source.engine is _opencv:

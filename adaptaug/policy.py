@@ -65,6 +65,7 @@ class OperationPolicy(BaseModel):
 
 def _operation_model(op: Op) -> type[OperationPolicy]:
     fields: dict[str, Any] = {}
+    targets: dict[str, str] = {}  # parameters of which no value leaves the image alone
     for name, parameter in op.parameters.items():
         low, high = parameter.low, parameter.high
 
@@ -79,10 +80,22 @@ def _operation_model(op: Op) -> type[OperationPolicy]:
             return float(value[0]), float(value[1])
 
         kept = parameter.default or (parameter.identity, parameter.identity)
+        if not low <= kept[0] <= high:
+            targets[name] = f"{parameter.unit}, within [{low:g}, {high:g}]"
         fields[name] = (Annotated[tuple[float, float], BeforeValidator(inside)], kept)
     for name, (low, default, high) in op.settings.items():
         fields[name] = (float, Field(default, ge=low, le=high))
-    return create_model(f"{op.name.title()}Policy", __base__=OperationPolicy, **fields)
+
+    def told(entry: Any) -> Any:
+        missing = [name for name in targets if name not in entry.model_fields_set]
+        if missing and entry.p:
+            raise ValueError(f"expected '{missing[0]}: [low, high]' ({targets[missing[0]]}), got none")
+        return entry
+
+    validators: dict[str, Any] = {"told": model_validator(mode="after")(told)}
+    return create_model(
+        f"{op.name.title()}Policy", __base__=OperationPolicy, __validators__=validators, **fields
+    )
 
 
 OPERATION_MODELS: dict[str, type[OperationPolicy]] = {name: _operation_model(op) for name, op in OPS.items()}
@@ -187,7 +200,7 @@ class Policy(BaseModel):
                     f"operations.{name}: no such operation{did_you_mean(name, OPS)}; known: {known}"
                 )
             if isinstance(entry, OperationPolicy):
-                entry = entry.model_dump()
+                entry = entry.model_dump(exclude_defaults=True)
             try:
                 parsed[name] = model.model_validate(entry or {})
             except ValidationError as error:
@@ -293,6 +306,10 @@ class Policy(BaseModel):
     @classmethod
     def load(cls, name_or_path: str | os.PathLike[str]) -> Policy:
         """Load a preset by name (`preset_names()`) or a file by path."""
+        if not isinstance(name_or_path, (str, os.PathLike)):
+            raise AdaptAugError(
+                f"policy: expected a preset's name or a file's path, got {name_or_path!r:.60}."
+            )
         path = Path(name_or_path)
         if str(name_or_path) in preset_names():
             return cls.loads(_preset(str(name_or_path)).read_text(encoding="utf-8"), f"preset {name_or_path}")
@@ -316,7 +333,10 @@ class Policy(BaseModel):
         }
         if "provenance" in head:
             head["provenance"] = head.pop("provenance")
-        return yaml.safe_dump(head, sort_keys=False, default_flow_style=None, allow_unicode=True, width=100)
+        readable = "\\x85" not in repr(head)  # PyYAML folds a raw next-line character as if it were a space
+        return yaml.safe_dump(
+            head, sort_keys=False, default_flow_style=None, allow_unicode=readable, width=100
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the policy as a YAML file."""
@@ -334,10 +354,16 @@ class Policy(BaseModel):
 
     def _changed(self, changes: dict[str, Any], **fields: Any) -> Policy:
         data = self.model_dump()
-        operations = data["operations"] = {k: v.model_dump() for k, v in self.operations.items()}
+        operations = data["operations"] = {
+            k: v.model_dump(exclude_defaults=True) for k, v in self.operations.items()
+        }
         for name, change in changes.items():
             if change is None:
                 operations.pop(name, None)
+            elif not isinstance(change, dict):
+                raise AdaptAugError(
+                    f"operations.{name}: expected a mapping such as {{'p': 0.5}}, got {change!r:.60}"
+                )
             else:
                 operations[name] = {**operations.get(name, {}), **change}
         data.update(fields)

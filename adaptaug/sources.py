@@ -197,11 +197,9 @@ class Hub(Source):
 
 
 def is_hub(path: Path) -> bool:
-    """Whether a folder is what Hugging Face's `save_to_disk` writes, or holds parquet files."""
-    if path.suffix == ".parquet":
-        return True
+    """Whether it is a folder that Hugging Face's `save_to_disk` wrote, or a parquet file."""
     marks = ("dataset_dict.json", "state.json")
-    return path.is_dir() and (any((path / name).is_file() for name in marks) or any(path.glob("*.parquet")))
+    return path.suffix == ".parquet" or any((path / name).is_file() for name in marks)
 
 
 def open_hub(path: Path, max_pixels: int = MAX_PIXELS) -> Opened:

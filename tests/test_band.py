@@ -99,6 +99,15 @@ def test_a_batch_is_its_images_one_by_one(photo, to_tensor):
         assert torch.equal(adaptaug.render(images, p), view)  # what is returned is what was decided
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_does_not_ask_for_parameters_gets_the_same_views(kind, photo, to_tensor):
+    image = photo("coffee", 64, 64)
+    given = image if kind == "array" else to_tensor(image).repeat(3, 1, 1, 1)
+    policy = NATURAL.edit(band=(0.4, 0.7))
+    views, _ = held(policy, given, 5)
+    assert all(map(torch.equal, adaptaug.Views(policy, size=SIZE, finish="uint8")(given, key=5), views))
+
+
 def test_one_view_has_no_pair(photo):
     image, policy = photo("coffee", 64, 64), NATURAL.edit(band=(0.98, 1.0))
     plain = adaptaug.AdaptiveAugment(NATURAL, SIZE)(image, key=(1, 0, 0))

@@ -56,9 +56,8 @@ def look(image: np.ndarray, engine: str, preset: str, key: tuple[int, int, int],
     pixels = out if engine == "opencv" else out.permute(1, 2, 0).numpy()
     side = SIZE // BLOCKS
     params = params.row(0)
-    decided = {
-        name: int(getattr(params, name)[0]) for name in ("reduce", "failed", "frame", "blank", "noise_seed")
-    }
+    decided = {name: int(getattr(params, name)[0]) for name in ("failed", "frame", "blank", "noise_seed")}
+    decided["reduce"] = max(1, int(params.span[0] * min(image.shape[:2]) / SIZE + 1e-9))
     drawn = {name: numbers(entry.value)[0] for name, entry in params.entries.items() if entry.applied[0]}
     resolved = {name: numbers(getattr(params, name)) for name in ("matrix", "lift", "colour", "strength")}
     blocks = pixels.reshape(BLOCKS, side, BLOCKS, side, 3).mean((1, 3))

@@ -63,6 +63,12 @@ def test_other_pil_modes_are_named(mode: str):
     assert repr(mode) in refusal(Image.new(mode, (40, 40)))
 
 
+def test_a_palette_with_a_transparent_entry_is_refused():
+    image = Image.new("RGB", (40, 40), "red").convert("P")
+    image.info["transparency"] = 0
+    assert "transparency" in refusal(image)
+
+
 @pytest.mark.parametrize("format", ["JPEG", "PNG"])
 def test_a_truncated_file_is_one_sentence(format: str, photo):
     """PIL reads pixels only when asked, so a broken file shows itself here."""
@@ -105,7 +111,7 @@ def test_wrong_arrays_are_refused(array: np.ndarray, said: str):
 def test_grey_arrays_come_back_grey(photo):
     grey = photo("coffee", 60, 48)[..., 1]
     assert augment(grey[:, :, None]).shape == (SIZE, SIZE, 1)
-    assert augment(grey).shape in ((SIZE, SIZE), (SIZE, SIZE, 1))
+    assert augment(grey).shape == (SIZE, SIZE)
     assert np.array_equal(
         augment(grey).reshape(-1), augment(np.repeat(grey[:, :, None], 3, 2))[..., 0].reshape(-1)
     )
@@ -198,6 +204,22 @@ def test_floats_are_levels_over_255(photo, to_tensor):
         assert view.min() >= 0 and view.max() <= 1
 
 
+@pytest.mark.parametrize("guards", [True, False])
+def test_grey_images_of_a_policy_that_colours_them_come_back_as_luma(guards: bool, photo, to_tensor):
+    warm = {"version": 1, "guards": guards, "operations": {"temperature": {"range": [0.9, 1.0]}}}
+    grey, make = photo("coffee", 60, 48)[..., 1], adaptaug.AdaptiveAugment(warm, SIZE)
+    coloured = make(np.repeat(grey[:, :, None], 3, 2), key=(1, 0, 0))
+    luma = np.asarray(Image.fromarray(coloured).convert("L")).astype(int)
+    tensor = make(torch.from_numpy(np.ascontiguousarray(grey))[None], key=(1, 0, 0))
+    for view in (
+        make(grey, key=(1, 0, 0)),
+        np.asarray(make(Image.fromarray(grey), key=(1, 0, 0))),
+        tensor[0].numpy(),
+    ):
+        assert np.abs(view - luma).max() <= 1
+    assert np.abs(coloured[..., 0] - luma).max() > 20
+
+
 def test_grey_tensors_come_back_grey(photo, to_tensor):
     grey = to_tensor(photo("coffee", 60, 48))[1:2]
     assert augment(grey).shape == (1, SIZE, SIZE)
@@ -235,7 +257,11 @@ def test_an_empty_batch_gives_an_empty_batch(policy: str, dtype: torch.dtype, si
 
 
 def test_an_empty_batch_with_every_operation():
-    policy = adaptaug.Policy.parse({"version": 1, "operations": {name: {} for name in adaptaug.ops.OPS}})
+    widest = {
+        name: {part: [spec.low, spec.high] for part, spec in op.parameters.items()}
+        for name, op in adaptaug.ops.OPS.items()
+    }
+    policy = adaptaug.Policy.parse({"version": 1, "operations": widest})
     assert adaptaug.AdaptiveAugment(policy, SIZE)(torch.zeros(0, 3, 40, 40)).shape == (0, 3, SIZE, SIZE)
 
 
@@ -262,6 +288,13 @@ def test_a_blank_image_is_left_alone_and_flagged(
         view = view if engine == "opencv" else view.permute(1, 2, 0).numpy()
         assert bool(params.blank[0]) and (view == colour).all()
     assert "blank" in params.explain().certificate
+
+
+def test_views_of_a_blank_image_are_copies_of_it():
+    image = np.full((SIZE, SIZE, 3), 90, np.uint8)
+    for view in adaptaug.Views("natural", size=SIZE, finish="none")(image):
+        view[:] = 0
+    assert (image == 90).all()
 
 
 def test_blank_images_leave_their_neighbours_alone(photo, to_tensor):

@@ -99,6 +99,19 @@ def test_a_changed_policy_reaches_persistent_workers(start):
     assert changed == [[False] * ITEMS, [True] * ITEMS]
 
 
+def test_a_batch_is_of_one_policy_however_often_it_changes():
+    class Changing(Same):
+        def __getitem__(self, index):
+            if index == 1:
+                keyed.set_policy(adaptaug.Policy.load("digits"))
+            return super().__getitem__(index)
+
+    views = adaptaug.Views("natural", size=32, return_params=True)
+    keyed = adaptaug.Keyed(Changing(), views)
+    batches = [params for (_, params), _ in DataLoader(keyed, ITEMS // 2, collate_fn=adaptaug.collate)]
+    assert ["hue" in params[0].entries for params in batches] == [True, False]
+
+
 def test_a_text_half_written_is_not_read():
     text = SharedText()
     assert text.changed() is None
@@ -114,3 +127,5 @@ def test_what_has_no_policy_cannot_change_it():
     keyed = adaptaug.Keyed(Same(), lambda image, key: image)
     with pytest.raises(adaptaug.AdaptAugError, match="set_policy: expected Views or AdaptiveAugment"):
         keyed.set_policy(LARGE)
+    with pytest.raises(adaptaug.AdaptAugError, match="set_policy: expected a Policy, got 'digits'"):
+        keyed.set_policy("digits")

@@ -33,7 +33,8 @@ def policies(draw: st.DrawFn) -> adaptaug.Policy:
     for name in draw(st.lists(st.sampled_from(sorted(OPS)), unique=True)):
         op, entry = OPS[name], {}
         for parameter, spec in op.parameters.items():
-            if draw(st.booleans()):
+            needed = spec.default is None and not spec.low <= spec.identity <= spec.high
+            if needed or draw(st.booleans()):
                 entry[parameter] = sorted(
                     (draw(numbers(spec.low, spec.high)), draw(numbers(spec.low, spec.high)))
                 )
@@ -100,6 +101,8 @@ def test_saving_any_policy_loses_nothing(policy: adaptaug.Policy):
         ({"operations": {"blur": {"p": "often"}}}, r"operations\.blur\.p: .*number.*often"),
         ({"operations": {"blur": {"shape": [0, 1]}}}, r"operations\.blur.*shape.*\[0\.1, 10\]"),
         ({"operations": {"crop": {"content": 2}}}, r"operations\.crop\.content: .*0\.95"),
+        ({"operations": {"exposure": {"mean": [0.3, 0.7]}}}, r"operations\.exposure: .*std: \[low, high\].*none"),
+        ({"operations": {"solarize": None}}, r"operations\.solarize: .*range: \[low, high\].*none"),
         ({"operations": {"hue": [0.1]}}, r"operations\.hue"),
         ({"operations": {"hue": 3}}, r"operations\.hue"),
         ({"operations": ["hue"]}, r"operations: .*dict"),
@@ -115,6 +118,16 @@ def test_what_is_wrong_is_named(data: dict[str, Any], said: str):
     with pytest.raises(adaptaug.AdaptAugError, match=said) as caught:
         adaptaug.Policy.parse({"version": 1, **data})
     assert "\n" not in str(caught.value)
+
+
+def test_an_operation_that_is_off_needs_no_range_and_can_be_edited():
+    policy = parse(operations={"exposure": {"p": 0}})
+    assert policy.edit(name="mine")["exposure"] == policy["exposure"]
+
+
+def test_a_line_break_of_any_kind_is_saved():
+    policy = parse(description="one\x85two\u2028three\nfour é")
+    assert adaptaug.Policy.loads(policy.dumps()) == policy
 
 
 @pytest.mark.parametrize("data", [None, [], "natural", 3, {}, {"operations": {}}], ids=repr)

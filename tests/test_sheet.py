@@ -121,7 +121,7 @@ def test_lines_say_what_the_image_changed(samples, made):
 
 def test_a_view_that_the_certificate_changed_says_so(samples):
     wild = {
-        "exposure": {"p": 1.0, "guard": False},
+        "exposure": {"p": 1.0, "guard": False, "mean": [0.02, 0.02], "std": [0.01, 0.01]},
         "posterize": {"p": 1, "range": [1, 1]},
         "crop": {"area": [0.1, 0.2]},
     }

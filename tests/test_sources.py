@@ -55,6 +55,14 @@ def test_one_shard_and_a_folder_of_them(shards, pictures):
     assert same(open_data(shards), pictures)
 
 
+@pytest.mark.parametrize("beside", ["original.tar", "metadata.parquet"])
+def test_images_go_before_an_archive_or_a_table_beside_them(beside, tmp_path, pictures):
+    for i, picture in enumerate(pictures):
+        (tmp_path / f"{i}.png").write_bytes(png(picture))
+    (tmp_path / beside).write_bytes(b"what it is does not matter")
+    assert same(open_data(tmp_path), pictures)
+
+
 def test_a_part_in_a_spawned_worker_is_the_same(shards, pictures):
     part = open_data(shards).take(5, seed=1)
     again = pickle.loads(pickle.dumps(part))

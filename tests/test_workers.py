@@ -143,3 +143,13 @@ def test_keyed_seeds_differ():
 def test_keyed_refuses_what_it_cannot_key(dataset: Any, views: Any, said: str):
     with pytest.raises(adaptaug.AdaptAugError, match=said):
         adaptaug.Keyed(dataset, views)
+
+
+@pytest.mark.parametrize(
+    ("sample", "field", "said"),
+    [({"image": 1, "label": 2}, 0, "'image', 'label'.*got 0"), ((1, 2), "image", "0, 1.*got 'image'")],
+    ids=["mapping", "tuple"],
+)
+def test_keyed_names_the_fields_that_samples_have(sample: Any, field: Any, said: str):
+    with pytest.raises(adaptaug.AdaptAugError, match=f"field= to be one of a sample's .{said}"):
+        adaptaug.Keyed([sample], adaptaug.Views(size=SIZE), field=field)[0]

@@ -17,7 +17,12 @@ def two_views(
     A batch is (n B, 3, S, S), view after view, normalised by timm, with the targets repeated n times: the order of
     `torch.cat(views)`. The fresh draws are governed by `torch.manual_seed`.
     """
-    if getattr(loader, "loader", loader)._iterator is not None:
+    if not hasattr(loader, "loader"):
+        raise AdaptAugError(
+            "two_views: expected a loader of create_loader(..., use_prefetcher=True), which normalises its batches; "
+            "for another set dataset.transform = adaptaug.Views(...)."
+        )
+    if loader.loader._iterator is not None:
         raise AdaptAugError(
             "two_views: expected a loader that has not been read yet; its workers have their transform."
         )

@@ -36,7 +36,7 @@ class Where(NamedTuple):
 
     entries: dict[str, Entry]
     matrix: Array
-    reduce: Array
+    span: Array  # the crop's shorter side as a share of the source's
     evidence: dict[str, Array]
 
 
@@ -48,7 +48,7 @@ def plan_where(
     Args:
         stats: of the B sources; policy; draws: of one view; size: the view's side in pixels; first: view 0's
             draws, where this view's crop must overlap that of view 0 (`pair.overlap`).
-    Returns: entries, (B, 3, 3) matrices, (B,) whole reduction factors, the statistics behind the reasons.
+    Returns: entries, (B, 3, 3) matrices, (B,) spans, the statistics behind the reasons.
     """
     box, entries, evidence = _plan_crop(stats, policy, draws)
     if first is not None:
@@ -87,8 +87,7 @@ def plan_where(
     for op in geometry:
         entries |= {label(op, p): e for p, e in zip(op.parameters, drawn[op.name], strict=True)}
     shortest = smaller(part(box, 2) * stats.width, part(box, 3) * stats.height)
-    reduce = larger(namespace(shortest).floor(shortest / size + 1e-9), 1.0)
-    return Where(entries, matrix, integer(reduce), evidence)
+    return Where(entries, matrix, shortest / min(stats.width, stats.height), evidence)
 
 
 def _less_distorted(

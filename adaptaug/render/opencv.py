@@ -21,10 +21,12 @@ Pixels = np.ndarray
 _SAME = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]]
 
 
-def warp(image: Pixels, matrix: Array, reduce: int, size: int, nearest: bool = False) -> Pixels:
+def warp(image: Pixels, matrix: Array, span: float, size: int, nearest: bool = False) -> Pixels:
     """One warp of an (H, W[, C]) image; see render/torch.py. Only the part that is seen is averaged."""
     height, width = image.shape[:2]
-    factor = 1 if nearest else max(1, min(reduce, min(height, width) // size))  # labels have no average
+    factor = (
+        1 if nearest else max(1, math.floor(span * min(height, width) / size + 1e-9))
+    )  # labels have no average
     (a, b, c), (d, e, f) = _to_pixels(matrix, size, width / factor, height / factor)
     g, h, i = _from_pixels(matrix[2], size)
     x, y = _ends((a, b, c), (g, h, i), size), _ends((d, e, f), (g, h, i), size)

@@ -19,11 +19,12 @@ from adaptaug.params import Entry
 Pixels = torch.Tensor
 
 
-def warp(images: Pixels, matrix: Array, reduce: Array, size: int, nearest: bool = False) -> Pixels:
+def warp(images: Pixels, matrix: Array, span: Array, size: int, nearest: bool = False) -> Pixels:
     """One warp: the box average by each image's whole factor, then bilinear; outside is reflected.
 
     Args:
-        images: (B, C, H, W) levels; matrix: (B, 3, 3), view [-1, 1] -> source [0, 1]; reduce: (B,) factors.
+        images: (B, C, H, W) levels; matrix: (B, 3, 3), view [-1, 1] -> source [0, 1]; span: (B,) shorter
+            sides of the crops as shares of the images', by which they are averaged before.
     Returns: (B, C, size, size) levels.
 
     Factors differ within a batch. On a device, all that the batch could need are laid one below the other
@@ -32,9 +33,11 @@ def warp(images: Pixels, matrix: Array, reduce: Array, size: int, nearest: bool 
     """
     height, width = images.shape[-2:]
     greatest = 1 if nearest else max(1, min(height, width) // size)  # labels have no average
-    reduce = reduce.clamp(1, greatest)
-    if greatest == 1 or may_look(images):
-        factors = [1] if greatest == 1 else sorted(set(reduce.tolist()))
+    if greatest == 1:
+        return _warp_level(images, matrix, width, height, size, nearest)
+    reduce = torch.floor(span * min(height, width) / size + 1e-9).to(torch.int64).clamp(1, greatest)
+    if may_look(images):
+        factors = sorted(set(reduce.tolist()))
         out = images.new_empty(*images.shape[:2], size, size)
         for factor in factors:
             level = box_reduce(images if len(factors) == 1 else images[reduce == factor], factor)

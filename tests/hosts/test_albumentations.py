@@ -76,6 +76,12 @@ def test_masks_and_boxes_follow(coffee):
         assert top - 1.5 <= rows.min() and rows.max() <= bottom + 1.5
 
 
+def test_a_soft_mask_is_refused_in_a_sentence(coffee):
+    soft = np.linspace(0, 1, 48 * 64, dtype=np.float32).reshape(48, 64)
+    with pytest.raises(adaptaug.AdaptAugError, match="mask: expected whole numbers from 0 to 255"):
+        A.Compose([Adaptive("natural", 64)])(image=coffee, mask=soft)
+
+
 @pytest.mark.parametrize("form", ["dict", "json", "yaml"])
 @pytest.mark.parametrize("policy", ["digits", "mapping"])
 def test_saved_and_loaded(form, policy, coffee, tmp_path):

@@ -13,10 +13,10 @@ from adaptaug.hosts.timm import two_views
 from tests.hosts import loop
 
 
-def loader(folder, workers):
+def loader(folder, workers, **options):
     return timm_data.create_loader(
         ImageFolder(folder), input_size=(3, loop.SIZE, loop.SIZE), batch_size=loop.BATCH, is_training=True,
-        num_workers=workers, device=torch.device("cpu"), persistent_workers=bool(workers),
+        num_workers=workers, device=torch.device("cpu"), persistent_workers=bool(workers), **options,
     )  # fmt: skip
 
 
@@ -49,6 +49,11 @@ def test_its_pixels_are_those_of_the_views(folder):
     tuple_ = batches.dataset.transform(image)
     torch.manual_seed(1)
     assert all(map(torch.equal, tuple_, adaptaug.Views("natural", size=loop.SIZE, finish="uint8")(image)))
+
+
+def test_a_loader_that_does_not_normalise_is_refused_in_a_sentence(folder):
+    with pytest.raises(adaptaug.AdaptAugError, match="use_prefetcher=True"):
+        two_views(loader(folder, 0, use_prefetcher=False))
 
 
 def test_a_loader_in_use_is_refused_in_a_sentence(folder):
