@@ -67,6 +67,7 @@ def policies() -> dict[str, Policy]:
         "natural without crop": natural.edit({"crop": {"area": (1.0, 1.0), "ratio": (1.0, 1.0), "content": 0.0}}),
         "natural, grey .4": natural.edit({"grey": {"p": 0.4}}),
         "natural, colour s=1": natural.edit({"saturation": {"range": (-0.8, 0.8)}, "hue": {"range": (-0.2, 0.2)}}),
+        "natural, crop=.2": natural.edit({"crop": {"area": (0.2, 1.0)}}),
         "natural, s=.75 crop=.35": natural.edit(
             {"crop": {"area": (0.35, 1.0)}, "saturation": {"range": (-0.6, 0.6)}, "hue": {"range": (-0.15, 0.15)}}
         ),
