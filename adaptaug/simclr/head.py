@@ -20,7 +20,8 @@ from adaptaug.files import write_atomically
 from adaptaug.simclr.embeddings import Embeddings
 
 _BLOCK, _BUFFER = 4096, 1 << 29  # images read at once; bytes in which they are shuffled
-_SAMPLE = 100_000  # rows from which mean and deviation are taken
+_PLACES = 4096  # in a set that does not fit in the buffer: from so many a buffer is filled
+_SAMPLE = 100_000  # rows, at least, from which mean and deviation are taken
 
 
 class Head(nn.Module):
@@ -178,8 +179,9 @@ def train_head(
 ) -> TrainedHead:
     """Train a head; the epoch that is best on held-out images is kept. Equal settings and data, equal head.
 
-    Features are read in blocks and shuffled in a buffer of half a GB: all of them where they fit in, so memory does not
-    grow with the set. `progress` gets epochs done and all, `watch` the head after each, in evaluation mode.
+    Features are shuffled in a buffer of half a GB, so memory does not grow with the set: all of them where they fit in,
+    else pieces from everywhere in the set, which may lie in the order of its classes. `progress` gets epochs done and
+    all, `watch` the head after each, in evaluation mode.
     Raises: AdaptAugError: no labels, one class, or too few images to hold some out.
     """
     settings = settings or HeadSettings()
@@ -252,16 +254,27 @@ def _classes(data: Embeddings) -> tuple[np.ndarray, list[str], np.ndarray]:
 
 
 def _moments(data: Embeddings, trained: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and deviation of the clean training rows; of a large set, of pieces spread evenly over it."""
+    every = max(1, int(trained.sum()) // _SAMPLE)
+    block = _BLOCK if every == 1 else _piece(data)
     total, square, count = 0.0, 0.0, 0
-    for start, rows in data.blocks(_BLOCK):
-        clean = rows[trained[start : start + len(rows)], 0].astype(np.float64)
+    for start in range(0, len(trained), block * every):
+        here = trained[start : start + block]
+        clean = data.rows(start, start + len(here))[here, 0].astype(np.float64)
         total, square, count = total + clean.sum(0), square + (clean**2).sum(0), count + len(clean)
-        if count >= _SAMPLE:
-            break
     mean = np.asarray(total) / count
     std = np.sqrt(np.maximum(np.asarray(square) / count - mean**2, 0))
     std = np.where(std > 1e-6 * max(float(std.max()), 1e-12), std, 1.0)  # a feature that never varies
     return torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
+
+
+def _image_bytes(data: Embeddings) -> int:
+    return data.features.shape[1] * data.width * 4
+
+
+def _piece(data: Embeddings) -> int:
+    """Images that lie at one place: read at once from a set that does not fit in the buffer."""
+    return max(1, _BUFFER // _PLACES // _image_bytes(data))
 
 
 def _batches(
@@ -272,18 +285,23 @@ def _batches(
     settings: HeadSettings,
     epoch: int,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """An epoch: blocks in random order, several at a time shuffled in the buffer."""
+    """An epoch: the set in as many parts as it has buffers, each a sample of all of it, shuffled in the buffer.
+
+    Images often lie in the order of their classes. So a part takes one piece, by chance, of every stretch of the set
+    that has as many pieces as there are parts, and has the classes in their shares.
+    """
     random = np.random.default_rng((settings.seed, 6, epoch))
-    starts = random.permutation(np.arange(0, len(trained), _BLOCK))
-    block = _BLOCK * data.features.shape[1] * data.width * 4
-    together = max(1, _BUFFER // block)
-    for first in range(0, len(starts), together):
-        parts, targets = [], []
-        for start in sorted(starts[first : first + together]):
-            here = trained[start : start + _BLOCK]
-            parts.append(data.rows(start, start + len(here))[here, :variants].reshape(-1, data.width))
-            targets.append(np.repeat(labels[start : start + _BLOCK][here], variants))
-        pool, wanted = np.concatenate(parts), np.concatenate(targets)
+    parts = -(-len(trained) * _image_bytes(data) // _BUFFER)
+    block = _BLOCK if parts == 1 else _piece(data)
+    starts = np.arange(0, len(trained), block)
+    starts = starts[np.lexsort((random.permutation(len(starts)), np.arange(len(starts)) // parts))]
+    for part in range(parts):
+        rows, targets = [], []
+        for start in starts[part::parts]:
+            here = trained[start : start + block]
+            rows.append(data.rows(start, start + len(here))[here, :variants].reshape(-1, data.width))
+            targets.append(np.repeat(labels[start : start + block][here], variants))
+        pool, wanted = np.concatenate(rows), np.concatenate(targets)
         order = random.permutation(len(pool))
         for i in range(0, len(order), settings.batch):
             chosen = order[i : i + settings.batch]

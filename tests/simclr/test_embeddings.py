@@ -218,6 +218,36 @@ def test_each_row_is_seen_once_an_epoch_and_images_are_never_split(block, monkey
     assert first != second and first != sorted(first)
 
 
+def in_class_order(images=1000, classes=20, width=16):
+    """Embeddings of one row, around a centre for each class, that lie class by class."""
+    random = np.random.default_rng(0)
+    labels = np.arange(images) * classes // images
+    features = 1.2 * random.normal(size=(classes, width))[labels] + random.normal(size=(images, width))
+    names = [str(i) for i in range(images)]
+    return embeddings.Embeddings(
+        features[:, None].astype(np.float32), names, labels, [], np.ones(images, bool), {}
+    )
+
+
+def test_of_a_set_in_class_order_every_buffer_has_all_classes(monkeypatch):
+    monkeypatch.setattr(head, "_BLOCK", 100)
+    monkeypatch.setattr(head, "_BUFFER", 100 * 16 * 4)  # a tenth of the set
+    data = in_class_order()
+    whole = HeadSettings(batch=1000)  # so that a buffer is a batch
+    buffers = list(head._batches(data, data.labels, np.ones(1000, bool), 1, whole, 0))
+    assert [len(targets) for _, targets in buffers] == [100] * 10
+    assert all((np.bincount(targets, minlength=20) == 5).all() for _, targets in buffers)
+
+
+def test_mean_and_deviation_are_those_of_the_whole_set(monkeypatch):
+    monkeypatch.setattr(head, "_BLOCK", 100)
+    monkeypatch.setattr(head, "_SAMPLE", 200)  # a quarter of the training images
+    data = in_class_order()
+    found, features = train_head(data, HeadSettings(epochs=1)).head, data.features[:, 0]
+    assert np.allclose(found.mean, features.mean(0), atol=0.2)
+    assert np.allclose(found.std, features.std(0), rtol=0.15)
+
+
 def test_some_views_or_none(made):
     data = open_embeddings(made)
     assert (
