@@ -28,18 +28,26 @@ def judge(
 
     Returns: {"rows": [{"measure", "value", "low", "high"}, ...], "train": images, "test": images}; accuracies in
     percent. The head's epoch and the probe's penalty are chosen within `train`. At most 20,000 images of each.
-    Raises: AdaptAugError: no labels, or sets of different width or classes.
+    Classes are compared by name where both sets name them, else by number.
+    Raises: AdaptAugError: no labels, sets of different width or encoders, or a class that `train` lacks.
     """
     if train.width != test.width:
         raise AdaptAugError(f"expected embeddings of one width, got {train.width} and {test.width}.")
+    if train.about.get("weights") != test.about.get("weights"):
+        raise AdaptAugError(
+            f"expected test features of the training features' encoder ({train.about.get('checkpoint')}), "
+            f"got another's ({test.about.get('checkpoint')}); embed both with one checkpoint and normalisation."
+        )
     if train.labels is None or test.labels is None:
         raise AdaptAugError("expected embeddings with labels, got some without.")
+    test, names = _numbered_alike(train, test)
     bank, bank_labels = _clean(train)
     asked, labels = _clean(test)
     unknown = np.setdiff1d(labels, bank_labels)
     if len(unknown):
+        first = names[unknown[0]] if names else unknown[0]
         raise AdaptAugError(
-            f"expected test images of the training classes, got others, such as {unknown[0]}."
+            f"expected test images of the training classes, got others, such as {first}; leave them out."
         )
     rows: list[dict[str, Any]] = []
 
@@ -86,6 +94,22 @@ def table(found: dict[str, Any]) -> str:
         interval = f"{row['low']:5.1f} to {row['high']:.1f}" if percent else ""
         lines.append(f"{row['measure']:16} {value}   {interval}".rstrip())
     return "\n".join(lines)
+
+
+def _numbered_alike(train: Embeddings, test: Embeddings) -> tuple[Embeddings, list[str]]:
+    """`test` with `train`'s numbers of the classes, and the names of these numbers; none where a set does not name its.
+
+    A folder numbers the classes that it has, so one that lacks a class has other numbers.
+    """
+    assert train.labels is not None and test.labels is not None
+    for data, labels in ((train, train.labels), (test, test.labels)):
+        if not np.isin(labels, np.arange(len(data.class_names))).all():
+            return test, []
+    if train.class_names == test.class_names:  # some sets have two classes of one name
+        return test, test.class_names
+    names = train.class_names + [name for name in test.class_names if name not in train.class_names]
+    numbers = np.array([names.index(name) for name in test.class_names])
+    return replace(test, labels=numbers[test.labels]), names
 
 
 def _chosen(data: Embeddings, most: int) -> np.ndarray:

@@ -332,6 +332,24 @@ def test_a_class_that_was_not_trained_is_refused(made):
         judge.judge(data, replace(data, labels=data.labels + 77))
 
 
+def test_classes_are_compared_by_name(made):
+    """A test folder that lacks the first class numbers its others from 0."""
+    train, test = judge.split(replace(open_embeddings(made), class_names=list("abcdefghij")))
+    few = replace(test, readable=test.readable & (test.labels > 0))
+    shifted = replace(few, labels=few.labels - 1, class_names=list("bcdefghij"))
+    shifted.labels[~few.readable] = 0
+    assert judge.judge(train, shifted) == judge.judge(train, few)
+    with pytest.raises(AdaptAugError, match="others, such as other;"):
+        judge.judge(train, replace(shifted, class_names=["other", *"cdefghij"]))
+
+
+def test_features_of_another_encoder_are_refused(made):
+    train, test = judge.split(open_embeddings(made))
+    other = replace(test, about=test.about | {"weights": "f" * 16, "checkpoint": "other.pth"})
+    with pytest.raises(AdaptAugError, match=r"got another's \(other.pth\); embed both with one checkpoint"):
+        judge.judge(train, other)
+
+
 # --- the commands -----------------------------------------------------------------------------------------------
 def adaptaug(capsys, *arguments):
     code = run([str(argument) for argument in arguments])
