@@ -78,7 +78,7 @@ def open_embeddings(path: str | Path) -> Embeddings:
             with np.load(path / _KNOWN, allow_pickle=False) as file:
                 known = {name: file[name] for name in file.files}
             known["readable"] = np.load(path / "readable.npy", allow_pickle=False)
-            left = len(features) - sum(_progress(file) for file in path.glob("done-*.json"))
+            left = int((~_seen(path, len(features))).sum())
             if left:
                 raise AdaptAugError(
                     f"{path}: {left} of {len(features)} images are not embedded yet; run `adaptaug embed` again."
@@ -150,7 +150,7 @@ def embed(
 
     Args:
         out: a file name.npz, or a folder, which is memory-mapped and written by all of torchrun's processes at once,
-            each a part of the images (they share the folder's disk).
+            each a part of the images (they share the folder's disk). Their number may be another when it goes on.
         half: store float16.
         Views of images of one size are made in batches on the backbone's device, others in the workers.
         progress: called with images done and all of this process.
@@ -177,24 +177,24 @@ def embed(
     readable = np.load(folder / "readable.npy", mmap_mode="r+")
     start, stop = rank * len(images) // ranks, (rank + 1) * len(images) // ranks
     note = folder / f"done-{rank}-of-{ranks}.json"
-    done = _progress(note)
+    todo = start + np.flatnonzero(~_seen(folder, len(images))[start:stop])
     make = Views(policy, views, size, finish="uint8") if views else None
     together = images.same_size or make is None  # a batch at a time, on the device
     items = _Items(images, size, None if together else make, seed)
     loader = DataLoader(
-        items, sampler=range(start + done, stop), batch_size=batch, num_workers=workers, collate_fn=list,
+        items, sampler=todo.tolist(), batch_size=batch, num_workers=workers, collate_fn=list,
         multiprocessing_context="spawn" if workers else None,
     )  # fmt: skip
     device = next(backbone.parameters()).device
     for made in loader:
-        here = start + done
+        here, todo = todo[: len(made)].tolist(), todo[len(made) :]
         kept = [i for i, item in enumerate(made) if not isinstance(item, str)]
-        images.bad += [(images.names[here + i], item) for i, item in enumerate(made) if isinstance(item, str)]
+        images.bad += [(images.names[here[i]], item) for i, item in enumerate(made) if isinstance(item, str)]
         if kept:
             if together:
                 pixels = torch.stack([made[i][0] for i in kept]).to(device)[:, None]
                 if make is not None:
-                    rows = [(seed, 0, here + i) for i in kept]
+                    rows = [(seed, 0, here[i]) for i in kept]
                     drawn = make(torch.stack([made[i][1] for i in kept]).to(device), key=rows)
                     pixels = torch.cat([pixels, torch.stack(drawn, 1)], 1)
             else:
@@ -204,9 +204,9 @@ def embed(
                     batch
                 )  # views of a batch are not held in the network at once
                 found = torch.cat([backbone(part.float() / 255).float().cpu() for part in parts]).numpy()
-            features[[here + i for i in kept]] = found.reshape(len(kept), 1 + views, -1)
-            readable[[here + i for i in kept]] = True
-        done += len(made)
+            features[[here[i] for i in kept]] = found.reshape(len(kept), 1 + views, -1)
+            readable[[here[i] for i in kept]] = True
+        done = int(todo[0] if len(todo) else stop) - start  # what lies between was done by others
         features.flush()
         readable.flush()
         write_atomically(note, lambda file: file.write(json.dumps({"done": done}).encode()))  # noqa: B023 - called at once
@@ -230,8 +230,14 @@ def fingerprint(backbone: Backbone) -> str:
     return digest.hexdigest()[:16]
 
 
-def _progress(note: Path) -> int:
-    return int(json.loads(note.read_text())["done"]) if note.exists() else 0
+def _seen(folder: Path, count: int) -> np.ndarray:
+    """Which images are done: the first `done` of each part, by the notes of however many processes there have been."""
+    seen = np.zeros(count, bool)
+    for note in folder.glob("done-*-of-*.json"):
+        rank, ranks = (int(number) for number in note.stem.split("-")[1::2])
+        start = rank * count // ranks
+        seen[start : start + json.loads(note.read_text())["done"]] = True
+    return seen
 
 
 def _make(folder: Path, images: Images, about: dict[str, Any], dtype: type, rank: int) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -150,6 +151,36 @@ def test_several_processes_write_one_folder(made, digits, backbone, tmp_path, mo
     assert np.allclose(open_embeddings(tmp_path / "emb").features, open_embeddings(made).features, atol=1e-5)
     with pytest.raises(AdaptAugError, match="give --out a name without"):
         embed(open_data(digits), backbone, tmp_path / "emb.npz", VIEWS, "digits", 16)
+
+
+def test_stopped_and_resumed_by_another_number_of_processes(made, digits, backbone, tmp_path, monkeypatch):
+    """Each makes what is left of its part; finished is only what has every image."""
+    out, done = tmp_path / "emb", []
+
+    def part(rank, ranks, most=COUNT):
+        def stop(count, total):
+            done.append(count)
+            if count >= most:
+                raise KeyboardInterrupt
+
+        monkeypatch.setenv("RANK", str(rank))
+        monkeypatch.setenv("WORLD_SIZE", str(ranks))
+        with suppress(KeyboardInterrupt):
+            embed(open_data(digits), backbone, out, VIEWS, "digits", 16, batch=40, progress=stop)
+
+    def left():
+        with pytest.raises(AdaptAugError, match="images are not embedded yet") as refused:
+            open_embeddings(out)
+        return int(str(refused.value).split(": ")[1].split()[0])
+
+    part(0, 1, 120)
+    part(0, 2)
+    assert left() == 120  # the notes count 120 of 240 twice, of the same images
+    part(2, 3, 40)
+    assert left() == 80
+    part(0, 1)
+    assert np.allclose(open_embeddings(out).features, open_embeddings(made).features, atol=1e-5)
+    assert done == [40, 80, 120, 40, 200, 240]  # nothing was made twice
 
 
 def test_other_embeddings_are_not_mixed(digits, backbone, made, tmp_path):
