@@ -132,21 +132,60 @@ def _open_folder(path: Path, files: list[Path], max_pixels: int) -> Opened:
 
 def _open_npz(path: Path) -> Opened:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        arrays = np.load(path, allow_pickle=False)
+        if isinstance(arrays, np.ndarray):
+            raise ValueError("it is a single array, an .npy; save it with np.savez(NAME, x=array)")
+        with arrays:
             data = {
                 name: arrays[name]
                 for name in arrays.files
                 if name in ("x", "images", "y", "labels", "class_names")
             }
-    except (OSError, ValueError, EOFError) as error:
-        raise AdaptAugError(f"{path}: {_NPZ}; it cannot be read ({error}).") from None
+    except Exception as error:  # zipfile, zlib and numpy's headers have errors of their own
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise AdaptAugError(f"{path}: {_NPZ}; it cannot be read ({reason}).") from None
     images = data.get("x", data.get("images"))
     if images is None:
         raise AdaptAugError(f"{path}: {_NPZ}; it has neither.")
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] != 3):
         raise AdaptAugError(f"{path}: {_NPZ}; got {images.dtype} of shape {images.shape}.")
-    labels = data.get("y", data.get("labels"))
-    if labels is not None and len(labels) != len(images):
-        raise AdaptAugError(f"{path}: expected a label for each of {len(images)} images, got {len(labels)}.")
-    classes = [str(name) for name in data.get("class_names", [])]
+    if not len(images) or min(images.shape[1:3]) < 2:
+        raise AdaptAugError(
+            f"{path}: expected one image or more, of at least 2 x 2 pixels, got shape {images.shape}."
+        )
+    labels, classes = None, [str(name) for name in np.atleast_1d(data.get("class_names", []))]
+    place = next((name for name in ("y", "labels") if name in data), None)
+    if place is not None:
+        labels, classes = _npz_labels(f"{path}: '{place}'", data[place], len(images), classes)
     return Opened(Array(images), [f"{path.name}[{i}]" for i in range(len(images))], labels, classes)
+
+
+def _npz_labels(
+    where: str, labels: np.ndarray, count: int, classes: list[str]
+) -> tuple[np.ndarray | None, list[str]]:
+    """Labels as whole numbers from 0, None where all are -1 (unlabelled), and the classes' names."""
+    if labels.ndim == 2 and labels.shape[1] == 1:  # as in Keras' data sets
+        labels = labels[:, 0]
+    if labels.ndim != 1 or len(labels) != count:
+        raise AdaptAugError(
+            f"{where}: expected one label for each of {count} images, got shape {labels.shape}."
+        )
+    if labels.dtype.kind == "b":
+        labels = labels.astype(np.int64)
+    if labels.dtype.kind == "S":
+        labels = np.char.decode(labels, "utf-8", "replace")
+    if labels.dtype.kind == "U":
+        names, numbers = np.unique(labels, return_inverse=True)
+        return numbers, [str(name) for name in names]
+    if labels.dtype.kind not in "iu":
+        raise AdaptAugError(
+            f"{where}: expected whole numbers from 0, or names, got {labels.dtype}; save it with .astype(int)."
+        )
+    if (labels == -1).all():
+        return None, []
+    if (labels < 0).any():
+        raise AdaptAugError(
+            f"{where}: expected whole numbers from 0, or -1 for all images, got {(labels < 0).sum()} of {count} "
+            "below 0; leave out these images, or the labels."
+        )
+    return labels, classes

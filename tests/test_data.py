@@ -50,6 +50,67 @@ def test_another_npz_is_refused_in_a_sentence(tmp_path, arrays):
         open_data(tmp_path / "set.npz")
 
 
+def labelled(path, y, count=6):
+    np.savez(path / "set.npz", x=np.zeros((count, 4, 4), np.uint8), y=np.array(y))
+    return path / "set.npz"
+
+
+@pytest.mark.parametrize(
+    ("y", "labels", "classes"),
+    [
+        ([[3], [1], [0], [3], [1], [0]], [3, 1, 0, 3, 1, 0], []),  # as Keras has them
+        ([-1] * 6, None, []),
+        (["dog", "cat", "dog", "ant", "ant", "cat"], [2, 1, 2, 0, 0, 1], ["ant", "cat", "dog"]),
+        ([b"b", b"a"] * 3, [1, 0] * 3, ["a", "b"]),
+        ([True, False] * 3, [1, 0] * 3, []),
+    ],
+)
+def test_the_labels_of_an_npz_become_numbers(tmp_path, y, labels, classes):
+    data = open_data(labelled(tmp_path, y))
+    assert (None if data.labels is None else data.labels.tolist()) == labels
+    assert data.class_names == classes
+
+
+@pytest.mark.parametrize(
+    ("y", "said"),
+    [
+        ([-1, 0, 1, 2, -1, 0], "whole numbers from 0, or -1 for all images, got 2 of 6 below 0"),
+        ([0.0, 1.0] * 3, "whole numbers from 0, or names, got float64"),
+        (np.eye(6, dtype=int), r"one label for each of 6 images, got shape \(6, 6\)"),
+        (3, r"one label for each of 6 images, got shape \(\)"),
+        ([0, 1], r"one label for each of 6 images, got shape \(2,\)"),
+    ],
+)
+def test_other_labels_of_an_npz_are_refused(tmp_path, y, said):
+    with pytest.raises(AdaptAugError, match=f"set.npz: 'y': expected {said}"):
+        open_data(labelled(tmp_path, y))
+
+
+@pytest.mark.parametrize("shape", [(0, 4, 4), (3, 0, 4), (3, 4, 1, 3)])
+def test_an_npz_without_pixels_is_refused(tmp_path, shape):
+    np.savez(tmp_path / "set.npz", x=np.zeros(shape, np.uint8))
+    with pytest.raises(
+        AdaptAugError, match=r"set\.npz: expected one image or more, of at least 2 x 2 pixels"
+    ):
+        open_data(tmp_path / "set.npz")
+
+
+@pytest.mark.parametrize("damage", ["cut", "overwritten", "a single array"])
+def test_a_damaged_npz_is_refused_by_name(tmp_path, damage):
+    path = tmp_path / "set.npz"
+    np.savez_compressed(path, x=np.random.default_rng(0).integers(0, 256, (9, 8, 8), dtype=np.uint8))
+    content = path.read_bytes()
+    if damage == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    elif damage == "overwritten":
+        path.write_bytes(content[:60] + b"\xff" * 40 + content[100:])
+    else:
+        with path.open("wb") as file:
+            np.save(file, np.zeros((9, 8, 8), np.uint8))
+    with pytest.raises(AdaptAugError, match=r"set\.npz: expected an \.npz with .* it cannot be read"):
+        open_data(path)
+
+
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(AdaptAugError, match="found none"):
         open_data(tmp_path)

@@ -89,9 +89,11 @@ def open_embeddings(path: str | Path) -> Embeddings:
             features, about = known.pop("features"), json.loads(str(known.pop("about")))
         if features.ndim != 3 or len(features) != len(known["names"]):
             raise ValueError(f"features of shape {features.shape} for {len(known['names'])} names")
+        if "labels" in known:  # some lie as (N, 1)
+            known["labels"] = known["labels"].reshape(len(features))
     except AdaptAugError:
         raise
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except Exception as error:  # zipfile, zlib and numpy's headers have errors of their own
         raise AdaptAugError(
             f"{path}: expected embeddings that `adaptaug embed` wrote ({' '.join(str(error).split())[:90]})."
         ) from None

@@ -197,6 +197,25 @@ def test_what_is_no_embedding_is_refused(digits, tmp_path):
             open_embeddings(path)
 
 
+def test_damaged_embeddings_are_refused(made, tmp_path):
+    content = made.read_bytes()
+    single, cut, other = (tmp_path / name for name in ("single.npz", "cut.npz", "other.npz"))
+    with single.open("wb") as file:
+        np.save(file, np.zeros(3))
+    cut.write_bytes(content[: len(content) // 2])
+    other.write_bytes(content[:5000] + b"\xff" * 40 + content[5040:])
+    for path in (single, cut, other):
+        with pytest.raises(AdaptAugError, match=rf"{path.name}: expected embeddings that"):
+            open_embeddings(path)
+
+
+def test_labels_that_an_earlier_version_wrote_as_a_column(made, tmp_path):
+    with np.load(made) as file:
+        known = {name: file[name] for name in file.files}
+    np.savez(tmp_path / "emb.npz", **known | {"labels": known["labels"][:, None]})
+    assert np.array_equal(open_embeddings(tmp_path / "emb.npz").labels, known["labels"])
+
+
 # --- head -------------------------------------------------------------------------------------------------------
 def test_dropout_comes_first_and_there_are_three_layers():
     kinds = [type(layer) for layer in Head(128, 10).layers]
