@@ -295,11 +295,13 @@ class Policy(BaseModel):
                 if depth > MAX_DEPTH:  # scanning deeper takes time that grows with the square
                     raise AdaptAugError(f"{source}: expected YAML nested at most {MAX_DEPTH} deep.")
             data = yaml.safe_load(text)
-        except (yaml.YAMLError, RecursionError) as error:
+        except AdaptAugError:
+            raise
+        except (yaml.YAMLError, RecursionError, ValueError) as error:  # a date or a number that is none
             where = getattr(error, "problem_mark", None)
             line = f" at line {where.line + 1}" if where else ""
             raise AdaptAugError(
-                f"{source}: not valid YAML{line}; {getattr(error, 'problem', None) or 'check it'}."
+                f"{source}: not valid YAML{line}; {getattr(error, 'problem', None) or str(error)[:80] or 'check it'}."
             ) from None
         return cls.parse(data, source)
 

@@ -120,6 +120,12 @@ def test_what_is_wrong_is_named(data: dict[str, Any], said: str):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["version: 2026-02-30", "version: " + "9" * 6000], ids=["date", "number"])
+def test_yaml_of_values_that_are_none_is_one_sentence(text: str):
+    with pytest.raises(adaptaug.AdaptAugError, match="not valid YAML"):
+        adaptaug.Policy.loads(text)
+
+
 def test_an_operation_that_is_off_needs_no_range_and_can_be_edited():
     policy = parse(operations={"exposure": {"p": 0}})
     assert policy.edit(name="mine")["exposure"] == policy["exposure"]

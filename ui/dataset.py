@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from adaptaug import AdaptAugError, Policy
-from adaptaug.files import find_images
+from adaptaug.files import find_images, printable
 from adaptaug.profile import Profile
 from adaptaug.ui import logic
 from adaptaug.ui.logic import Column, Source, View
@@ -72,7 +72,7 @@ def from_folder(folder: str | Path) -> tuple[list[Item], list[str]]:
         said.append(
             f"{len(chosen)} of the {len(files):,} images in the folder, spread evenly over it, are looked at."
         )
-    return [Item(file.name, str(file)) for file in chosen], said
+    return [Item(printable(file.name), str(file)) for file in chosen], said
 
 
 def photographs() -> list[Item]:

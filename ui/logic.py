@@ -134,12 +134,18 @@ def decode(path: str | Path, name: str | None = None) -> Source:
         before any pixel is decoded). The sentence has the name the user knows, not the path on this machine.
     """
     name = printable(name or Path(path).name)
+    if not Path(path).is_file():  # a pipe would never end
+        raise AdaptAugError(f"{name}: not an image that can be read; try a PNG, JPEG or WebP file.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own size warning: the check below is stricter
             Image.init()  # else Pillow knows only a few formats, and a name it does not know is a KeyError
             with Image.open(path, formats=[f for f in FORMATS if f in Image.OPEN]) as header:
                 width, height = header.size
+    except Image.DecompressionBombError:  # Pillow's own limit, above ours
+        raise AdaptAugError(
+            f"{name}: many more pixels than the {MAX_PIXELS / 1e6:.0f} megapixels this page takes."
+        ) from None
     except Exception as error:  # Pillow's parsers raise nearly anything on a broken file
         raise AdaptAugError(
             f"{name}: not an image that can be read; try a PNG, JPEG or WebP file."
@@ -171,7 +177,7 @@ def samples_from(path: str | Path) -> list[tuple[str, Image.Image]]:
     problem = None
     for file in files:
         try:
-            found.append((file.name, Image.fromarray(decode(file).pixels)))
+            found.append((printable(file.name), Image.fromarray(decode(file).pixels)))
         except AdaptAugError as error:
             problem = error
         if len(found) == 12:

@@ -61,12 +61,11 @@ def share(policy: Policy) -> str:
 
 
 def write(policy: Policy) -> str:
-    """policy.yaml below Gradio's folder, from which it may be served; equal policies share a file."""
+    """policy.yaml below Gradio's folder, from which it may be served; equal policies share a file, written anew."""
     text = policy.dumps()
     root = os.environ.get("GRADIO_TEMP_DIR", tempfile.gettempdir())
     path = Path(root) / f"policy-{hashlib.sha256(text.encode()).hexdigest()[:32]}" / "policy.yaml"
-    if not path.exists():
-        write_atomically(path, lambda file: file.write(text.encode()))
+    write_atomically(path, lambda file: file.write(text.encode()))
     return str(path)
 
 

@@ -66,7 +66,8 @@ EMPTY = """<div class="aa aa-empty"><h2>No image yet</h2>
 
 def escape(text: Any) -> str:
     """Text for HTML, inert in gr.HTML's own template languages as well."""
-    safe = html.escape(str(text), quote=True)
+    sendable = str(text).encode("utf-8", "backslashreplace").decode()  # a foreign file's names may be no text
+    safe = html.escape(sendable, quote=True)
     for mark in "{}$`":
         safe = safe.replace(mark, f"&#{ord(mark)};")
     return safe

@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
+from gradio.utils import get_upload_folder
 from PIL import Image
 
 from adaptaug import AdaptAugError, Policy
@@ -133,12 +135,14 @@ def build(
     def ingest(file: dict[str, Any] | None, before: Source | None) -> tuple[Any, ...]:
         """A file's FileData -> source, picture, sentence, statistics, status.
 
-        The component's own preprocessing would raise on a broken file and show nothing, so it is switched off
-        here; Gradio has checked before that the path lies in its upload folder.
+        The component's own preprocessing would raise on a broken file and show nothing, so it is switched off here.
+        What came by hand may name any path, and says itself whether Gradio shall check it: so it is checked here.
         """
         if not file:
             return before, gr.skip(), "", gr.skip(), gr.skip()
         try:
+            if not Path(file["path"]).resolve().is_relative_to(Path(get_upload_folder()).resolve()):
+                raise AdaptAugError("image: expected an upload.")
             new = logic.decode(file["path"], file.get("orig_name"))
         except AdaptAugError as error:
             kept = "" if before is None else " The previous image is kept."
@@ -168,7 +172,7 @@ def build(
     def restart(policy: Policy, before: list[Step]) -> tuple[Any, ...]:
         """Another policy in B's place, and its controls: policy, drawn, history, controls, complaint, file, link."""
         controls = editor.html(policy)
-        return policy, policy, before, controls, "", sharing.write(policy), sharing.share(policy)
+        return policy, policy, before[-MOST_UNDO:], controls, "", sharing.write(policy), sharing.share(policy)
 
     def refuse(sentence: str) -> tuple[Any, ...]:
         return *[gr.skip()] * 4, templates.problem(sentence), gr.skip(), gr.skip()
@@ -179,14 +183,21 @@ def build(
             new = editor.apply(drawn, event.changes)
         except AdaptAugError as error:
             return refuse(str(error))
-        touched = frozenset((op, field) for op, part in event.changes.items() for field in part)
-        if not before or before[-1][1] != touched:
+        touched = editor.difference(policy, new)
+        if touched and (not before or before[-1][1] != touched):
             before = [*before[1 - MOST_UNDO :], (policy, touched)]
         return new, drawn, before, gr.skip(), "", sharing.write(new), sharing.share(new)
 
     def take_back(before: list[Step]) -> tuple[Any, ...]:
         """The policy before the last edit. The controls are drawn anew for it."""
-        return restart(before[-1][0], before[:-1]) if before else refuse("There is nothing to undo.")
+        if not before:
+            return refuse("There is nothing to undo.")
+        *rest, (policy, _) = before
+        # What is edited next is a step of its own, though it were the same slider.
+        return restart(policy, [*rest[:-1], (rest[-1][0], frozenset())] if rest else [])
+
+    def choose(name: str, policy: Policy, before: list[Step]) -> tuple[Any, ...]:
+        return restart(policies[name], [*before, (policy, frozenset())])
 
     def take_file(file: dict[str, Any] | None, policy: Policy, before: list[Step]) -> tuple[Any, ...]:
         if not file:
@@ -223,7 +234,8 @@ def build(
     picture.clear(lambda: (None, "", ""), None, [source, problem, measured], **QUIET).then(**show)
     shelf.select(take_sample, None, opened, **QUIET).then(**show)
     # A policy that is chosen, edited, undone or imported changes `tuned`, and that is what is shown.
-    other.change(lambda name: restart(policies[name], []), other, editing, **QUIET).then(**show)
+    # By the user alone: whoever sets the choice elsewhere sets the policy and its history, too.
+    other.input(choose, [other, tuned, history], editing, **QUIET).then(**show)
     controls.select(edit, [tuned, drawn, history], editing, trigger_mode="always_last", **QUIET).then(**show)
     undo.click(take_back, history, editing, **QUIET).then(**show)
     load.upload(take_file, [load, tuned, history], editing, preprocess=False, **QUIET).then(**show)
@@ -232,6 +244,8 @@ def build(
     gr.on(changes, **show)
     dice.click(lambda: random.SystemRandom().randrange(10_000), None, seed, **QUIET)
     pairs.select(explain, [comparison, chosen], [chosen, reasons], **QUIET)
+    # Gradio removes what it serves after an hour; the page may stay open for longer.
+    gr.Timer(1200).tick(sharing.write, tuned, export, **QUIET)
     page = gr.context.Context.root_block
     page.load(opening, tuned, editing, **QUIET).then(lambda: open_sample(0), None, opened, **QUIET).then(
         **show

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -332,3 +334,36 @@ def test_a_policy_too_long_for_a_link_says_so() -> None:
 
     policy = Policy.load("natural").edit(provenance={"study": secrets.token_hex(6000)})
     assert "too long for a link" in sharing.share(policy) and "data-code" not in sharing.share(policy)
+
+
+def test_a_file_whose_name_is_no_text_is_shown(tmp_path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    Image.new("RGB", (20, 20), "red").save(tmp_path / name)
+    assert templates.samples(logic.samples_from(tmp_path)).encode()
+
+
+def test_a_pipe_is_no_image(tmp_path) -> None:
+    os.mkfifo(tmp_path / "image.png")
+    with pytest.raises(AdaptAugError, match="not an image that can be read"):
+        logic.decode(tmp_path / "image.png")
+
+
+def test_more_pixels_than_pillow_takes_are_called_too_many(tmp_path) -> None:
+    Image.new("1", (20_000, 14_000)).save(tmp_path / "large.png")
+    with pytest.raises(AdaptAugError, match="megapixels"):
+        logic.decode(tmp_path / "large.png")
+
+
+def test_an_edit_is_told_by_what_it_changed() -> None:
+    policy = Policy.load("natural")
+    other = policy.edit({"hue": {"p": 0.1}, "grey": None}, guards=False)
+    told = editor.difference(policy, other)
+    assert {("hue", "p"), ("", "guards")} < told and {name for name, _ in told} == {"hue", "grey", ""}
+    assert editor.difference(policy, policy.edit(name="other")) == frozenset()
+
+
+def test_an_exported_file_is_written_anew_whenever_it_is_asked_for(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    first = sharing.write(Policy.load("natural"))
+    os.utime(first, (0, 0))
+    assert sharing.write(Policy.load("natural")) == first and Path(first).stat().st_mtime > 0
