@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from adaptaug.conditional import Conditional
+from adaptaug.ops import OPS
 from adaptaug.policy import Policy
 
 Changes = dict[str, dict[str, Any] | None]
@@ -163,4 +165,23 @@ def place(start: Policy, point: dict[str, float], name: str) -> Policy:
             both = changes.get(operation)
             changes[operation] = {**both, **change} if both and change else change
     changes = {k: v for k, v in changes.items() if v is not None or k in start}
-    return start.edit(changes, guards=True, name=name, description="", provenance={})
+    placed = start.edit(changes, conditional={}, guards=True, name=name, description="", provenance={})
+    return placed.edit(conditional=_weights(start, placed))
+
+
+def _weights(start: Policy, placed: Policy) -> Conditional:
+    """The start's conditional weights of the operations that `placed` has; those of p go with their group, which may
+    begin with another operation now."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    theirs = start.conditional.operations
+    for name in OPS:
+        if name not in start or name not in placed:
+            continue
+        for kind, source, target in (
+            ("p", start.leading[name], placed.leading[name]),
+            ("strength", name, name),
+        ):
+            weights = getattr(theirs[source], kind) if source in theirs else {}
+            if weights and not placed[target].lock:
+                found.setdefault(target, {}).setdefault(kind, weights)
+    return Conditional.model_validate({**start.conditional.model_dump(), "operations": found})

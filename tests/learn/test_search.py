@@ -45,6 +45,29 @@ def test_what_is_placed_is_read_back(name, dimension, share):
     assert placed.guards
 
 
+CONDITIONAL = {
+    "statistics": {"mean": (0.4, 0.1)},
+    "operations": {"hflip": {"p": {"mean": 0.3}}, "brightness": {"p": {"mean": 0.5}, "strength": {"mean": 0.2}}},
+}  # fmt: skip
+
+
+def test_conditional_weights_leave_with_their_operation():
+    placed = place(Policy.load("natural").edit(conditional=CONDITIONAL), {"flip": 0.0}, "placed")
+    assert list(placed.conditional.operations) == ["brightness"]
+
+
+@pytest.mark.parametrize(
+    ("point", "first"),
+    [pytest.param({"tone": 0.0}, "saturation", id="its first operation is gone"),
+     pytest.param({"tone": 0.3}, "brightness", id="it is as it was")],
+)  # fmt: skip
+def test_conditional_weights_of_p_stay_with_their_group(point, first):
+    """SimCLR's jitter is one group: whatever happens to tone, light still moves how often colour is changed."""
+    placed = place(Policy.load("simclr").edit(conditional=CONDITIONAL), point, "placed")
+    assert placed.conditional.operations[first].p == {"mean": 0.5}
+    assert placed.leading["hue"] == first
+
+
 def test_locked_operations_stay(digits):
     policy = Policy.load("simclr").edit({"hflip": {"lock": True}})
     search = Search(small(digits), policy, digits.parent / "locked", budget=6, workers=0)
