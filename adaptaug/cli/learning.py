@@ -66,7 +66,6 @@ def search(
 
         from adaptaug.learn import live
         from adaptaug.learn.arms import Recipe
-        from adaptaug.learn.outcome import HAND
         from adaptaug.learn.report import write_report
         from adaptaug.learn.search import Search
         from adaptaug.learn.storage import Shared
@@ -93,7 +92,7 @@ def search(
         except KeyboardInterrupt:
             kept = task.best_so_far()
             kept.save(out)
-            say(f"{out}: holds the best so far ({kept.provenance['outcome'] if kept.provenance else HAND}), "
+            say(f"{out}: holds the best so far ({kept.provenance['outcome']}), "
                  "not verified; the same command goes on.")  # fmt: skip
             raise
         shown.begin("report", 1)

@@ -58,15 +58,15 @@ def leading_policy(
     ranked: Sequence[Arm], arms: Sequence[Arm], start: Policy, provenance: dict[str, Any]
 ) -> Policy:
     """Of an unfinished search: the leading arm where its interval on the images it was picked by lies above the
-    start's, else the start."""
-    if not ranked:
-        return start
-    best, hand = ranked[0], arms[0]
-    rung = min(len(best.correct), len(hand.correct)) - 1
-    wins = best is not hand and difference(best, hand, rung).low > 0
-    chosen = best if wins else hand
-    return chosen.policy.edit({}, provenance={
-        **provenance, "outcome": chosen.name, "interrupted": "not verified; run the same command again to go on",
+    start's, else the start; with this search's provenance, whatever the start's own says."""
+    name, policy = HAND, start
+    if ranked:
+        best, hand = ranked[0], arms[0]
+        rung = min(len(best.correct), len(hand.correct)) - 1
+        if best is not hand and difference(best, hand, rung).low > 0:
+            name, policy = best.name, best.policy
+    return policy.edit({}, provenance={
+        **provenance, "outcome": name, "interrupted": "not verified; run the same command again to go on",
     })  # fmt: skip
 
 

@@ -320,6 +320,18 @@ def test_interrupted_it_keeps_the_best_so_far(digits, tmp_path, monkeypatch):
     assert "interrupted" in Policy.load(out).provenance
 
 
+def test_interrupted_in_the_warm_up_it_keeps_the_start_as_this_search(digits, tmp_path, monkeypatch, capsys):
+    """Whatever the start's own provenance says: here that heads learned it."""
+    start, out = tmp_path / "start.yaml", tmp_path / "policy.yaml"
+    Policy.load("digits").edit(provenance={"conditional": "learned in 100 steps from digits"}).save(start)
+    monkeypatch.setattr(
+        "adaptaug.learn.running.Runner.run", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
+    assert run([*arguments(digits, out), "--start", str(start)]) == 130
+    assert "holds the best so far (start)" in capsys.readouterr().err
+    assert Policy.load(out).provenance["outcome"] == "start"
+
+
 def test_other_settings_in_the_folder_are_refused(digits, searched, capsys):
     assert run([*arguments(digits, searched), "--budget", "7"]) == 2
     assert "other settings" in capsys.readouterr().err
