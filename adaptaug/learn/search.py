@@ -105,7 +105,7 @@ class Search:
         if min(len(images), recipe.limit) < 4 * recipe.batch:
             raise AdaptAugError(f"{recipe.data}: expected at least {4 * recipe.batch} images to train on "
                                 f"(four batches), got {min(len(images), recipe.limit)}.")  # fmt: skip
-        few = images.pixels(range(min(64, len(images))), None if images.same_size else 2 * recipe.size)
+        few = images.pixels(_spread(len(images)), None if images.same_size else 2 * recipe.size)
         still, free = inert(few, recipe.size), free_dimensions(self.start)
         self._off = {d.name: d.off for d in free if d.name in still}
         self.dimensions = [d for d in free if d.name not in still]
@@ -287,6 +287,12 @@ class Search:
         start."""
         provenance = origin(self.start, self.fingerprint, self.recipe.seed, self._arms)
         return leading_policy(self._ranked, self._arms, self.start, provenance)
+
+
+def _spread(count: int) -> np.ndarray:
+    """At most 64 places spread over so many: where images are sorted by class, the first are one class."""
+    few = min(64, count)
+    return np.arange(few) * count // few
 
 
 def _verification(arm: Arm, run: int) -> str:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from skimage.data import astronaut
 
 pytest.importorskip("optuna")
 pytest.importorskip("lightly")
@@ -43,6 +44,15 @@ def test_what_is_placed_is_read_back(name, dimension, share):
     placed = place(Policy.load(name), {dimension.name: value}, "placed")
     assert dimension.read(placed) == pytest.approx(value, abs=0.01)
     assert placed.guards
+
+
+def test_colour_is_searched_where_only_the_first_class_is_grey(tmp_path):
+    """Folders are read class by class, and the first images alone would say that colour changes no pixel."""
+    images = np.stack([astronaut()[3 * i : 3 * i + 16, i : i + 16] for i in range(150)] * 2)
+    images[:100] = images[:100].mean(-1, keepdims=True)
+    np.savez(tmp_path / "sorted.npz", x=images, y=np.arange(300) // 100)
+    search = Search(small(tmp_path / "sorted.npz"), "simclr", tmp_path / "s", budget=6, workers=0)
+    assert {"colour", "grey"} <= {d.name for d in search.dimensions}
 
 
 CONDITIONAL = {
