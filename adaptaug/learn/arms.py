@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from adaptaug.data import open_data
+from adaptaug.data import Images, open_data
 from adaptaug.files import write_atomically
 from adaptaug.learn.proxies import Tasks, proxies, set_tasks
 from adaptaug.learn.schedule import RUNS
@@ -74,7 +74,8 @@ class Arm:
 class Split:
     """Images (N, 3, H, W) uint8 to train on, a bank among them, and queries that are not.
 
-    Labels are None where the data has none; `tasks` is what the images ask of themselves, where the recipe wants it.
+    Labels are None where there are no `useful_labels`; `tasks` is what the images ask of themselves, where the recipe
+    wants it.
     """
 
     train: torch.Tensor
@@ -143,10 +144,15 @@ class Data:
         return self._held[1]
 
 
+def useful_labels(images: Images) -> np.ndarray | None:
+    """The labels, or None where there are none or all are of one class, by which every arm is right."""
+    return None if images.labels is None or len(np.unique(images.labels)) < 2 else images.labels
+
+
 def split_data(recipe: Recipe, run: int = 0) -> Split:
     """The images of a run, decoded."""
     images = open_data(recipe.data)
-    labels = images.labels
+    labels = useful_labels(images)
     train, queries = divide(recipe, len(images), run)
     bank = train[: recipe.bank]
     if labels is not None:

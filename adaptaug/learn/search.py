@@ -35,7 +35,7 @@ from adaptaug import __version__
 from adaptaug.data import open_data
 from adaptaug.errors import AdaptAugError
 from adaptaug.files import write_atomically
-from adaptaug.learn.arms import Arm, Job, Recipe, divide
+from adaptaug.learn.arms import Arm, Job, Recipe, divide, useful_labels
 from adaptaug.learn.outcome import GUARDED, HAND, Outcome, difference, found_policy, leading_policy, origin
 from adaptaug.learn.proposing import Proposer
 from adaptaug.learn.relevance import inert
@@ -95,11 +95,15 @@ class Search:
     def _look_at_data(self) -> None:
         """Check that the data can be searched on, and find the dimensions that change its pixels."""
         recipe, images = self.recipe, open_data(self.recipe.data)
+        labels = useful_labels(images)
         if self.objective == "auto":
-            self.objective = "images" if images.labels is None else "labels"
-        if self.objective == "labels" and images.labels is None:
-            raise AdaptAugError(f"{recipe.data}: expected labels (a folder of class folders, or 'y' in the .npz) "
-                                "to score arms by; it has none, and objective 'images' needs none.")  # fmt: skip
+            self.objective = "images" if labels is None else "labels"
+        if self.objective == "labels" and labels is None:
+            has = "none" if images.labels is None else "only one class"
+            raise AdaptAugError(
+                f"{recipe.data}: expected labels of two classes or more (a folder of class folders, or "
+                f"'y' in the .npz) to score arms by; it has {has}, and objective 'images' needs none."
+            )
         if self.objective == "images":
             self.recipe = recipe = replace(recipe, tasks=True)
         if min(len(images), recipe.limit) < 4 * recipe.batch:

@@ -18,7 +18,7 @@ pytest.importorskip("lightly")
 
 from adaptaug.cli import run
 from adaptaug.errors import AdaptAugError
-from adaptaug.learn.arms import Data, Job, divide, run_job
+from adaptaug.learn.arms import Data, Job, divide, run_job, split_data
 from adaptaug.learn.proxies import TASKS
 from adaptaug.learn.schedule import RUNS, Schedule
 from adaptaug.learn.search import Search
@@ -351,6 +351,24 @@ def test_data_without_labels_is_refused(tmp_path, capsys):
     np.savez(tmp_path / "x.npz", x=np.zeros((2000, 16, 16), np.uint8))
     assert run([*arguments(tmp_path / "x.npz", tmp_path / "p.yaml"), "--objective", "labels"]) == 2
     assert "expected labels" in capsys.readouterr().err
+
+
+@pytest.fixture
+def one_class(digits, tmp_path):
+    """Labelled, as a folder with a single class folder is."""
+    np.savez(tmp_path / "one.npz", x=np.load(digits)["x"][:600], y=np.zeros(600, int))
+    return tmp_path / "one.npz"
+
+
+def test_labels_of_one_class_are_refused(one_class, tmp_path):
+    with pytest.raises(AdaptAugError, match=r"two classes or more .* only one class"):
+        Search(small(one_class), "simclr", tmp_path / "s", budget=6, workers=0)
+
+
+def test_one_class_counts_as_no_labels(one_class, tmp_path):
+    search = Search(small(one_class), "simclr", tmp_path / "s", budget=6, objective="auto", workers=0)
+    assert search.objective == "images"
+    assert split_data(search.recipe).labels is None
 
 
 def test_too_few_images_are_refused(digits, tmp_path):
