@@ -135,6 +135,14 @@ def test_hugging_face_on_disk(form, hub, pictures, tmp_path, monkeypatch):
     assert len(data.fingerprint()) == 16
 
 
+def test_a_data_set_with_a_missing_image_has_a_fingerprint(pictures, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features({"img": datasets.Image()})
+    rows = {"img": [Image.fromarray(pictures[0]), None]}
+    datasets.Dataset.from_dict(rows, features).save_to_disk(tmp_path / "set")
+    assert len(open_data(tmp_path / "set").fingerprint()) == 16
+
+
 def test_hugging_face_without_images_is_refused(tmp_path):
     datasets = pytest.importorskip("datasets")
     datasets.Dataset.from_dict({"text": ["a"]}).save_to_disk(tmp_path / "set")

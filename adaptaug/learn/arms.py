@@ -37,7 +37,7 @@ class Recipe:
 
     `limit`: most images to train on; `queries`: most images that pick the arms, and most that judge a verification
     run; `epochs`: of a verification run, from which the others follow (`Schedule`); `tasks`: scored by `proxies` too,
-    not by labels alone.
+    not by labels alone; `left_out`: numbers of images that cannot be read, which no run uses (`Search` finds them).
     """
 
     data: str
@@ -52,6 +52,7 @@ class Recipe:
     queries: int = 2000
     epochs: int = 14
     tasks: bool = False
+    left_out: tuple[int, ...] = ()
 
 
 @dataclass
@@ -117,17 +118,20 @@ def divide(recipe: Recipe, count: int, run: int) -> tuple[np.ndarray, np.ndarray
     Arms (run 0) train on three quarters of the images at most; half of the others pick among them, and have no part in
     any verification. The images that are left are divided into RUNS: each verification run is judged by a part of its
     own and trains on the others. So no image judges twice, and on few images every one judges that picked nothing.
+    What is left out is missing where it would have been, and moves no other image.
     """
     order = np.random.default_rng((recipe.seed, 0)).permutation(count)
     trained = min(recipe.limit, count * 3 // 4)
     picked = min(recipe.queries, (count - trained) // 2)
     if run == 0:
-        return order[:trained], order[trained : trained + picked]
-    pool = np.concatenate([order[:trained], order[trained + picked :]])
-    each = min(recipe.queries, len(pool) // RUNS)
-    first = (run - 1) * each
-    others = np.concatenate([pool[:first], pool[first + each :]])
-    return others[: recipe.limit], pool[first : first + each]
+        train, queries = order[:trained], order[trained : trained + picked]
+    else:
+        pool = np.concatenate([order[:trained], order[trained + picked :]])
+        each = min(recipe.queries, len(pool) // RUNS)
+        first = (run - 1) * each
+        train = np.concatenate([pool[:first], pool[first + each :]])[: recipe.limit]
+        queries = pool[first : first + each]
+    return train[~np.isin(train, recipe.left_out)], queries[~np.isin(queries, recipe.left_out)]
 
 
 class Data:

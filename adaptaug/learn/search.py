@@ -36,6 +36,7 @@ from adaptaug.data import open_data
 from adaptaug.errors import AdaptAugError
 from adaptaug.files import write_atomically
 from adaptaug.learn.arms import Arm, Job, Recipe, divide, useful_labels
+from adaptaug.learn.looking import readable, sample
 from adaptaug.learn.outcome import GUARDED, HAND, Outcome, difference, found_policy, leading_policy, origin
 from adaptaug.learn.proposing import Proposer
 from adaptaug.learn.relevance import inert
@@ -67,8 +68,10 @@ class Search:
             are spawned, so a script that wants any has its code under `if __name__ == "__main__":`.
         shared: the study by which other machines take part (`storage.Shared`); each has a folder of its own.
 
-    Raises: AdaptAugError: no labels, too few images, an objective, budget or number of epochs that cannot be, other
-    settings in the folder or the study.
+    `unreadable` has a sentence about each image that cannot be read; they are left out, one in a hundred at most.
+
+    Raises: AdaptAugError: no labels, too few images, too many that cannot be read, an objective, budget or number of
+    epochs that cannot be, other settings in the folder or the study.
     """
 
     def __init__(
@@ -109,8 +112,8 @@ class Search:
         if min(len(images), recipe.limit) < 4 * recipe.batch:
             raise AdaptAugError(f"{recipe.data}: expected at least {4 * recipe.batch} images to train on "
                                 f"(four batches), got {min(len(images), recipe.limit)}.")  # fmt: skip
-        few = images.pixels(_spread(len(images)), None if images.same_size else 2 * recipe.size)
-        still, free = inert(few, recipe.size), free_dimensions(self.start)
+        self.recipe, self.unreadable = readable(recipe, images)
+        still, free = inert(sample(self.recipe, images), recipe.size), free_dimensions(self.start)
         self._off = {d.name: d.off for d in free if d.name in still}
         self.dimensions = [d for d in free if d.name not in still]
         if not self.dimensions:
@@ -123,12 +126,12 @@ class Search:
     # --- what is kept ---------------------------------------------------------------------------------------
     def _settle(self) -> None:
         """Write the settings, or check that what lies in the folder was begun with the same."""
-        settings = {
+        settings = json.loads(json.dumps({
             "recipe": asdict(self.recipe) | {"data": self.fingerprint}, "start": self.start.dumps(),
             "budget": self.budget, "objective": self.objective, "adaptaug": __version__,
-        }  # fmt: skip
+        }))  # fmt: skip
         if self.shared is not None:
-            if self.shared.agree("settings", lambda: settings) != json.loads(json.dumps(settings)):
+            if self.shared.agree("settings", lambda: settings) != settings:
                 raise AdaptAugError(f"--study {self.shared.name}: holds a search with other settings or data; "
                                     "give the same, or choose another name.")  # fmt: skip
             settings["study"] = self.shared.name
@@ -291,12 +294,6 @@ class Search:
         start."""
         provenance = origin(self.start, self.fingerprint, self.recipe.seed, self._arms)
         return leading_policy(self._ranked, self._arms, self.start, provenance)
-
-
-def _spread(count: int) -> np.ndarray:
-    """At most 64 places spread over so many: where images are sorted by class, the first are one class."""
-    few = min(64, count)
-    return np.arange(few) * count // few
 
 
 def _verification(arm: Arm, run: int) -> str:

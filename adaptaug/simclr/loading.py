@@ -118,3 +118,16 @@ class Unreadable:
         if len(self.sentences) > _WORST_SHARE * self.count:
             raise AdaptAugError(f"{len(self.sentences)} of {self.count} images could not be read, more than 1 %; "
                                 f"the last: {next(reversed(self.sentences))}")  # fmt: skip
+
+    def leave_out(self, images: Images, index: np.ndarray) -> np.ndarray:
+        """Read these images once, note those that cannot be read and return the others. Raises: AdaptAugError: too
+        many."""
+        kept, sentences = [], []
+        for i in index:
+            try:
+                images[int(i)]
+                kept.append(i)
+            except AdaptAugError as error:
+                sentences.append(str(error))
+        self.add(sentences)
+        return np.array(kept, int)

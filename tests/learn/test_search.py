@@ -55,6 +55,47 @@ def test_colour_is_searched_where_only_the_first_class_is_grey(tmp_path):
     assert {"colour", "grey"} <= {d.name for d in search.dimensions}
 
 
+@pytest.fixture
+def files(digits, tmp_path):
+    """Digits as 320 PNGs in class folders; those asked for (by number, in order) are cut off."""
+
+    def write(*cut):
+        data = np.load(digits)
+        for i in np.argsort(data["y"][:320], kind="stable"):
+            file = tmp_path / "files" / str(data["y"][i]) / f"{i:03d}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(file), data["x"][i])
+        for file in (sorted((tmp_path / "files").rglob("*.png"))[i] for i in cut):
+            file.write_bytes(file.read_bytes()[:80])
+        return tmp_path / "files"
+
+    return write
+
+
+def test_an_unreadable_image_is_left_out_of_every_run(files, tmp_path):
+    search = Search(small(files(200)), "digits", tmp_path / "s", budget=6, workers=0)
+    assert search.recipe.left_out == (200,)
+    splits = [split_data(search.recipe, run) for run in range(RUNS + 1)]
+    assert {len(split.train) + len(split.queries) for split in splits[1:]} == {319 - len(splits[0].queries)}
+
+
+def test_a_search_without_an_unreadable_image_goes_on(files, tmp_path):
+    """The settings in the folder are the same, though the image is found anew."""
+    data = files(200)
+    recipes = [Search(small(data), "digits", tmp_path / "s", budget=6, workers=0).recipe for _ in range(2)]
+    assert recipes[0] == recipes[1]
+
+
+def test_too_many_unreadable_images_are_refused(files, tmp_path):
+    with pytest.raises(AdaptAugError, match="more than 1 %"):
+        Search(small(files(*range(0, 320, 10))), "digits", tmp_path / "s", budget=6, workers=0)
+
+
+def test_an_unreadable_image_is_named(files, tmp_path, capsys):
+    assert run([*arguments(files(200), tmp_path / "policy.yaml"), "--dry-run"]) == 0
+    assert ".png" in capsys.readouterr().err
+
+
 CONDITIONAL = {
     "statistics": {"mean": (0.4, 0.1)},
     "operations": {"hflip": {"p": {"mean": 0.3}}, "brightness": {"p": {"mean": 0.5}, "strength": {"mean": 0.2}}},
