@@ -11,15 +11,21 @@ from typing import IO, Any
 
 import numpy as np
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import Callback
+from torch.nn import functional
 
 from adaptaug.data import Images
+from adaptaug.errors import AdaptAugError
 from adaptaug.files import write_atomically
 from adaptaug.simclr import checkpoints, evaluate
 from adaptaug.simclr.contrast import Contrast
+from adaptaug.simclr.loading import Unreadable
 from adaptaug.simclr.settings import Settings
 
 _BANK = 5000
+_FEWEST = 20  # held-out images whose scores say anything
+_SMALL = 32  # px a side
 
 
 class Log(Callback):
@@ -98,32 +104,52 @@ class Log(Callback):
 
 
 class Held(Callback):
-    """kNN and label-free diagnostics on the held-out part, after the first and every few epochs and at the end."""
+    """kNN and label-free diagnostics on the held-out part, after the first and every few epochs and at the end.
+
+    Images that cannot be read are left out of every look and noted in `unreadable`; more than one in a hundred stops
+    the run.
+    """
 
     def __init__(self, images: Images, held: np.ndarray, trained: np.ndarray, settings: Settings, log: Log):
-        self.images, self.held, self.bank = images, held, trained[:_BANK]
+        self.images, self.held = images, held
+        self.bank = trained[: 0 if images.labels is None else _BANK]
         self.settings, self.lines = settings, log
+        self.unreadable = Unreadable(len(self.held) + len(self.bank))
+        self.enough = len(held) >= _FEWEST
+        self.of_raw_pixels: float | None = None
 
     def measure(self, model: Contrast) -> dict[str, float]:
-        """Scores in percent (kNN-20, where there are labels), RankMe, alignment and uniformity of two views."""
-        side = None if self.images.same_size else self.settings.size
-        pixels = self.images.pixels(self.held, side)
+        """Scores in percent (kNN-20, where there are labels), RankMe, alignment and uniformity of two views.
+
+        "knn_of_raw_pixels", what an encoder has to beat, is of images reduced to at most 32 px a side; it is the same
+        at every look, so it is found at the first.
+        """
+        self.held, pixels = self._read(self.held)
         asked = evaluate.features(model.encoder, pixels, precision=model.precision)
         scores = {"rankme": evaluate.rankme(asked)}
-        labels = self.images.labels
-        if labels is not None:
-            bank = self.images.pixels(self.bank, side)
+        if self.images.labels is not None:
+            self.bank, bank = self._read(self.bank)
             known = evaluate.features(model.encoder, bank, precision=model.precision)
-            for name, (there, here) in {
-                "knn": (known, asked),
-                "knn_of_raw_pixels": (evaluate.raw_features(bank), evaluate.raw_features(pixels)),
-            }.items():
-                hits = evaluate.knn_correct(there, labels[self.bank], here, labels[self.held])
-                scores[name] = 100 * float(hits.mean())
+            if self.of_raw_pixels is None:
+                self.of_raw_pixels = self._knn(*(evaluate.raw_features(_small(x)) for x in (bank, pixels)))
+            scores |= {"knn": self._knn(known, asked), "knn_of_raw_pixels": self.of_raw_pixels}
         keys = [(self.settings.seed, 0, i) for i in range(min(256, len(pixels)))]
         views, _ = model.views(pixels[: len(keys)].to(next(model.parameters()).device), key=keys)
         scores |= evaluate.alignment_uniformity(*(model.embed_clean(view) for view in views))
         return {name: round(value, 4) for name, value in scores.items()}
+
+    def _read(self, index: np.ndarray) -> tuple[np.ndarray, torch.Tensor]:
+        """Which of these images can be read, and their pixels."""
+        try:
+            return index, self.images.pixels(index, None if self.images.same_size else self.settings.size)
+        except AdaptAugError:
+            return self._read(self.unreadable.leave_out(self.images, index))
+
+    def _knn(self, known: torch.Tensor, asked: torch.Tensor) -> float:
+        """Percent of the held-out images that the bank's neighbours are right about."""
+        labels = self.images.labels
+        assert labels is not None
+        return 100 * float(evaluate.knn_correct(known, labels[self.bank], asked, labels[self.held]).mean())
 
     def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
         if trainer.global_step == 0:
@@ -135,9 +161,19 @@ class Held(Callback):
             self._note(trainer, module, trainer.current_epoch)
 
     def _note(self, trainer: pl.Trainer, module: Any, epoch: int) -> None:
-        if len(self.held) >= 20 and trainer.is_global_zero:
+        if self.enough and trainer.is_global_zero:
             self.last = self.measure(module.model)
             self.lines.write({"step": trainer.global_step, "epoch": epoch, **self.last})
+
+
+def _small(images: torch.Tensor) -> torch.Tensor:
+    """Uint8 images (N, 3, H, W) reduced by area to at most 32 px a side: at 224 px their floats would fill memory."""
+    longest = max(images.shape[2:])
+    if longest <= _SMALL:
+        return images
+    size = [max(1, round(side * _SMALL / longest)) for side in images.shape[2:]]
+    parts = [functional.interpolate(part.float(), size, mode="area") for part in images.split(256)]
+    return torch.cat(parts).round().to(torch.uint8)
 
 
 class Save(Callback):

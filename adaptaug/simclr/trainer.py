@@ -182,8 +182,9 @@ def pretrain(settings: Settings, resume: bool = False, progress: bool = False) -
             text = model.controller.policy.dumps().encode()
             write_atomically(folder / "policy.yaml", lambda file: file.write(text))
     total = sum(log.seconds.values()) or 1.0
+    bad = list(unreadable.sentences | measured.unreadable.sentences)
     return Finished(
-        folder, getattr(measured, "last", {}), trainer.global_step, module.steps, list(unreadable.sentences), notes,
+        folder, getattr(measured, "last", {}), trainer.global_step, module.steps, bad, notes,
         {part: spent / total for part, spent in log.seconds.items()}, trainer.is_global_zero,
     )  # fmt: skip
 

@@ -88,6 +88,18 @@ def test_held_out_scores_are_logged(settings, finished):
     assert {"knn_of_raw_pixels", "rankme", "alignment", "uniformity"} <= set(scores[0])
 
 
+def test_raw_pixels_are_looked_at_once_and_small(photographs, tmp_path, monkeypatch):
+    """They never change, and at 224 px the bank's floats alone would take gigabytes."""
+    crops = np.stack([photographs["coffee"][i : i + 96, 2 * i : 2 * i + 64] for i in range(150)])
+    np.savez(tmp_path / "crops.npz", x=crops, y=np.arange(150) // 50)
+    seen = []
+    original = evaluate.raw_features
+    monkeypatch.setattr(evaluate, "raw_features", lambda x: (seen.append(tuple(x.shape)), original(x))[1])
+    pretrain(Settings(str(tmp_path / "crops.npz"), str(tmp_path / "run"), arch="resnet-tiny", size=16, epochs=2,
+                      batch=60, knn_every=1))  # fmt: skip
+    assert seen == [(120, 3, 32, 21), (30, 3, 32, 21)]
+
+
 def test_encoder_file_says_how_it_was_made(settings, finished):
     about = json.loads(Path(settings.out, "encoder.json").read_text())
     assert (about["arch"], about["width"], about["steps"]) == ("resnet-tiny", 128, STEPS)
@@ -437,6 +449,18 @@ def test_folder_of_photographs_with_a_bad_file(folder, tmp_path, workers):
     assert result.step == 5
     assert len(result.unreadable) == 1
     assert bad[7].name in result.unreadable[0]
+
+
+@pytest.mark.parametrize("part", ["held", "trained"])
+def test_a_look_at_the_held_out_part_leaves_a_bad_file_out(folder, tmp_path, part):
+    """20 are held out and 100 trained, which are kNN's bank too."""
+    chosen = np.random.default_rng((0, 7)).permutation(120)  # as `pretrain` divides by its seed
+    bad = sorted(folder.rglob("*.png"))[chosen[0 if part == "held" else 20]]
+    bad.write_bytes(b"not an image")
+    result = pretrain(Settings(str(folder), str(tmp_path / "run"), arch="resnet-tiny", size=32, epochs=1, batch=25,
+                               held_out=20))  # fmt: skip
+    assert [bad.name in sentence for sentence in result.unreadable] == [True]
+    assert [line["epoch"] for line in lines(tmp_path / "run") if "knn" in line] == [-1, 0]
 
 
 def test_too_many_bad_files_stop_the_run(folder, tmp_path):
