@@ -44,28 +44,37 @@ def path_of(folder: Path, step: int) -> Path:
     return folder / f"step-{step:08d}.ckpt"
 
 
-def newest(folder: Path, arch: str) -> tuple[Path | None, list[str]]:
+def newest(folder: Path, decided: dict[str, Any]) -> tuple[Path | None, list[str]]:
     """The newest checkpoint that can be read, and a sentence about each that could not.
 
-    Raises: AdaptAugError: there are checkpoints and none can be read, or one of another architecture.
+    Args: decided: what decides the weights, as `Pretraining` was given it; what an older version did not write into
+        its checkpoints is not compared.
+    Raises: AdaptAugError: there are checkpoints and none can be read, or one that was begun with other settings.
     """
     damaged = []
     files = checkpoints(folder)
     for file in files:
         try:
             state = torch.load(file, map_location="cpu", weights_only=True)
-            was = state["hyper_parameters"]["arch"]
+            was = dict(state["hyper_parameters"])
         except Exception as error:  # whatever a damaged pickle or zip raises
             damaged.append(f"{file}: cannot be read ({type(error).__name__}), taking the one before.")
             continue
-        if was != arch:
-            raise AdaptAugError(f"{file}: expected a run of {arch}, got one of {was}; choose another --out.")
+        others = [_other(name, was[name], now) for name, now in decided.items() if was.get(name, now) != now]
+        if others:
+            raise AdaptAugError(f"{file}: expected a run begun with the same settings, policy and data, got one that "
+                                f"differs in {', '.join(others)}; give the same, or choose another --out.")  # fmt: skip
         return file, damaged
     if files:
         raise AdaptAugError(
             f"{folder}: none of {len(files)} checkpoints can be read; remove the folder to start anew."
         )
     return None, damaged
+
+
+def _other(name: str, was: Any, now: Any) -> str:
+    """A setting that differs; a policy's text and a data set's fingerprint would say nothing."""
+    return name if name in ("policy", "data") else f"{name} ({was}, not {now})"
 
 
 def export_encoder(encoder: nn.Module, folder: Path, made: dict[str, Any]) -> None:

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from adaptaug.errors import AdaptAugError
 
 OPTIMIZERS = ("adamw", "lars")
 PRECISIONS = ("auto", "32", "bf16", "fp16")
 VIEWS_ON = ("auto", "device", "cpu")
+# What may change when a run is resumed: where it runs and what is kept of it. But for rounding, and for BatchNorm over
+# each of several processes on CPUs, the weights do not depend on it.
+_FREE = (
+    "out",
+    "workers",
+    "knn_every",
+    "checkpoint_every",
+    "keep",
+    "compile",
+    "tensorboard",
+    "devices",
+    "nodes",
+)
 
 
 @dataclass(frozen=True)
@@ -64,6 +78,10 @@ class Settings:
     def processes(self) -> int:
         """Processes that train together, one a device."""
         return self.devices * self.nodes
+
+    def deciding(self) -> dict[str, Any]:
+        """The settings that a resumed run must share with its checkpoint; `data` and `policy` by name."""
+        return {name: value for name, value in asdict(self).items() if name not in _FREE}
 
     def band_ends(self) -> tuple[float | None, float | None] | None:
         """Floor and ceiling, either None; None for auto. Raises: AdaptAugError: neither a band nor auto."""

@@ -45,19 +45,22 @@ from adaptaug.views import Views
 
 __all__ = ["Finished", "Pretraining", "Settings", "launched", "pretrain"]
 
+_LEARNED = "policy.yaml"  # what heads learned, in the run's folder
+
 
 class Pretraining(pl.LightningModule):
     """The contrastive step as Lightning runs it; `measured` holds what the batches of the last step took and gave.
 
     Args:
+        decided: what decides the weights, kept in every checkpoint.
         batches: (order, batches done, batches in all) -> the loader; called once the processes know each other.
         steps: of the optimizer, in the whole run.
     """
 
-    def __init__(self, settings: Settings, model: Contrast, order: Order, batches: Callable[..., Batches],
-                 unreadable: Unreadable):  # fmt: skip
+    def __init__(self, settings: Settings, decided: dict[str, Any], model: Contrast, order: Order,
+                 batches: Callable[..., Batches], unreadable: Unreadable):  # fmt: skip
         super().__init__()
-        self.save_hyperparameters({"arch": settings.arch, "objective": settings.objective})
+        self.save_hyperparameters(decided)
         self.settings, self.model, self.order, self.batches = settings, model, order, batches
         self.steps = settings.epochs * order.per_epoch // settings.accumulate
         self.unreadable = unreadable
@@ -142,17 +145,21 @@ class Finished:
 def pretrain(settings: Settings, resume: bool = False, progress: bool = False) -> Finished:
     """Pretrain, or go on from the newest checkpoint in `settings.out` that can be read.
 
+    A run goes on with the settings and data it was begun with; only what `Settings.deciding` leaves out may change.
+
     Raises: AdaptAugError: settings or data that cannot be trained on (before training, where that is knowable),
-    a folder that holds another run, too many unreadable images, a loss that is not finite.
+    a folder that holds another run, or one begun otherwise, too many unreadable images, a loss that is not finite.
     """
     images, order, trained, held = _prepare(settings)
     folder = Path(settings.out)
-    state, notes = _settle(folder, settings, resume)
+    policy, fingerprint = Policy.load(settings.policy), images.fingerprint()
+    decided = settings.deciding() | {"policy": policy.dumps(), "data": fingerprint}
+    state, notes = _settle(folder, decided, resume)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     types = {"auto": fast_precision(device), "bf16": torch.bfloat16, "fp16": torch.float16, "32": None}
     precision = types[settings.precision]
     model = new_contrast(
-        settings.arch, Policy.load(settings.policy), settings.size, settings.seed, settings.stem,
+        settings.arch, policy, settings.size, settings.seed, settings.stem,
         objective=settings.objective, layers=settings.layers, temperature=settings.temperature,
         precision=precision, return_params=True,
     )  # fmt: skip
@@ -161,9 +168,9 @@ def pretrain(settings: Settings, resume: bool = False, progress: bool = False) -
         model.encoder.compile()
     unreadable = Unreadable(len(trained))
     on_device = settings.views_on == "device" or (settings.views_on == "auto" and images.same_size)
-    views = None if on_device else Views(settings.policy, size=settings.size)
+    views = None if on_device else Views(policy, size=settings.size)
     batches = partial(Batches, images, trained, views=views, workers=settings.workers)
-    module = Pretraining(settings, model, order, batches, unreadable)
+    module = Pretraining(settings, decided, model, order, batches, unreadable)
     log = Log(folder, settings)
     measured = Held(images, held, trained, settings, log)
     callbacks = [log, measured, Save(folder, settings.checkpoint_every, settings.keep)]
@@ -173,14 +180,14 @@ def pretrain(settings: Settings, resume: bool = False, progress: bool = False) -
         trainer.fit(module, ckpt_path=None if state is None else str(state))
     if trainer.is_global_zero:
         made = {
-            "policy": Policy.load(settings.policy).dumps(), "settings": asdict(settings), "data": images.fingerprint(),
+            "policy": policy.dumps(), "settings": asdict(settings), "data": fingerprint,
             "steps": trainer.global_step, "of": module.steps, "adaptaug": __version__, "torch": torch.__version__,
             "python": platform.python_version(),
         }  # fmt: skip
         checkpoints.export_encoder(model.encoder, folder, made)
         if isinstance(model.controller, ConditionalHeads):
             text = model.controller.policy.dumps().encode()
-            write_atomically(folder / "policy.yaml", lambda file: file.write(text))
+            write_atomically(folder / _LEARNED, lambda file: file.write(text))
     total = sum(log.seconds.values()) or 1.0
     bad = list(unreadable.sentences | measured.unreadable.sentences)
     return Finished(
@@ -229,6 +236,11 @@ def _prepare(settings: Settings) -> tuple[Images, Order, np.ndarray, np.ndarray]
             _check_steered(name, settings, images)
     if settings.heads == "on" and settings.band != "off":
         raise AdaptAugError(f"heads: expected --band off beside it, got band {settings.band}.")
+    learned = Path(settings.out) / _LEARNED
+    if settings.heads == "on" and Path(settings.policy).absolute() == learned.absolute():
+        raise AdaptAugError(
+            f"policy: expected another file than {learned}, which --heads on writes; copy it first."
+        )
     if settings.views_on == "device" and not images.same_size:
         raise AdaptAugError(
             f"{settings.data}: views on the device need images of one size (an .npz); use --views-on cpu."
@@ -260,7 +272,7 @@ def _check_steered(name: str, settings: Settings, images: Images) -> None:
         raise AdaptAugError(f"{name}: expected one process, got {settings.processes}; use --{name} off.")
 
 
-def _settle(folder: Path, settings: Settings, resume: bool) -> tuple[Path | None, list[str]]:
+def _settle(folder: Path, decided: dict[str, Any], resume: bool) -> tuple[Path | None, list[str]]:
     """Make the run's folder, or find where it stopped."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -272,7 +284,7 @@ def _settle(folder: Path, settings: Settings, resume: bool) -> tuple[Path | None
         ) from None
     found = checkpoints.checkpoints(folder)
     if resume:
-        return checkpoints.newest(folder, settings.arch)
+        return checkpoints.newest(folder, decided)
     if found:
         raise AdaptAugError(
             f"{folder}: holds a run already; continue it with --resume, or choose another --out."

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -378,9 +379,48 @@ def test_only_damaged_checkpoints(settings, finished, tmp_path):
         pretrain(replace(settings, out=str(tmp_path)), resume=True)
 
 
-def test_checkpoint_of_another_architecture(settings, finished):
-    with pytest.raises(AdaptAugError, match="expected a run of resnet18, got one of resnet-tiny"):
-        pretrain(replace(settings, arch="resnet18"), resume=True)
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [({"arch": "resnet18"}, r"arch \(resnet-tiny, not resnet18\)"),
+     ({"objective": "byol"}, r"objective \(simclr, not byol\)"),
+     ({"policy": "natural"}, "policy"), ({"seed": 1, "batch": 32}, r"batch \(64, not 32\), seed \(0, not 1\)"),
+     ({"epochs": 4}, r"epochs \(2, not 4\)"), ({"limit": 128}, r"limit \(256, not 128\)"),
+     ({"heads": "on"}, r"heads \(off, not on\)")],
+    ids=lambda x: "-".join(x) if isinstance(x, dict) else "",
+)  # fmt: skip
+def test_a_run_begun_otherwise_does_not_go_on(settings, finished, changes, named):
+    with pytest.raises(AdaptAugError, match=f"differs in {named}; give the same, or"):
+        pretrain(replace(settings, **changes), resume=True)
+
+
+def test_a_run_on_other_data_does_not_go_on(settings, finished, tmp_path):
+    data = dict(np.load(settings.data))
+    np.savez(tmp_path / "digits.npz", x=255 - data["x"], y=data["y"])
+    with pytest.raises(AdaptAugError, match="differs in data;"):
+        pretrain(replace(settings, data=str(tmp_path / "digits.npz")), resume=True)
+
+
+def test_where_it_runs_and_what_is_kept_may_change(settings, finished, tmp_path):
+    shutil.copytree(settings.out, tmp_path / "run")
+    checkpoints.checkpoints(tmp_path / "run")[0].unlink()
+    mine = replace(settings, out=str(tmp_path / "run"), workers=1, knn_every=2, checkpoint_every=1, keep=1,
+                   tensorboard=False)  # fmt: skip
+    assert pretrain(mine, resume=True).step == STEPS
+    assert weights(mine.out) == weights(settings.out)
+
+
+def test_a_checkpoint_of_an_older_version_goes_on(settings, finished, tmp_path):
+    """It knows of its settings no more than these two."""
+    file = checkpoints.checkpoints(Path(settings.out))[0]
+    state = torch.load(file, weights_only=True)
+    state["hyper_parameters"] = {name: state["hyper_parameters"][name] for name in ("arch", "objective")}
+    torch.save(state, tmp_path / file.name)
+    assert checkpoints.newest(tmp_path, settings.deciding()) == (tmp_path / file.name, [])
+
+
+def test_heads_do_not_overwrite_the_policy_they_start_from(settings, tmp_path):
+    Policy.load("digits").save(tmp_path / "policy.yaml")
+    assert "copy it first" in refused(settings, tmp_path, heads="on", policy=str(tmp_path / "policy.yaml"))
 
 
 def test_folder_with_a_run(settings, finished):
