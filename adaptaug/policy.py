@@ -362,6 +362,7 @@ class Policy(BaseModel):
         for name, change in changes.items():
             if change is None:
                 operations.pop(name, None)
+                data["pair"]["second"].pop(name, None)  # or the second view would get it back
             elif not isinstance(change, dict):
                 raise AdaptAugError(
                     f"operations.{name}: expected a mapping such as {{'p': 0.5}}, got {change!r:.60}"

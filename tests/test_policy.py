@@ -131,6 +131,11 @@ def test_an_operation_that_is_off_needs_no_range_and_can_be_edited():
     assert policy.edit(name="mine")["exposure"] == policy["exposure"]
 
 
+def test_an_operation_that_is_removed_is_removed_from_every_view():
+    policy = adaptaug.Policy.load("byol").edit({"solarize": None, "blur": None})
+    assert not {"solarize", "blur"} & set(policy.for_view(1).operations) and policy.pair.second == {}
+
+
 def test_a_line_break_of_any_kind_is_saved():
     policy = parse(description="one\x85two\u2028three\nfour é")
     assert adaptaug.Policy.loads(policy.dumps()) == policy
