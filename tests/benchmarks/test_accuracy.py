@@ -179,6 +179,7 @@ def test_the_page_has_every_policy_and_its_plot(tmp_path):
             key = Wanted(name, 1.0, seed, DIGITS, None, "clean", SMALL, None).key()
             found = run(name, DIGITS, None, "clean", SMALL, seed)
             rows.append(key | found | {"search": {}, "machine": "this"})
+        rows.append(rows[-2] | {"policy": "simclr-cifar x2", "epochs": 2})  # as if it had trained longer
     lines.write_text("".join(json.dumps(row) + "\n" for row in rows))
     out = tmp_path / "page.md"
     done = subprocess.run(
@@ -192,5 +193,9 @@ def test_the_page_has_every_policy_and_its_plot(tmp_path):
         and (tmp_path / "page-0.png").stat().st_size > 5000
     )
     (group,) = read_groups([lines])
+    assert (
+        group.best(manual=True) == "simclr-cifar"
+        and ", clean, equal time | simclr-cifar x2 | natural |" in text
+    )
     found = group.against("natural", "simclr-cifar", "knn")
     assert found is not None and verdict(found) in ("**above**", "below", "not below", "not resolved")
