@@ -63,7 +63,7 @@ def test_plans_are_the_same_as_in_a_batch(policy_seed: int, image_seed: int, key
     )
     assert_same_entries(single.entries, batch.entries)
     assert_same(single.matrix, batch.matrix, "matrix")
-    assert_same(single.reduce, batch.reduce, "reduce")
+    assert_same(single.span, batch.span, "span")
 
     crop = cv2.resize(image, (SIZE, SIZE))
     crops = [CropStats(pixels, luma_levels(pixels)) for pixels in (crop, levels(crop))]
