@@ -40,7 +40,7 @@ from adaptaug.arrays import (
 from adaptaug.crops import CropStats
 from adaptaug.levels import BOTTOM, LUMA, TOP
 from adaptaug.measure import ImageStats
-from adaptaug.policy import Promise
+from adaptaug.schema import Promise
 
 DARK_SOURCE, BRIGHT_SOURCE = 0.25, 0.75  # beyond these a view never goes further out than its own crop
 LEVEL = 1.0 / 255.0

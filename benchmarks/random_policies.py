@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from adaptaug.ops import OPS
-from adaptaug.policy import Policy, Promise
+from adaptaug.policy import Policy
+from adaptaug.schema import Promise
 
 
 def random_policy(seed: int) -> Policy:

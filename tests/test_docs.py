@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 
 from adaptaug.ops import OPS
-from adaptaug.policy import OperationPolicy, Pair, Policy, Promise, preset_names
+from adaptaug.policy import Policy, preset_names
+from adaptaug.schema import OperationPolicy, Pair, Promise
 
 ROOT = Path(__file__).parent.parent
 FORMAT = (ROOT / "policies" / "README.md").read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ import re
 
 from adaptaug.guard import REASONS
 from adaptaug.ops import OPS
-from adaptaug.policy import Promise
+from adaptaug.schema import Promise
 from adaptaug.ui.templates import escape
 
 KEYS = (

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adaptaug.policy import Promise
+from adaptaug.schema import Promise
 
 LUMA = np.array([0.299, 0.587, 0.114])
 TOLERANCE = 1.0 / 255.0

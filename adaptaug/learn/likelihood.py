@@ -23,7 +23,8 @@ import torch
 
 from adaptaug.ops import OPS
 from adaptaug.params import ViewParams
-from adaptaug.policy import OperationPolicy, Policy
+from adaptaug.policy import Policy
+from adaptaug.schema import OperationPolicy
 
 _LEAST = 2.0**-25  # half the smallest step of a uniform
 

@@ -13,7 +13,8 @@ from adaptaug.conditional import REACH, Moves
 from adaptaug.measure import ImageStats
 from adaptaug.ops import OPS, SLOTS_PER_OP, Op, slot_count
 from adaptaug.params import Entry
-from adaptaug.policy import OperationPolicy, Policy
+from adaptaug.policy import Policy
+from adaptaug.schema import OperationPolicy
 
 _FIRST_SLOT = {op.name: op.slot * SLOTS_PER_OP for op in OPS.values()}
 
