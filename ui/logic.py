@@ -134,9 +134,9 @@ def decode(path: str | Path, name: str | None = None) -> Source:
         before any pixel is decoded). The sentence has the name the user knows, not the path on this machine.
     """
     name = printable(name or Path(path).name)
-    if not Path(path).is_file():  # a pipe would never end
-        raise AdaptAugError(f"{name}: not an image that can be read; try a PNG, JPEG or WebP file.")
     try:
+        if not Path(path).is_file():
+            raise OSError("a pipe would never end")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own size warning: the check below is stricter
             Image.init()  # else Pillow knows only a few formats, and a name it does not know is a KeyError

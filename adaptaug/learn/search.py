@@ -108,7 +108,7 @@ class Search:
                 f"'y' in the .npz) to score arms by; it has {has}, and objective 'images' needs none."
             )
         if self.objective == "images":
-            self.recipe = recipe = replace(recipe, tasks=True)
+            recipe = replace(recipe, tasks=True)
         if min(len(images), recipe.limit) < 4 * recipe.batch:
             raise AdaptAugError(f"{recipe.data}: expected at least {4 * recipe.batch} images to train on "
                                 f"(four batches), got {min(len(images), recipe.limit)}.")  # fmt: skip
