@@ -1,5 +1,6 @@
 import io
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -159,3 +160,14 @@ def test_more_than_100_megapixels_are_refused_and_can_be_allowed(tmp_path):
         files.open_image(path)
     one_sentence(error, "huge.png", "100 megapixels", "10001 x 10000", "max_pixels")
     assert files.open_image(path, max_pixels=2 * files.MAX_PIXELS).size == (10_001, 10_000)
+
+
+def test_threads_that_write_one_file_leave_it_whole(tmp_path):
+    contents = [bytes([i]) * 5000 for i in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        writing = [
+            pool.submit(files.write_atomically, tmp_path / "a", lambda file, c=content: file.write(c))
+            for content in contents * 20
+        ]
+        assert [future.result() for future in writing] == [None] * 160
+    assert (tmp_path / "a").read_bytes() in contents and len(list(tmp_path.iterdir())) == 1
