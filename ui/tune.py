@@ -197,6 +197,8 @@ def build(
         return restart(policy, [*rest[:-1], (rest[-1][0], frozenset())] if rest else [])
 
     def choose(name: str, policy: Policy, before: list[Step]) -> tuple[Any, ...]:
+        if policy == policies[name]:  # whoever set the choice has set the policy and its history, too
+            return (gr.skip(),) * len(editing)
         return restart(policies[name], [*before, (policy, frozenset())])
 
     def take_file(file: dict[str, Any] | None, policy: Policy, before: list[Step]) -> tuple[Any, ...]:
@@ -234,8 +236,8 @@ def build(
     picture.clear(lambda: (None, "", ""), None, [source, problem, measured], **QUIET).then(**show)
     shelf.select(take_sample, None, opened, **QUIET).then(**show)
     # A policy that is chosen, edited, undone or imported changes `tuned`, and that is what is shown.
-    # By the user alone: whoever sets the choice elsewhere sets the policy and its history, too.
-    other.input(choose, [other, tuned, history], editing, **QUIET).then(**show)
+    # Not `input`: Gradio may send it twice, the second time after an undo.
+    other.change(choose, [other, tuned, history], editing, **QUIET).then(**show)
     controls.select(edit, [tuned, drawn, history], editing, trigger_mode="always_last", **QUIET).then(**show)
     undo.click(take_back, history, editing, **QUIET).then(**show)
     load.upload(take_file, [load, tuned, history], editing, preprocess=False, **QUIET).then(**show)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.ui.test_browser import control
+
 pytestmark = pytest.mark.browser
 sync_api = pytest.importorskip("playwright.sync_api", reason="browser tests need playwright")
 expect = sync_api.expect
@@ -43,6 +45,23 @@ def test_a_worst_pair_opens_in_tune_with_its_image_seed_and_pair(page) -> None:
     shown = page.locator(f'.aa-pair[data-side="0"][data-pair="{int(number) - 1}"] img')
     assert shown.evaluate_all("all => all.map(image => image.src)") == pictures
     expect(page.locator("#source-image img")).to_be_visible()
+
+
+def test_a_worst_pair_of_another_policy_keeps_what_was_tuned(page) -> None:
+    link = page.locator("#share [data-code]")
+    natural = link.get_attribute("data-code")
+    control(page, "grey", "p").focus()
+    page.keyboard.press("End")
+    expect(link).not_to_have_attribute("data-code", natural)
+    tuned = link.get_attribute("data-code")
+    open_tab(page)
+    page.locator("#set-other input").click()
+    page.get_by_role("option", name="documents", exact=True).click()
+    page.locator("#set-photographs").click()
+    page.locator("[data-worst]").first.click(timeout=60_000)
+    expect(page.locator("#status-line")).to_contain_text("simclr vs documents")
+    page.locator("#undo").click()
+    expect(link).to_have_attribute("data-code", tuned)
 
 
 def test_uploaded_files_are_looked_at_and_bad_ones_listed(page, tmp_path) -> None:
