@@ -6,7 +6,7 @@
 DATA is any labelled data set that adaptaug opens (.npz, class folders, torchvision:CIFAR10, ...), or sklearn:digits.
 Its test split is found by name (X_train*.npz beside X_test*.npz, torchvision's), given by --test, or a fifth set aside.
 --policies takes presets, files, and the names that --list prints; NAME*1.5 trains half as long again (equal time for
-a policy whose views cost more). --tune instead of --policies takes the grid of manual recipes, one seed, and prints
+a policy whose views cost more). --tune GRID instead of --policies takes a grid of manual recipes, one seed, and prints
 the best by the hold-out. Each (policy, seed) is one line of FILE; what is there is not measured again, so that the
 same command goes on after it was stopped. `python -m benchmarks.report FILE...` makes tables and plots of it.
 """
@@ -33,7 +33,7 @@ from rich.console import Console
 
 from adaptaug.errors import AdaptAugError
 from benchmarks.protocol import SUITES, Recipe, run
-from benchmarks.rivals import HAND_GRID, known_names, label, policy_of
+from benchmarks.rivals import grids, known_names, label, policy_of
 
 EXPOSURES = ("clean", "mixed", "dark", "over", "low")
 
@@ -132,7 +132,9 @@ def main() -> None:
     parser.add_argument("--exposure", choices=EXPOSURES, default="clean")
     parser.add_argument("--suite", choices=SUITES, default="cpu")
     parser.add_argument("--policies", nargs="*", default=["simclr-cifar", "natural"], metavar="NAME[*FACTOR]")
-    parser.add_argument("--tune", action="store_true", help="the grid of manual recipes, on the hold-out")
+    parser.add_argument(
+        "--tune", choices=("photographs", "characters"), help="a grid of manual recipes, on the hold-out"
+    )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--limit", type=int, help="images to train on, instead of the suite's")
     parser.add_argument("--epochs", type=int, help="instead of the suite's")
@@ -151,7 +153,7 @@ def main() -> None:
         k: getattr(options, k) for k in ("limit", "epochs", "labels") if getattr(options, k) is not None
     }
     recipe = replace(SUITES[options.suite], **changed)
-    names = list(HAND_GRID) if options.tune else options.policies
+    names = list(grids()[options.tune]) if options.tune else options.policies
     wanted = []
     for seed in range(1 if options.tune else options.seeds):
         for text in names:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,18 +29,37 @@ Make = Callable[
 _RATIO = (0.75, 1.3333333333333333)
 
 
-def hand(strength: float, least_area: float, grey: float = 0.2) -> Policy:
-    """SimCLR's recipe for small images: crop floor, flip, colour jitter of a strength, grey. What is tuned by hand."""
+def hand(
+    strength: float, least_area: float, grey: float = 0.2, flip: float = 0.5, affine: bool = False
+) -> Policy:
+    """SimCLR's recipe for small images: crop floor, flip, colour jitter of a strength, grey. What is tuned by hand.
+    `affine`: with the small rotations and shears that people give characters instead of a flip."""
     jitter = {"brightness": 0.8, "contrast": 0.8, "saturation": 0.8, "hue": 0.2}
     colour = {
         name: {"p": 0.8, "range": (-strength * reach, strength * reach), "together": "jitter"}
         for name, reach in jitter.items() if strength > 0
     }  # fmt: skip
-    operations = {"crop": {"area": (least_area, 1.0), "ratio": _RATIO}, "hflip": {"p": 0.5}, **colour}
-    return Policy(guards=False, operations=operations | ({"grey": {"p": grey}} if grey else {}))
+    shape = {"rotate": {"p": 0.8, "range": (-15, 15)}, "shear": {"p": 0.8, "x": (-15, 15)}} if affine else {}
+    crop = {"crop": {"area": (least_area, 1.0), "ratio": _RATIO}}
+    mirrored, greyed = ({name: {"p": p}} if p else {} for name, p in (("hflip", flip), ("grey", grey)))
+    return Policy(guards=False, operations=crop | mirrored | shape | colour | greyed)
 
 
-HAND_GRID = {f"hand s={s:g} crop={c:g}": (s, c) for s in (0.25, 0.5, 0.75, 1.0) for c in (0.08, 0.2, 0.35)}
+def _grid(
+    strengths: tuple[float, ...], floors: tuple[float, ...], tail: str = "", **more: Any
+) -> dict[str, Policy]:
+    return {f"hand s={s:g} crop={c:g}{tail}": hand(s, c, **more) for s in strengths for c in floors}
+
+
+@cache
+def grids() -> dict[str, dict[str, Policy]]:
+    """What is tuned by hand: twelve recipes each. Whoever tunes for characters takes the flip out first."""
+    floors = (0.2, 0.35, 0.6, 1.0)
+    return {
+        "photographs": _grid((0.25, 0.5, 0.75, 1.0), (0.08, 0.2, 0.35)),
+        "characters": _grid((0.25, 0.75), floors, " upright", flip=0)
+        | _grid((0.5,), floors, " affine", flip=0, affine=True),
+    }
 
 
 @cache
@@ -78,7 +98,7 @@ def policies() -> dict[str, Policy]:
         "digits without guards": digits.edit(guards=False),
         "digits with flip": digits.edit({"hflip": {"p": 0.5}}),
     }  # fmt: skip
-    return found | {name: hand(*point) for name, point in HAND_GRID.items()}
+    return found | grids()["photographs"] | grids()["characters"]
 
 
 def policy_of(name: str) -> Policy | None:
