@@ -37,6 +37,7 @@ KAPPA = {
     "clip .25": ".25",
     "targets without guards": "off",
 }
+RANGES = {"targets narrow": "narrow", "natural": "as in natural", "targets wide": "wide"}
 _OURS, _MANUAL = "#0b6e99", "#8a8a8a"
 Row = dict[str, Any]
 
@@ -119,24 +120,41 @@ def verdict(found: Interval) -> str:
 
 
 # --- the page -----------------------------------------------------------------------------------------------
-def summary(groups: list[Group]) -> list[str]:
-    """A line for each data set: the best of ours against the best manual policy, both chosen by the hold-out.
+@dataclass(frozen=True)
+class Bout:
+    """The best of ours against the best manual policy of one group, both chosen by the hold-out."""
 
-    Another where that manual policy trained longer, too: at equal time.
-    """
+    title: str
+    manual: str
+    ours: str
+    found: dict[str, Interval]
+
+
+def bouts(groups: list[Group]) -> list[Bout]:
+    """One for each data set, and another where that manual policy trained longer, too: at equal time."""
+    found = []
+    for group in groups:
+        manual, ours = group.best(manual=True), group.best(manual=False)
+        if not manual or not ours:
+            continue
+        longer = [n for n in group.rows if n.startswith(f"{manual} x") and group.longer(n)]
+        for name in (manual, *longer):
+            points = {m: group.against(ours, name, m) for m in MEASURES}
+            known = {m: interval for m, interval in points.items() if interval is not None}
+            title = f"{group.title}, equal time" if name in longer else group.title
+            found.append(Bout(title, name, ours, known))
+    return found
+
+
+def summary(found: list[Bout]) -> list[str]:
     lines = [
         "| trained and tested on | best manual | best of ours | kNN-20 | linear probe |",
         "|" + "---|" * 5,
     ]
-    for group in groups:
-        manual, ours = group.best(manual=True), group.best(manual=False)
-        if manual and ours:
-            longer = [n for n in group.rows if n.startswith(f"{manual} x") and group.longer(n)]
-            for name in (manual, *longer):
-                found = {m: group.against(ours, name, m) for m in MEASURES}
-                cells = ["" if f is None else f"{f}, {verdict(f)}" for f in found.values()]
-                time = ", equal time" if name in longer else ""
-                lines.append(f"| {group.title}{time} | {name} | {ours} | {' | '.join(cells)} |")
+    for bout in found:
+        points = [bout.found.get(m) for m in MEASURES]
+        cells = ["" if f is None else f"{f}, {verdict(f)}" for f in points]
+        lines.append(f"| {bout.title} | {bout.manual} | {bout.ours} | {' | '.join(cells)} |")
     return lines
 
 
@@ -176,7 +194,12 @@ def variants(group: Group, names: tuple[str, ...]) -> list[str]:
 
 def page(groups: list[Group], out: Path) -> str:
     """The page; its plots are written beside it."""
-    lines = ["# Accuracy", "", __doc__.split("\n\n")[2].strip(), "", *summary(groups), ""]  # type: ignore[union-attr]
+    assert __doc__ is not None
+    shown = [bout for bout in bouts(groups) if bout.found]
+    lines = ["# Accuracy", "", __doc__.split("\n\n")[2].strip(), "", *summary(shown), ""]
+    if shown:
+        plot_bouts(shown, out.with_suffix(".png"))
+        lines += [f"![The best of ours against the best manual policy]({out.stem}.png)", ""]
     for number, group in enumerate(groups):
         recipe = group.recipe
         lines += [
@@ -190,9 +213,12 @@ def page(groups: list[Group], out: Path) -> str:
             plot(group, out.with_name(name))
             lines += [f"![Differences from the best manual policy, and accuracy by brightness]({name})", ""]
         if "guards only" in group.rows and len(set(KAPPA) & set(group.rows)) > 2:
-            name = f"{out.stem}-{number}-clip.png"
-            plot_clip(group, out.with_name(name))
-            lines += [f"![What exposure targets gain, by the share of pixels that may clip]({name})", ""]
+            name = f"{out.stem}-{number}-targets.png"
+            plot_targets(group, out.with_name(name))
+            lines += [
+                f"![What exposure targets gain, by the share of pixels that may clip and by range]({name})",
+                "",
+            ]
         for title, names in (("Light of the test images (linear probe)", SHIFTS),
                              ("What features rely on (linear probe)", RELIED_ON)):  # fmt: skip
             found = variants(group, names)
@@ -241,25 +267,60 @@ def _most_seeds(group: Group, names: list[str]) -> list[str]:
     return [name for name in names if len(group.rows[name]) == most]
 
 
-def plot_clip(group: Group, out: Path) -> None:
-    """What exposure targets gain over the same policy without them, by the share of pixels that a view may clip."""
-    shown = [name for name in KAPPA if name in group.rows]
-    figure, axis = plt.subplots(figsize=(5.5, 3), layout="constrained")
+def plot_targets(group: Group, out: Path) -> None:
+    """What exposure targets gain over the same policy without them: left by the share of pixels that a view may clip,
+    right by the range that mean and deviation are drawn from."""
+    panels = [
+        {name: title for name, title in panel.items() if name in group.rows} for panel in (KAPPA, RANGES)
+    ]
+    figure, axes = plt.subplots(
+        1, 2, figsize=(9, 3), sharey=True, layout="constrained", width_ratios=[max(1, len(p)) for p in panels]
+    )
+    for axis, shown in zip(axes, panels, strict=True):
+        for offset, (measure, title) in enumerate(MEASURES.items()):
+            found = {i: group.against(name, "guards only", measure) for i, name in enumerate(shown)}
+            known = {i + 0.14 * offset: f for i, f in found.items() if f is not None}
+            spread = [[f.mean - f.low for f in known.values()], [f.high - f.mean for f in known.values()]]
+            axis.errorbar(
+                list(known), [f.mean for f in known.values()], spread, fmt="o-", capsize=3,
+                color=(_OURS, "#e08a1e")[offset], label=title,
+            )  # fmt: skip
+        axis.axhline(0, color="black", lw=0.8)
+        axis.set_xticks([i + 0.07 for i in range(len(shown))], list(shown.values()))
+        axis.set_xlim(-0.43, len(shown) - 0.43)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(axis="y", color="#dddddd", lw=0.6)
+    axes[0].set_xlabel("share of pixels that may clip (kappa); off: no guards")
+    axes[1].set_xlabel("range of the targets, at .15")
+    axes[0].set_ylabel("points above no targets")
+    axes[0].set_title(f"{group.title}: gain of exposure targets", fontsize=10, loc="left")
+    axes[0].set_ylim(bottom=min(-1.0, axes[0].get_ylim()[0]))
+    axes[1].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    figure.savefig(out, dpi=110)
+    plt.close(figure)
+
+
+def plot_bouts(shown: list[Bout], out: Path) -> None:
+    """The summary as a picture: a row for each data set, an interval for each measure."""
+    figure, axis = plt.subplots(figsize=(8.5, 1.1 + 0.45 * len(shown)), layout="constrained")
     for offset, (measure, title) in enumerate(MEASURES.items()):
-        found = [group.against(name, "guards only", measure) for name in shown]
-        places = [i + 0.12 * offset for i, f in enumerate(found) if f is not None]
-        known = [f for f in found if f is not None]
-        spread = [[f.mean - f.low for f in known], [f.high - f.mean for f in known]]
-        colour = (_OURS, "#e08a1e")[offset]
-        axis.errorbar(places, [f.mean for f in known], spread, fmt="o-", capsize=3, color=colour, label=title)
-    axis.axhline(0, color="black", lw=0.8)
-    axis.set_xticks(range(len(shown)), [KAPPA[name] for name in shown])
-    axis.set_xlabel("share of pixels that may clip (kappa); off: no guards")
-    axis.set_ylabel("points above no targets")
-    axis.set_title(f"{group.title}: gain of exposure targets", fontsize=10, loc="left")
-    axis.set_ylim(bottom=min(-1.0, axis.get_ylim()[0]))
-    axis.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+        rows = {i + 0.24 * offset: b.found[measure] for i, b in enumerate(shown) if measure in b.found}
+        spread = [[f.mean - f.low for f in rows.values()], [f.high - f.mean for f in rows.values()]]
+        axis.errorbar(
+            [f.mean for f in rows.values()], list(rows), xerr=spread, fmt="o", lw=2.5, ms=7,
+            color=(_OURS, "#e08a1e")[offset], label=title,
+        )  # fmt: skip
+    axis.axvline(0, color="black", lw=0.8)
+    axis.set_yticks(
+        [i + 0.12 for i in range(len(shown))],
+        [f"{b.title}\n{b.ours} against {b.manual}" for b in shown],
+        fontsize=8,
+    )
+    axis.invert_yaxis()
+    axis.set_xlabel("points of ours above the best manual policy, 95 % interval")
+    axis.legend(frameon=False, fontsize=8, loc="lower right")
     axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(axis="x", color="#dddddd", lw=0.6)
     figure.savefig(out, dpi=110)
     plt.close(figure)
 
