@@ -214,7 +214,7 @@ def embed(
         write_atomically(note, lambda file: file.write(json.dumps({"done": done}).encode()))  # noqa: B023 - called at once
         if progress is not None:
             progress(done, stop - start)
-    if not readable[start:stop].any():
+    if start < stop and not readable[start:stop].any():  # more processes than images: nothing is this one's
         raise AdaptAugError(f"none of {stop - start} images could be read.")
     known = {name for name, _ in images.bad}
     images.bad += [(images.names[i], f"{images.names[i]}: could not be read when it was its turn.")

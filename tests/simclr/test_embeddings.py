@@ -153,6 +153,15 @@ def test_several_processes_write_one_folder(made, digits, backbone, tmp_path, mo
         embed(open_data(digits), backbone, tmp_path / "emb.npz", VIEWS, "digits", 16)
 
 
+def test_a_process_that_is_left_without_an_image_is_content(backbone, tmp_path, monkeypatch):
+    np.savez(tmp_path / "one.npz", x=np.random.default_rng(0).integers(0, 255, (1, 32, 32, 3), np.uint8))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        embed(open_data(tmp_path / "one.npz"), backbone, tmp_path / "emb", VIEWS, "natural", 16)
+    assert len(open_embeddings(tmp_path / "emb").features) == 1
+
+
 def test_stopped_and_resumed_by_another_number_of_processes(made, digits, backbone, tmp_path, monkeypatch):
     """Each makes what is left of its part; finished is only what has every image."""
     out, done = tmp_path / "emb", []
