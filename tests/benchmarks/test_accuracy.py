@@ -17,7 +17,7 @@ from benchmarks import protocol
 from benchmarks.accuracy import Wanted, measure_all
 from benchmarks.protocol import Recipe, Sealed, run, split
 from benchmarks.report import read_groups, verdict
-from benchmarks.rivals import RIVALS, is_manual, maker, policies
+from benchmarks.rivals import RIVALS, grids, is_manual, maker, policies
 from benchmarks.shifts import crop_centre, expose, grey, occlude, turn_hue
 
 DIGITS = "sklearn:digits"
@@ -135,6 +135,14 @@ def test_manual_is_what_neither_guards_nor_sets_targets():
     assert not any(
         map(is_manual, ("natural", "natural x1.2", "targets without guards", "policy-of-a-search"))
     )
+
+
+def test_every_grid_is_manual_and_as_large_and_characters_are_not_mirrored():
+    assert {len(grid) for grid in grids().values()} == {12}
+    assert all(
+        is_manual(name) and policies()[name] == policy for g in grids().values() for name, policy in g.items()
+    )
+    assert not any("hflip" in policy.dumps() for policy in grids()["characters"].values())
 
 
 def test_the_interval_covers_what_it_says():
