@@ -50,10 +50,12 @@ class Group:
     exposure: str
     recipe: dict[str, Any]
     rows: dict[str, dict[int, Row]]
+    shared: bool = False  # whether another group has this data set and exposure, with another recipe
 
     @property
     def title(self) -> str:
-        return f"{Path(self.data).stem}, {self.exposure}"
+        title = f"{Path(self.data).stem}, {self.exposure}"
+        return f"{title}, {self.recipe['epochs']} epochs" if self.shared else title
 
     def mean(self, policy: str, variant: str, measure: str) -> float:
         return float(np.mean([row["scores"][variant][measure] for row in self.rows[policy].values()]))
@@ -107,6 +109,9 @@ def read_groups(files: list[Path]) -> list[Group]:
                 name, Group(row["data"], row["exposure"], row["recipe"], defaultdict(dict))
             )
             group.rows[row["policy"]][row["seed"]] = row
+    count = Counter((group.data, group.exposure) for group in groups.values())
+    for group in groups.values():
+        group.shared = count[group.data, group.exposure] > 1
     return list(groups.values())
 
 

@@ -96,6 +96,11 @@ def policies() -> dict[str, Policy]:
         "digits without stretch": digits.edit({"stretch": None}),
         "digits without shear": digits.edit({"shear": None}),
         "digits without guards": digits.edit(guards=False),
+        "digits, crop=.6": digits.edit({"crop": {"area": (0.6, 1.0)}}),
+        "digits, crop=.6 mild": digits.edit(
+            {"crop": {"area": (0.6, 1.0)}, "rotate": {"range": (-8, 8)}, "shear": {"x": (-9, 9), "y": (-3, 3)},
+             "stretch": {"range": (0.85, 1.1765)}}
+        ),
         "digits with flip": digits.edit({"hflip": {"p": 0.5}}),
     }  # fmt: skip
     return found | grids()["photographs"] | grids()["characters"]
