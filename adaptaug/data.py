@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -134,10 +135,9 @@ def _open_folder(path: Path, files: list[Path], max_pixels: int) -> Opened:
 
 def _open_npz(path: Path) -> Opened:
     try:
-        arrays = np.load(path, allow_pickle=False)
-        if isinstance(arrays, np.ndarray):
-            raise ValueError("it is a single array, an .npy; save it with np.savez(NAME, x=array)")
-        with arrays:
+        if not zipfile.is_zipfile(path):  # NumPy takes it for a pickle and says how to load it unsafely
+            raise ValueError("it is no archive, or one cut off; np.savez(NAME, x=array) writes one")
+        with np.load(path, allow_pickle=False) as arrays:
             data = {
                 name: arrays[name]
                 for name in arrays.files
