@@ -26,8 +26,9 @@ from adaptaug.learn.live import Live
 from adaptaug.learn.report import write_report
 from adaptaug.learn.search import Search
 from benchmarks.accuracy import Wanted, measure_all
+from benchmarks.groups import read_groups
 from benchmarks.protocol import SUITES, Recipe, split
-from benchmarks.report import page, read_groups
+from benchmarks.report import page
 
 
 def images_to_search(

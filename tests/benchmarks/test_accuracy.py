@@ -15,8 +15,8 @@ from adaptaug.learn.statistics import paired_interval
 from adaptaug.simclr.contrast import new_contrast
 from benchmarks import protocol
 from benchmarks.accuracy import Wanted, measure_all
+from benchmarks.groups import read_groups, verdict
 from benchmarks.protocol import Recipe, Sealed, run, split
-from benchmarks.report import read_groups, verdict
 from benchmarks.rivals import RIVALS, grids, is_manual, maker, policies
 from benchmarks.shifts import crop_centre, expose, grey, occlude, turn_hue
 
