@@ -132,9 +132,7 @@ def main() -> None:
     parser.add_argument("--exposure", choices=EXPOSURES, default="clean")
     parser.add_argument("--suite", choices=SUITES, default="cpu")
     parser.add_argument("--policies", nargs="*", default=["simclr-cifar", "natural"], metavar="NAME[*FACTOR]")
-    parser.add_argument(
-        "--tune", choices=("photographs", "characters"), help="a grid of manual recipes, on the hold-out"
-    )
+    parser.add_argument("--tune", choices=grids(), help="a grid of manual recipes, on the hold-out")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--limit", type=int, help="images to train on, instead of the suite's")
     parser.add_argument("--epochs", type=int, help="instead of the suite's")

@@ -122,8 +122,8 @@ def bouts(groups: list[Group]) -> list[Bout]:
             continue
         longer = [n for n in group.rows if n.startswith(f"{manual} x") and group.longer(n)]
         for name in (manual, *longer):
-            title = f"{group.title}, equal time" if name in longer else group.title
-            usual = {} if name in longer or name == USUAL else _points(group, ours, USUAL)
+            title = group.title if name == manual else f"{group.title}, equal time"
+            usual = _points(group, ours, USUAL) if name == manual != USUAL else {}
             found.append(Bout(title, name, ours, _points(group, ours, name), usual))
     return found
 

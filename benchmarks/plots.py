@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 
+from adaptaug.learn.statistics import Interval
 from benchmarks.groups import MEASURES, USUAL, Bout, Group
 from benchmarks.rivals import is_manual
 
@@ -65,6 +66,15 @@ def _most_seeds(group: Group, names: list[str]) -> list[str]:
     return [name for name in names if len(group.rows[name]) == most]
 
 
+def _bars(
+    found: dict[int, Interval | None], offset: float
+) -> tuple[list[float], list[float], list[list[float]]]:
+    """Places, means and what lies below and above them, of the intervals that there are."""
+    known = {i + offset: f for i, f in found.items() if f is not None}
+    spread = [[f.mean - f.low for f in known.values()], [f.high - f.mean for f in known.values()]]
+    return list(known), [f.mean for f in known.values()], spread
+
+
 def plot_targets(group: Group, out: Path) -> None:
     """What exposure targets gain over the same policy without them: left by the share of pixels that a view may clip,
     right by the range that mean and deviation are drawn from."""
@@ -77,12 +87,9 @@ def plot_targets(group: Group, out: Path) -> None:
     for axis, shown in zip(axes, panels, strict=True):
         for offset, (measure, title) in enumerate(MEASURES.items()):
             found = {i: group.against(name, "guards only", measure) for i, name in enumerate(shown)}
-            known = {i + 0.14 * offset: f for i, f in found.items() if f is not None}
-            spread = [[f.mean - f.low for f in known.values()], [f.high - f.mean for f in known.values()]]
-            axis.errorbar(
-                list(known), [f.mean for f in known.values()], spread, fmt="o-", capsize=3,
-                color=(_OURS, _SECOND)[offset], label=title,
-            )  # fmt: skip
+            places, means, spread = _bars(found, 0.14 * offset)
+            colour = (_OURS, _SECOND)[offset]
+            axis.errorbar(places, means, yerr=spread, fmt="o-", capsize=3, color=colour, label=title)
         axis.axhline(0, color="black", lw=0.8)
         axis.set_xticks([i + 0.07 for i in range(len(shown))], list(shown.values()))
         axis.set_xlim(-0.43, len(shown) - 0.43)
@@ -103,11 +110,10 @@ def plot_bouts(shown: list[Bout], out: Path) -> None:
     figure, axis = plt.subplots(figsize=(9, 1.1 + 0.5 * len(shown)), layout="constrained")
     series = [(measure, usual) for usual in (False, True) for measure in MEASURES]
     for offset, (measure, usual) in enumerate(series):
-        of = [(b.usual if usual else b.found).get(measure) for b in shown]
-        rows = {i + 0.19 * offset: f for i, f in enumerate(of) if f is not None}
-        spread = [[f.mean - f.low for f in rows.values()], [f.high - f.mean for f in rows.values()]]
+        found = {i: (b.usual if usual else b.found).get(measure) for i, b in enumerate(shown)}
+        places, means, spread = _bars(found, 0.19 * offset)
         axis.errorbar(
-            [f.mean for f in rows.values()], list(rows), xerr=spread, fmt="o", lw=2.5, ms=6,
+            means, places, xerr=spread, fmt="o", lw=2.5, ms=6,
             color=(_OURS, _SECOND)[offset % 2], alpha=0.35 if usual else 1.0,
             label=f"{MEASURES[measure]}, above {USUAL if usual else 'the best manual policy'}",
         )  # fmt: skip

@@ -93,8 +93,18 @@ def test_gathered_loss_of_fixed_embeddings(two):
     assert float(sum(mine["fixed"] for mine in two)) / 2 == pytest.approx(float(whole), abs=1e-6)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="SyncBatchNorm refuses the CPU")
-def test_sync_batch_norm_on_a_gpu(tmp_path):
+def test_every_batch_norm_can_be_synchronised():
+    """Which Lightning does on GPUs; the heads' are one-dimensional and count, too."""
+    model = new_contrast("resnet-tiny", "digits", 16, seed=0)
+    count = lambda kind, of: sum(isinstance(module, kind) for module in of.modules())  # noqa: E731
+    plain = count(torch.nn.modules.batchnorm._BatchNorm, model)
+    converted = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    assert count(torch.nn.SyncBatchNorm, converted) == plain > 0
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="in a process group SyncBatchNorm refuses the CPU")
+def test_a_network_with_synchronised_batch_norm_trains_on_a_gpu(tmp_path):
+    """One process: that it runs, not that statistics are exchanged, which takes two GPUs."""
     dist.init_process_group("nccl", init_method=f"file://{tmp_path}/meet", rank=0, world_size=1)
     model = torch.nn.SyncBatchNorm.convert_sync_batchnorm(
         new_contrast("resnet-tiny", "digits", 16, seed=0)

@@ -17,6 +17,7 @@ from PIL import Image
 
 import adaptaug
 from adaptaug.ui import logic
+from tests.ui.editor import control
 
 pytestmark = pytest.mark.browser
 sync_api = pytest.importorskip("playwright.sync_api", reason="browser tests need playwright")
@@ -211,15 +212,6 @@ def test_check_11_a_click_and_the_keyboard_show_the_reasons(page) -> None:
 
 
 # --- tuning ---------------------------------------------------------------------------------------------------
-def control(page, op: str, field: str, end: str = ""):
-    """A slider or checkbox of the editor, its group opened."""
-    inside = f'[data-op="{op}"] input[data-field="{field}"]' + (f"[data-end={end}]" if end else "")
-    group = page.locator("#editor details").filter(has=page.locator(inside))
-    if group.count() and group.get_attribute("open") is None:
-        group.locator("summary").click()
-    return page.locator(f"#editor {inside}")
-
-
 def state_of(page) -> list:
     """Of the operations that are on."""
     return page.locator("#editor [data-op]:not(.off) input").evaluate_all(
