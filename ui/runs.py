@@ -20,8 +20,8 @@ from adaptaug.policy import MAX_FILE_BYTES
 
 MAX_BYTES = 32_000_000  # of metrics.jsonl: the end of a longer file is read
 MAX_STUDY, MAX_SETTINGS = 64_000_000, 1_000_000
-MAX_SHOWN, MAX_ARMS, MAX_SERIES = 200, 500, 64
-_STEPS = 2_000_000  # of SQLite's machine, thousands of times what a search of 500 arms takes
+MAX_SHOWN, MAX_ARMS, MAX_SERIES = 200, 5000, 64
+_STEPS = 20_000_000  # of SQLite's machine, many times what a search of MAX_ARMS takes
 
 
 @dataclass(frozen=True)

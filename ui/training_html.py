@@ -8,7 +8,7 @@ import numpy as np
 
 from adaptaug.learn.space import DIMENSIONS
 from adaptaug.ui.charts import Line, lines
-from adaptaug.ui.runs import Found, Metrics, Study
+from adaptaug.ui.runs import Found, Metrics, Study, Trial
 from adaptaug.ui.templates import escape, number
 
 EMPTY = """<div class="aa aa-empty"><h2>No run yet</h2>
@@ -21,6 +21,7 @@ CHARTS = (
     ("rankme", "Dimensions the features use (RankMe)", (("rankme", "RankMe"),), None, 1.0),
 )
 RUNG = "rung {}"
+MAX_DRAWN = 500  # arms: as many dots as a browser draws in each of a dozen charts without a wait
 
 
 def run_view(run: Found, metrics: Metrics) -> str:
@@ -74,10 +75,11 @@ def search_view(run: Found, study: Study) -> str:
     if not study.trials or study.best is None:
         return _page(run, "search", "no arm is scored yet: the first scores come after the first rung's first arms",
                      "", [])  # fmt: skip
-    numbers = [t.number for t in study.trials]
-    first = [t.scores[0] for t in study.trials]
+    leading = sorted(study.trials, key=lambda t: (-len(t.scores), -t.scores[-1]))[:MAX_DRAWN]
+    drawn = sorted(leading, key=lambda t: t.number)
+    numbers = [t.number for t in drawn]
+    first = [t.scores[0] for t in drawn]
     best = np.maximum.accumulate(first).tolist()
-    place = study.trials.index(study.best)
     charts = lines("Accuracy after the first rung, %",
                    [Line("best so far", numbers, best), Line("each arm", numbers, first, dots=True)],
                    "arm", key="scores")  # fmt: skip
@@ -92,29 +94,26 @@ def search_view(run: Found, study: Study) -> str:
         lines(d.name, [Line(d.name, [t.number for t in there], [t.point[d.name] for t in there],
                                            dots=True, mark=there.index(study.best) if study.best in there else None)],
               "arm", (d.low, d.high), f"dimension-{d.name}", d.unit)
-        for d in DIMENSIONS if (there := [t for t in study.trials if d.name in t.point])
+        for d in DIMENSIONS if (there := [t for t in drawn if d.name in t.point])
     )  # fmt: skip
     fact = f"{len(study.trials)} arms, {study.best.name} leads with {study.best.scores[-1]:.1f} % at rung {rungs}"
     body = (
-        f'<div class="aa-charts">{charts}</div><h3>Arms</h3>{_arms(study, rungs, place)}'
+        f'<div class="aa-charts">{charts}</div><h3>Arms</h3>{_arms(leading, rungs, study.best)}'
         '<h3>Where the arms lie</h3><p class="faint">One chart a parameter of the policy; '
         "the larger dot is the leading arm.</p>"
         f'<div class="aa-charts small">{small}</div>'
     )
-    return _page(run, "search", fact, body, [])
+    left_out = f"Charts and table show the {MAX_DRAWN} arms that lead, of {len(study.trials)}."
+    return _page(run, "search", fact, body, [left_out] if len(study.trials) > MAX_DRAWN else [])
 
 
-def _arms(study: Study, rungs: int, best: int) -> str:
+def _arms(leading: list[Trial], rungs: int, best: Trial) -> str:
     heads = "".join(f'<th scope="col">{RUNG.format(r + 1)}, %</th>' for r in range(rungs))
-    order = sorted(
-        range(len(study.trials)), key=lambda i: (-len(study.trials[i].scores), -study.trials[i].scores[-1])
-    )
     rows = ""
-    for i in order:
-        trial = study.trials[i]
+    for trial in leading:
         cells = "".join(f'<td class="num">{s:.1f}</td>' for s in trial.scores)
         cells += "<td>\N{EN DASH}</td>" * (rungs - len(trial.scores))
-        told = " <span class='aa-lead'>leads</span>" if i == best else ""
+        told = " <span class='aa-lead'>leads</span>" if trial is best else ""
         rows += f'<tr class="first"><th scope="row">{escape(trial.name)}{told}</th>{cells}</tr>'
     return (
         '<div class="aa-scroll tall" tabindex="0" role="region" aria-label="Arms and their scores">'

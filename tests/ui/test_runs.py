@@ -153,6 +153,28 @@ def test_arms_their_best_and_their_parameters_are_shown(tmp_path) -> None:
     assert 'data-chart="dimension-rotation"' in html and "best so far" in html and "each arm" in html
 
 
+def test_of_a_search_with_too_many_arms_to_draw_the_leading_are_shown(tmp_path) -> None:
+    point = {"rotation": 3.0}
+    trials = [runs.Trial(n, f"arm {n}", [50 + n / 100], point) for n in range(2 * training_html.MAX_DRAWN)]
+    study = runs.Study("", trials, trials[-1], {})
+    html = training_html.search_view(runs.Found("s", "search", tmp_path, 0), study)
+    assert "500 arms that lead, of 1000" in html
+    assert html.count("<tr class") == training_html.MAX_DRAWN
+    assert 'row">arm 999 ' in html and 'row">arm 500<' in html and 'row">arm 499<' not in html
+
+
+def test_the_arm_that_leads_may_be_one_of_the_last_of_a_long_search(tmp_path) -> None:
+    folder = make_search(tmp_path / "s.search", arms=1)
+    base = sqlite3.connect(folder / "study.db")
+    for number in range(2, 2002):
+        for key, value in ({"arm": f"arm {number}", "scores": [80.0, 90 + number / 1000]}).items():
+            base.execute("insert into trial_user_attributes (trial_id, key, value_json) values (?, ?, ?)",
+                         (number, key, json.dumps(value)))  # fmt: skip
+    base.commit()
+    base.close()
+    assert runs.read_study(folder).best.name == "arm 2001"
+
+
 # --- the policy ---------------------------------------------------------------------------------------------
 def test_the_policy_of_a_run_is_the_one_it_was_trained_with(tmp_path) -> None:
     make_run(tmp_path / "run", policy="digits")
