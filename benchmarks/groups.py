@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from adaptaug.learn.statistics import Interval, paired_interval
+from adaptaug.learn.statistics import Interval, over_runs, paired_interval
 from benchmarks.rivals import is_manual
 
 MEASURES = {"knn": "kNN-20", "probe": "linear probe"}
@@ -33,6 +34,12 @@ class Group:
     def title(self) -> str:
         title = f"{Path(self.data).stem}, {self.exposure}"
         return f"{title}, {self.recipe['epochs']} epochs" if self.shared else title
+
+    @property
+    def slug(self) -> str:
+        """Of its pictures' names: the same whatever other groups there are."""
+        name = f"{Path(self.data).stem} {self.exposure} {self.recipe['limit']}x{self.recipe['epochs']}"
+        return re.sub("[^a-z0-9]+", "-", name.lower())
 
     def mean(self, policy: str, variant: str, measure: str) -> float:
         return float(np.mean([row["scores"][variant][measure] for row in self.rows[policy].values()]))
@@ -70,6 +77,17 @@ class Group:
             [_bits(self.rows[name][s]["hits"][measure]) for s in seeds] for name in (policy, other)
         )
         return paired_interval(np.array(mine), np.array(theirs))
+
+    def changed(self, policy: str, other: str, variant: str, measure: str) -> Interval | None:
+        """Points of `policy` above `other` on a changed test split, of which lines have no single hits: over seeds."""
+        seeds = sorted(set(self.rows[policy]) & set(self.rows[other]))
+        if len(seeds) < 2 or policy == other:
+            return None
+        mine, theirs = (
+            np.array([self.rows[name][s]["scores"][variant][measure] / 100 for s in seeds])
+            for name in (policy, other)
+        )
+        return over_runs(mine, theirs)
 
 
 def _bits(packed: str) -> np.ndarray:

@@ -18,6 +18,9 @@ from benchmarks.plots import KAPPA, plot, plot_bouts, plot_targets
 from benchmarks.rivals import is_manual
 
 RELIED_ON = ("clean", "grey", "hue", "occluded", "centre")
+WHOLE = "natural"
+PARTS = ("guards only", "targets narrow", "targets wide", "natural without colour", "natural without crop",
+         "natural with wide stretch")  # fmt: skip
 SHIFTS = ("clean", "dark", "over", "low")
 
 
@@ -54,16 +57,38 @@ def table(group: Group) -> list[str]:
     return lines
 
 
+def _measured(group: Group, names: tuple[str, ...]) -> list[str]:
+    """Those of the changed test splits that this data set has: grey images cannot be made grey."""
+    first = next(iter(next(iter(group.rows.values())).values()))
+    return [name for name in names if name in first["scores"]]
+
+
 def variants(group: Group, names: tuple[str, ...]) -> list[str]:
     """The linear probe on changed test images; empty where they were not measured."""
-    first = next(iter(next(iter(group.rows.values())).values()))
-    there = [name for name in names if name in first["scores"]]
+    there = _measured(group, names)
     if len(there) < 2:
         return []
     lines = ["| policy (seeds) | " + " | ".join(there) + " |", "|" + "---|" * (len(there) + 1)]
     for name in group.rows:
         cells = [f"{group.mean(name, v, 'probe'):.1f}" for v in there]
         lines.append(f"| {name} ({len(group.rows[name])}) | {' | '.join(cells)} |")
+    return lines
+
+
+def parts(group: Group) -> list[str]:
+    """`WHOLE` with one part changed, on changed test images; empty where no part was."""
+    names = [n for n in group.rows if n in PARTS and WHOLE in group.rows]
+    if not names:
+        return []
+    there = _measured(group, RELIED_ON)
+    lines = [f"| kNN-20, linear probe | {' | '.join(there)} |", "|" + "---|" * (len(there) + 1)]
+    for name in names:
+        cells = []
+        for variant in there:
+            found = [group.changed(name, WHOLE, variant, m) for m in MEASURES]
+            sure = [f is not None and (f.low > 0 or f.high < 0) for f in found]
+            cells.append(", ".join(f"**{f}**" if s else f"{f}" for f, s in zip(found, sure, strict=True)))
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines
 
 
@@ -78,8 +103,9 @@ def page(groups: list[Group], out: Path) -> str:
             f"![The best of ours against the best manual policy, and against the usual one]({out.stem}.png)",
             "",
         ]
-    for number, group in enumerate(groups):
+    for group in groups:
         recipe = group.recipe
+        stem = f"{out.stem}-{group.slug}"
         lines += [
             f"## {group.title}", "",
             f"Up to {recipe['limit']:,} images, {recipe['epochs']} epochs, {recipe['arch']}, batch {recipe['batch']}, "
@@ -87,11 +113,11 @@ def page(groups: list[Group], out: Path) -> str:
             *table(group), "",
         ]  # fmt: skip
         if group.best(manual=True) and len(group.rows) > 1:
-            name = f"{out.stem}-{number}.png"
+            name = f"{stem}.png"
             plot(group, out.with_name(name))
             lines += [f"![Differences from the best manual policy, and accuracy by brightness]({name})", ""]
         if "guards only" in group.rows and len(set(KAPPA) & set(group.rows)) > 2:
-            name = f"{out.stem}-{number}-targets.png"
+            name = f"{stem}-targets.png"
             plot_targets(group, out.with_name(name))
             lines += [
                 f"![What exposure targets gain, by the share of pixels that may clip and by range]({name})",
@@ -101,6 +127,9 @@ def page(groups: list[Group], out: Path) -> str:
                              ("What features rely on (linear probe)", RELIED_ON)):  # fmt: skip
             found = variants(group, names)
             lines += [f"### {title}", "", *found, ""] if found else []
+        changed = parts(group)
+        lines += [f"### Points from {WHOLE} with a part changed; bold: the interval over seeds excludes 0", "",
+                  *changed, ""] if changed else []  # fmt: skip
     return "\n".join(lines)
 
 

@@ -75,7 +75,6 @@ def policies() -> dict[str, Policy]:
         "none": Policy(guards=False),
         "crop only": hand(0, 0.08, grey=0),
         "colour only": hand(0.5, 1.0),
-        "simclr s=1": hand(1, 0.08),
         "guards only": natural.edit({"exposure": None}),
         "clip .05": clip(0.05), "clip .1": clip(0.1), "clip .25": clip(0.25),
         "targets without guards": natural.edit(guards=False),

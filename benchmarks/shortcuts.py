@@ -21,7 +21,7 @@ from adaptaug.data import open_data
 from benchmarks.rivals import policy_of
 from benchmarks.shifts import YIQ, expose
 
-POLICIES = ("simclr-cifar", "simclr s=1", "guards only", "targets without guards", "clip .05", "natural",
+POLICIES = ("simclr-cifar", "hand s=1 crop=0.08", "guards only", "targets without guards", "clip .05", "natural",
             "natural, grey .4", "natural, colour s=1")  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import math
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from adaptaug.policy import MAX_FILE_BYTES
 MAX_BYTES = 32_000_000  # of metrics.jsonl: the end of a longer file is read
 MAX_STUDY, MAX_SETTINGS = 64_000_000, 1_000_000
 MAX_SHOWN, MAX_ARMS, MAX_SERIES = 200, 5000, 64
-_STEPS = 20_000_000  # of SQLite's machine, many times what a search of MAX_ARMS takes
+_STEPS = 5_000_000  # of SQLite's machine, ten times what a search of MAX_ARMS takes
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,21 @@ class Trial:
 
 @dataclass
 class Study:
-    """A search: `best` is the arm that led at the last rung, None before the first is scored."""
+    """A search; its trials in the order in which they began."""
 
     start: str
     trials: list[Trial]
-    best: Trial | None
     settings: dict[str, Any]
+
+    @cached_property
+    def leading(self) -> list[Trial]:
+        """Whoever got furthest first, and of those the most accurate."""
+        return sorted(self.trials, key=lambda t: (-len(t.scores), -t.scores[-1]))
+
+    @property
+    def best(self) -> Trial | None:
+        """None before the first arm is scored."""
+        return self.leading[0] if self.leading else None
 
 
 def find_runs(roots: Iterable[Path | None]) -> list[Found]:
@@ -168,17 +178,14 @@ def _finite(value: Any) -> bool:
 def read_study(folder: Path) -> Study:
     """Arms and scores of a search. Raises: AdaptAugError: files that no search has written."""
     if not (folder / "settings.json").exists():
-        return Study("", [], None, {})  # the search is still loading its code
+        return Study("", [], {})  # the search is still loading its code
     settings = _json(folder / "settings.json")
     start = settings.get("start")
     if not isinstance(start, str):
         raise AdaptAugError(
             f"{printable(folder.name)}: expected settings.json of a search, got something else."
         )
-    trials = _trials(folder / "study.db", folder.name)
-    furthest = max((len(trial.scores) for trial in trials), default=0)
-    best = max((t for t in trials if len(t.scores) == furthest), key=lambda t: t.scores[-1], default=None)
-    return Study(start, trials, best, settings)
+    return Study(start, _trials(folder / "study.db", folder.name), settings)
 
 
 def _json(path: Path) -> dict[str, Any]:

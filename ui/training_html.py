@@ -72,18 +72,17 @@ def _chart(metrics: Metrics, key: str, title: str, names: dict[str, str], bounds
 
 def search_view(run: Found, study: Study) -> str:
     """A search: scores of its arms, the best so far, and where in the space they lie."""
-    if not study.trials or study.best is None:
+    if study.best is None:
         return _page(run, "search", "no arm is scored yet: the first scores come after the first rung's first arms",
                      "", [])  # fmt: skip
-    leading = sorted(study.trials, key=lambda t: (-len(t.scores), -t.scores[-1]))[:MAX_DRAWN]
+    leading = study.leading[:MAX_DRAWN]
     drawn = sorted(leading, key=lambda t: t.number)
-    numbers = [t.number for t in drawn]
-    first = [t.scores[0] for t in drawn]
-    best = np.maximum.accumulate(first).tolist()
+    best = np.maximum.accumulate([t.scores[0] for t in study.trials]).tolist()
     charts = lines("Accuracy after the first rung, %",
-                   [Line("best so far", numbers, best), Line("each arm", numbers, first, dots=True)],
+                   [Line("best so far", [t.number for t in study.trials], best),
+                    Line("each arm", [t.number for t in drawn], [t.scores[0] for t in drawn], dots=True)],
                    "arm", key="scores")  # fmt: skip
-    rungs = max(len(t.scores) for t in study.trials)
+    rungs = len(study.best.scores)
     climbing = [
         Line(name, list(range(1, len(t.scores) + 1)), t.scores)
         for name, t in ((f"leading: {study.best.name}", study.best), ("start", study.trials[0]))

@@ -156,7 +156,7 @@ def test_arms_their_best_and_their_parameters_are_shown(tmp_path) -> None:
 def test_of_a_search_with_too_many_arms_to_draw_the_leading_are_shown(tmp_path) -> None:
     point = {"rotation": 3.0}
     trials = [runs.Trial(n, f"arm {n}", [50 + n / 100], point) for n in range(2 * training_html.MAX_DRAWN)]
-    study = runs.Study("", trials, trials[-1], {})
+    study = runs.Study("", trials, {})
     html = training_html.search_view(runs.Found("s", "search", tmp_path, 0), study)
     assert "500 arms that lead, of 1000" in html
     assert html.count("<tr class") == training_html.MAX_DRAWN
