@@ -42,6 +42,7 @@ def plot(group: Group, out: Path) -> None:
         left.plot(interval.mean, place, "o", color=colour, ms=7)
     left.axvline(0, color="black", lw=0.8)
     left.set_yticks(range(len(shown)), shown)
+    left.set_ylim(-0.6, len(shown) - 0.4)
     left.set_xlabel(f"points of the linear probe above {best}, 95 % interval")
     left.set_title(f"{group.title}: ours blue, manual grey", fontsize=10, loc="left")
     for name in [best, *_most_seeds(group, [n for n in reversed(shown) if not is_manual(n)])[:2]]:
