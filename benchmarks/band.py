@@ -31,7 +31,7 @@ BANDS = ((0.0, 0.6), (0.2, 0.7), (0.4, 0.9))
 def photographs(data: Path, count: int, side: int) -> torch.Tensor:
     """(N, 3, side, side) uint8, ordinary and hard ones."""
     files = sorted((data / "photos" / "exposure").glob("*.jpg"))[:count]
-    images = [cv2.cvtColor(cv2.imread(str(f)), cv2.COLOR_BGR2RGB) for f in files]
+    images = [adaptaug.decode(f.read_bytes()) for f in files]
     images = [cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA) for image in images]
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
 

@@ -43,7 +43,7 @@ def train_and_test(name: str, policy: str, stem: str, limit: int, epochs: int, s
     began = time.perf_counter()
     data = open_data(f"{stem}_train_20k.npz")
     order = np.random.default_rng((seed, 99)).permutation(len(data))[:limit]
-    images, labels = data.pixels(order), data.labels[order]
+    images, labels = data.pixels(order), np.asarray(data.labels)[order]
     size = images.shape[-1]
     model = new_contrast("resnet-tiny", Policy.loads(policy), size, seed, precision=fast_precision())
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=1e-4)
@@ -61,15 +61,16 @@ def train_and_test(name: str, policy: str, stem: str, limit: int, epochs: int, s
             step += 1
     seconds = time.perf_counter() - began
     test = open_data(f"{stem}_test_5k.npz")
+    answers = np.asarray(test.labels)
     queries, bank = test.pixels(range(len(test))), labelled_subset(labels, 1000, seed)
     few = labelled_subset(labels, 200, seed)
     embed = lambda x: features(model.encoder, x, precision=model.precision)  # noqa: E731
     known, asked = embed(images), embed(queries)
-    hits = knn_correct(known[bank], labels[bank], asked, test.labels)
+    hits = knn_correct(known[bank], labels[bank], asked, answers)
     return {
         "policy": name, "seed": seed, "epochs": epochs, "loss": round(float(loss), 4), "seconds": round(seconds, 1),
         "knn": round(100 * float(hits.mean()), 2),
-        "probe": round(100 * linear_probe(known[few], labels[few], asked, test.labels, seed), 2),
+        "probe": round(100 * linear_probe(known[few], labels[few], asked, answers, seed), 2),
     }  # fmt: skip
 
 

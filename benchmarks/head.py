@@ -67,7 +67,7 @@ def embedded(
 
 def curve(train: Embeddings, test: Embeddings, settings: HeadSettings) -> tuple[list[float], float]:
     """Test accuracy (percent) after each epoch, and rows of features a second."""
-    values = np.unique(train.labels)
+    values = np.unique(np.asarray(train.labels))
     asked, labels = torch.from_numpy(test.rows(0, len(test.features))[:, 0]), np.asarray(test.labels)
     found: list[float] = []
 

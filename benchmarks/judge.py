@@ -14,6 +14,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def main() -> None:
         "band, judge": adaptaug.Views(banded, size=size, judge=judge),
     }
     tasks: dict[str, Callable[[], Any]] = {
-        name: lambda views=views: views(part, key=keys) for name, views in made.items()
+        name: partial(views, part, key=keys) for name, views in made.items()
     }
     views = made["no band"](part, key=keys)
     tasks["forward and backward, resnet-tiny"] = lambda: model.loss_of(views)[0].backward()

@@ -17,6 +17,7 @@ import sys
 import time
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -44,9 +45,9 @@ def gather_sources(data: str | None, limit: int) -> dict[str, list[np.ndarray]]:
     out: dict[str, list[np.ndarray]] = defaultdict(list)
     root = Path(data)
     for path in sorted((root / "photos" / "exposure").glob("*.jpg")):
-        out[path.name.split("__")[0]].append(cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB))
+        out[path.name.split("__")[0]].append(adaptaug.decode(path.read_bytes()))
     for path in sorted((root / "photos" / "documents").glob("*.jpg")):
-        out["documents"].append(cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB))
+        out["documents"].append(adaptaug.decode(path.read_bytes()))
     digits = np.load(root / "mnist_train_20k.npz")["x"]
     out["digits"] = [np.repeat(d[:, :, None], 3, 2) for d in digits[:400]]
     cifar = np.load(root / "cifar10_train_20k.npz")["x"]
@@ -165,8 +166,12 @@ def main() -> None:
                 "machine": f"{platform.machine()}, torch {torch.__version__}, cv2 {cv2.__version__}",
                 "seconds": round(time.perf_counter() - start), "views": total, "violations": broken, "rows": rows,
             }  # fmt: skip
-            text = json.dumps(result, indent=1).encode()
-            write_atomically(Path(options.out), lambda file, text=text: file.write(text))
+            save(result, Path(options.out))
+
+
+def save(result: dict[str, Any], path: Path) -> None:
+    text = json.dumps(result, indent=1).encode()
+    write_atomically(path, lambda file: file.write(text))
 
 
 def added(rows: list[dict], named: list[str]) -> list[dict]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -55,7 +56,7 @@ def main() -> None:
     write_report(search, outcome)
     outcome.policy.save(options.folder / "policy.yaml")
     arms = [_row(options.folder, arm.number, arm.name) for arm in outcome.arms]
-    result = {
+    result: dict[str, Any] = {
         "command": "python -m benchmarks.proxies "
         + " ".join(f"--{k} {v}" for k, v in vars(options).items()),
         "shipped": outcome.shipped, "verified": outcome.verified, "cost": outcome.cost,

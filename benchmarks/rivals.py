@@ -19,12 +19,11 @@ from torchvision.transforms import v2
 
 from adaptaug.pixels import IMAGENET_MEAN, IMAGENET_STD
 from adaptaug.policy import Policy, preset_names
+from adaptaug.simclr.contrast import Contrast
 from adaptaug.views import AdaptiveAugment, Views
 
 Pair = list[torch.Tensor]
-Make = Callable[
-    [torch.Tensor, np.ndarray, torch.nn.Module], Pair
-]  # images, keys (B, 3), the network -> two views
+Make = Callable[[torch.Tensor, np.ndarray, Contrast], Pair]  # images, keys (B, 3), the network -> two views
 
 _RATIO = (0.75, 1.3333333333333333)
 
@@ -142,7 +141,7 @@ def _torchvision(make: Callable[[], torch.nn.Module]) -> Callable[[int], Make]:
     def build(size: int) -> Make:
         crop, transform = AdaptiveAugment(hand(0, 0.08, grey=0), size), make()
 
-        def views(images: torch.Tensor, keys: np.ndarray, _: torch.nn.Module) -> Pair:
+        def views(images: torch.Tensor, keys: np.ndarray, _: Contrast) -> Pair:
             pair = []
             for view in range(2):
                 cropped = crop(images, key=keys, view=view)
@@ -188,7 +187,7 @@ def _own_crops(draw: Callable[[np.random.Generator, int], list[np.ndarray]]) -> 
     def build(size: int) -> Make:
         rest = Views(hand(0.5, 0.08).edit({"crop": None}), n=2, size=size)
 
-        def views(images: torch.Tensor, keys: np.ndarray, _: torch.nn.Module) -> Pair:
+        def views(images: torch.Tensor, keys: np.ndarray, _: Contrast) -> Pair:
             drawn = [draw(np.random.default_rng([7, *(int(k) & 0xFFFFFFFF for k in key)]), 1) for key in keys]
             return [
                 Views(rest.policy, n=1, size=size, first=view)(
@@ -224,7 +223,7 @@ def _hard(size: int) -> Make:
     four = Views("simclr-cifar", n=4, size=size)
     pairs = [(a, b) for a in range(4) for b in range(a)]
 
-    def views(images: torch.Tensor, keys: np.ndarray, model: torch.nn.Module) -> Pair:
+    def views(images: torch.Tensor, keys: np.ndarray, model: Contrast) -> Pair:
         made = torch.stack(four(images, key=keys))
         with torch.no_grad():
             points = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -61,7 +62,7 @@ def main() -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     sources = gather_sources(options.data, 400)
-    result = {
+    result: dict[str, Any] = {
         kind: {p: describe(tones(sources[kind], p, options.keys)) for p in ("natural", "simclr-cifar")}
         for kind in KINDS
     }
