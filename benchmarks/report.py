@@ -75,12 +75,11 @@ def variants(group: Group, names: tuple[str, ...]) -> list[str]:
     return lines
 
 
-def parts(group: Group) -> list[str]:
-    """Manual policies, and `WHOLE` with one part changed, against `WHOLE`: on the test split and on changed images."""
-    names = [n for n in group.rows if n in PARTS or is_manual(n)]
-    names = [n for n in names if WHOLE in group.rows and group.against(n, WHOLE, "knn")]
-    if not names:
+def points(group: Group, names: list[str], other: str | None) -> list[str]:
+    """Policies against another, on the test split and on changed images; those with two seeds in common with it."""
+    if other not in group.rows:
         return []
+    names = [n for n in names if group.against(n, other, "knn")]
     there = _measured(group, tuple(dict.fromkeys((group.exposure, *RELIED_ON, *SHIFTS))))
     lines = [f"| kNN-20, linear probe | {' | '.join(there)} |", "|" + "---|" * (len(there) + 1)]
     for name in names:
@@ -88,13 +87,13 @@ def parts(group: Group) -> list[str]:
         for variant in there:
             own = variant == group.exposure
             found = [
-                group.against(name, WHOLE, m) if own else group.changed(name, WHOLE, variant, m)
+                group.against(name, other, m) if own else group.changed(name, other, variant, m)
                 for m in MEASURES
             ]
             sure = [f is not None and (f.low > 0 or f.high < 0) for f in found]
             cells.append(", ".join(f"**{f}**" if s else f"{f}" for f, s in zip(found, sure, strict=True)))
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    return lines
+    return lines if names else []
 
 
 def page(groups: list[Group], out: Path) -> str:
@@ -132,9 +131,18 @@ def page(groups: list[Group], out: Path) -> str:
                              ("What features rely on (linear probe)", RELIED_ON)):  # fmt: skip
             found = variants(group, names)
             lines += [f"### {title}", "", *found, ""] if found else []
-        changed = parts(group)
-        title = f"Points from {WHOLE}: manual policies, and a part changed; bold: 0 is outside the interval"
-        lines += [f"### {title}", "", *changed, ""] if changed else []
+        best, ours = group.best(manual=True), [n for n in group.rows if not is_manual(n)]
+        others = [n for n in group.rows if n in PARTS or is_manual(n)]
+        for title, chosen, other in (
+            (f"ours, above {best}, the best manual policy", ours, best),
+            (f"manual policies, and {WHOLE} with a part changed, above {WHOLE}", others, WHOLE),
+        ):
+            changed = points(group, chosen, other)
+            lines += (
+                [f"### Points of {title}; bold: 0 is outside the interval", "", *changed, ""]
+                if changed
+                else []
+            )
     return "\n".join(lines)
 
 

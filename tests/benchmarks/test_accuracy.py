@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from benchmarks import protocol
 from benchmarks.accuracy import Wanted, measure_all
 from benchmarks.groups import read_groups, verdict
 from benchmarks.protocol import Recipe, Sealed, run, split
+from benchmarks.report import points
 from benchmarks.rivals import RIVALS, grids, is_manual, maker, policies
 from benchmarks.shifts import crop_centre, expose, grey, occlude, turn_hue
 
@@ -207,3 +209,17 @@ def test_the_page_has_every_policy_and_its_plot(tmp_path):
     )
     found = group.against("natural", "simclr-cifar", "knn")
     assert found is not None and verdict(found) in ("**above**", "below", "not below", "not resolved")
+
+
+def test_points_on_changed_images_are_of_policies_with_seeds_in_common():
+    lines = Path(__file__).parents[2] / "benchmarks" / "results" / "accuracy-cifar10-cpu.jsonl"
+    group = read_groups([lines])[0]
+    manual = group.best(manual=True)
+    assert manual is not None
+    shown = points(group, ["natural", "clip .05"], manual)  # clip .05 has one seed there
+    assert len(shown) == 3 and shown[0].startswith(
+        f"| kNN-20, linear probe | {group.exposure} | clean | grey |"
+    )
+    assert shown[2].startswith(f"| natural | **{group.against('natural', manual, 'knn')}**, ")
+    assert f"**{group.changed('natural', manual, 'hue', 'knn')}**" in shown[2]
+    assert points(group, ["natural"], "a policy that is not there") == []
