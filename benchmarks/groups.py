@@ -68,26 +68,18 @@ class Group:
         score = lambda name: sum(self.mean(name, "hold-out", m) for m in MEASURES)  # noqa: E731
         return max(full, key=score, default=None)
 
-    def against(self, policy: str, other: str, measure: str) -> Interval | None:
-        """Points of `policy` above `other` on the test split; None with fewer than two common seeds."""
+    def against(self, policy: str, other: str, measure: str, variant: str | None = None) -> Interval | None:
+        """Points of `policy` above `other` on the test split, or on a changed one; None with fewer than two common
+        seeds. Lines have single hits of the test split alone, so that changed ones are compared over seeds only."""
         seeds = sorted(set(self.rows[policy]) & set(self.rows[other]))
         if len(seeds) < 2 or policy == other:
             return None
-        mine, theirs = (
-            [_bits(self.rows[name][s]["hits"][measure]) for s in seeds] for name in (policy, other)
-        )
-        return paired_interval(np.array(mine), np.array(theirs))
-
-    def changed(self, policy: str, other: str, variant: str, measure: str) -> Interval | None:
-        """Points of `policy` above `other` on a changed test split, of which lines have no single hits: over seeds."""
-        seeds = sorted(set(self.rows[policy]) & set(self.rows[other]))
-        if len(seeds) < 2 or policy == other:
-            return None
-        mine, theirs = (
-            np.array([self.rows[name][s]["scores"][variant][measure] / 100 for s in seeds])
-            for name in (policy, other)
-        )
-        return over_runs(mine, theirs)
+        mine, theirs = ([self.rows[name][seed] for seed in seeds] for name in (policy, other))
+        if variant in (None, self.exposure):
+            hits = lambda rows: np.array([_bits(row["hits"][measure]) for row in rows])  # noqa: E731
+            return paired_interval(hits(mine), hits(theirs))
+        share = lambda rows: np.array([row["scores"][variant][measure] / 100 for row in rows])  # noqa: E731
+        return over_runs(share(mine), share(theirs))
 
 
 def _bits(packed: str) -> np.ndarray:

@@ -75,25 +75,21 @@ def variants(group: Group, names: tuple[str, ...]) -> list[str]:
     return lines
 
 
-def points(group: Group, names: list[str], other: str | None) -> list[str]:
+def points(group: Group, names: list[str], other: str) -> list[str]:
     """Policies against another, on the test split and on changed images; those with two seeds in common with it."""
-    if other not in group.rows:
+    names = [n for n in names if other in group.rows and group.against(n, other, "knn")]
+    if not names:
         return []
-    names = [n for n in names if group.against(n, other, "knn")]
     there = _measured(group, tuple(dict.fromkeys((group.exposure, *RELIED_ON, *SHIFTS))))
     lines = [f"| kNN-20, linear probe | {' | '.join(there)} |", "|" + "---|" * (len(there) + 1)]
     for name in names:
         cells = []
         for variant in there:
-            own = variant == group.exposure
-            found = [
-                group.against(name, other, m) if own else group.changed(name, other, variant, m)
-                for m in MEASURES
-            ]
+            found = [group.against(name, other, m, variant) for m in MEASURES]
             sure = [f is not None and (f.low > 0 or f.high < 0) for f in found]
             cells.append(", ".join(f"**{f}**" if s else f"{f}" for f, s in zip(found, sure, strict=True)))
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    return lines if names else []
+    return lines
 
 
 def page(groups: list[Group], out: Path) -> str:
@@ -132,17 +128,14 @@ def page(groups: list[Group], out: Path) -> str:
             found = variants(group, names)
             lines += [f"### {title}", "", *found, ""] if found else []
         best, ours = group.best(manual=True), [n for n in group.rows if not is_manual(n)]
-        others = [n for n in group.rows if n in PARTS or is_manual(n)]
+        others = [n for n in group.rows if n in PARTS or (is_manual(n) and n != best)]
         for title, chosen, other in (
-            (f"ours, above {best}, the best manual policy", ours, best),
-            (f"manual policies, and {WHOLE} with a part changed, above {WHOLE}", others, WHOLE),
+            (f"ours, above {best}, the best manual policy", ours, best or ""),
+            (f"other manual policies, and {WHOLE} with a part changed, above {WHOLE}", others, WHOLE),
         ):
             changed = points(group, chosen, other)
-            lines += (
-                [f"### Points of {title}; bold: 0 is outside the interval", "", *changed, ""]
-                if changed
-                else []
-            )
+            if changed:
+                lines += [f"### Points of {title}; bold: 0 is outside the interval", "", *changed, ""]
     return "\n".join(lines)
 
 

@@ -221,5 +221,5 @@ def test_points_on_changed_images_are_of_policies_with_seeds_in_common():
         f"| kNN-20, linear probe | {group.exposure} | clean | grey |"
     )
     assert shown[2].startswith(f"| natural | **{group.against('natural', manual, 'knn')}**, ")
-    assert f"**{group.changed('natural', manual, 'hue', 'knn')}**" in shown[2]
+    assert f"**{group.against('natural', manual, 'knn', 'hue')}**" in shown[2]
     assert points(group, ["natural"], "a policy that is not there") == []
