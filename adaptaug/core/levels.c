@@ -1,0 +1,486 @@
+// Levels in, levels and whole sums out: see pixels.h.
+//
+// Vectors are 32 bytes wide whatever the processor has. A byte is brought to 16 bits without moving it: of two in a
+// word the lower by a mask, the upper by a shift; of four in a long likewise for floats. What is left over at the end
+// of a plane is copied into a vector of zeros and goes the same way.
+#include "pixels.h"
+
+#include <string.h>
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wpsabi"  // vectors are passed between inlined functions of this file alone
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+
+enum { WIDE = 32, TILE = 128 * WIDE };  // of 128 vectors, the sums of two levels a lane fit in 16 bits
+
+typedef uint8_t Bytes __attribute__((vector_size(WIDE)));
+typedef uint16_t Words __attribute__((vector_size(WIDE)));
+typedef uint32_t Longs __attribute__((vector_size(WIDE)));
+typedef int32_t Ints __attribute__((vector_size(WIDE)));
+typedef float Floats __attribute__((vector_size(WIDE)));
+typedef uint8_t HalfBytes __attribute__((vector_size(WIDE / 2)));
+
+INLINE Bytes load(const u8 *from, int count) {
+  Bytes v = {0};
+  memcpy(&v, from, (size_t)count);
+  return v;
+}
+INLINE void store(u8 *to, Bytes v, int count) { memcpy(to, &v, (size_t)count); }
+INLINE Words even(Bytes v) { return (Words)v & 0xff; }
+INLINE Words odd(Bytes v) { return (Words)v >> 8; }
+INLINE Bytes joined(Words even, Words odd) { return (Bytes)(even | odd << 8); }
+INLINE int least(int a, int b) { return a < b ? a : b; }
+INLINE size_t rounded_up(size_t bytes) { return (bytes + WIDE - 1) / WIDE * WIDE; }
+
+// Sums of two neighbours' products, for whole numbers below 2^15.
+INLINE Longs products(Words a, Words b) {
+  const Longs x = (Longs)a, y = (Longs)b;
+  return (x & 0xffff) * (y & 0xffff) + (x >> 16) * (y >> 16);
+}
+INLINE int64_t sum_of_longs(Longs v) {
+  int64_t sum = 0;
+  for (int i = 0; i < WIDE / 4; i++) sum += v[i];
+  return sum;
+}
+INLINE int64_t sum_of_words(Words v) { return sum_of_longs(((Longs)v & 0xffff) + ((Longs)v >> 16)); }
+INLINE int64_t sum_of_bytes(Bytes v) { return sum_of_words(even(v) + odd(v)); }
+
+// (9798 R + 19235 G + 3735 B + 2^14) >> 15 without leaving 16 bits: the weights and the half are 256 times whole numbers
+// and less than 256 over, and what is over adds up to no more than 256 x 255.
+INLINE Words luma_of(Words r, Words g, Words b) {
+  const Words over = 70 * r + 35 * g + 151 * b;
+  return (38 * r + 75 * g + 14 * b + 64 + (over >> 8)) >> 7;
+}
+
+// --- sums of a tile of at most TILE pixels ---------------------------------------------------------------------------
+typedef struct {
+  Words sum;
+  Longs square, product;
+  Bytes ended;
+} Tally;
+
+INLINE void tally_levels(Tally *tally, Words e, Words o) {
+  tally->sum += e + o;
+  tally->square += products(e, e) + products(o, o);
+}
+INLINE void tally_product(Tally *tally, Words e, Words o, Bytes other) {
+  tally->product += products(e, even(other)) + products(o, odd(other));
+}
+INLINE void add_sums(Sums *sums, const Tally *tally) {
+  sums->sum += sum_of_words(tally->sum);
+  sums->square += sum_of_longs(tally->square);
+}
+
+INLINE Bytes at_an_end(Bytes v) { return (Bytes)((v == 0) | (v == 255)); }
+INLINE Bytes any_at_an_end(u8 *const plane[4], int at, int count) {
+  Bytes any = at_an_end(load(plane[0] + at, count));
+  for (int c = 1; c < 3; c++) any |= at_an_end(load(plane[c] + at, count));
+  return any;
+}
+
+// One vector of a view whose pixels stand: its luma, and their sums.
+INLINE void luma_step(const u8 *r, const u8 *g, const u8 *b, u8 *luma, int count, Tally *tally) {
+  const Bytes x = load(r, count), y = load(g, count), z = load(b, count);
+  const Words e = luma_of(even(x), even(y), even(z)), o = luma_of(odd(x), odd(y), odd(z));
+  store(luma, joined(e, o), count);
+  tally_levels(tally, e, o);
+}
+static void luma_of_tile(const u8 *r, const u8 *g, const u8 *b, u8 *luma, int count, Sums *sums) {
+  Tally tally = {0};
+  int i = 0;
+  for (; i + WIDE <= count; i += WIDE) luma_step(r + i, g + i, b + i, luma + i, WIDE, &tally);
+  if (i < count) luma_step(r + i, g + i, b + i, luma + i, count - i, &tally);
+  add_sums(sums, &tally);
+}
+
+void luma_of_row(const u8 *rgb, int count, u8 *luma, Sums *sums) {
+  enum { PART = 16 * WIDE };
+  u8 plane[3][PART];
+  for (int i = 0; i < count; i += PART) {
+    const int part = least(PART, count - i);
+    deinterleave(rgb + 3 * (size_t)i, (size_t)part, (u8 *const[3]){plane[0], plane[1], plane[2]});
+    luma_of_tile(plane[0], plane[1], plane[2], luma + i, part, sums);
+  }
+}
+
+void luma_of_planes(const Planes *view, int count, Sums *sums) {
+  u8 *const *p = view->plane;
+  for (int i = 0; i < count; i += TILE) luma_of_tile(p[0] + i, p[1] + i, p[2] + i, p[3] + i, least(TILE, count - i), sums);
+}
+
+INLINE void sums_step(const u8 *a, int count, Tally *tally) {
+  const Bytes v = load(a, count);
+  tally_levels(tally, even(v), odd(v));
+}
+Sums sums_of(const u8 *plane, size_t count) {
+  Sums sums = {0};
+  for (size_t at = 0; at < count; at += TILE) {
+    const u8 *a = plane + at;
+    const int part = count - at < TILE ? (int)(count - at) : TILE;
+    Tally tally = {0};
+    int i = 0;
+    for (; i + WIDE <= part; i += WIDE) sums_step(a + i, WIDE, &tally);
+    if (i < part) sums_step(a + i, part - i, &tally);
+    add_sums(&sums, &tally);
+  }
+  return sums;
+}
+
+INLINE void product_step(const u8 *a, const u8 *b, int count, Tally *tally) {
+  const Bytes v = load(a, count);
+  tally_product(tally, even(v), odd(v), load(b, count));
+}
+int64_t product_of(const u8 *a, const u8 *b, size_t count) {
+  int64_t product = 0;
+  for (size_t at = 0; at < count; at += TILE) {
+    const int part = count - at < TILE ? (int)(count - at) : TILE;
+    Tally tally = {0};
+    int i = 0;
+    for (; i + WIDE <= part; i += WIDE) product_step(a + at + i, b + at + i, WIDE, &tally);
+    if (i < part) product_step(a + at + i, b + at + i, part - i, &tally);
+    product += sum_of_longs(tally.product);
+  }
+  return product;
+}
+
+int64_t squared_steps(const u8 *plane, int size) {
+  int64_t total = 0;
+  for (int y = 0; y < size; y++, plane += size) {
+    uint32_t right = 0, below = 0;  // 16,384 columns before it is full
+    for (int x = 0; x + 1 < size; x++) {
+      const int16_t step = (int16_t)(plane[x + 1] - plane[x]);
+      right += (uint32_t)(step * step);
+    }
+    if (y + 1 < size)
+      for (int x = 0; x < size; x++) {
+        const int16_t step = (int16_t)(plane[x + size] - plane[x]);
+        below += (uint32_t)(step * step);
+      }
+    total += (int64_t)right + below;
+  }
+  return total;
+}
+
+// --- averages of boxes -----------------------------------------------------------------------------------------------
+// `rows` x `columns` pixels that stand, of which the last are repeated as often as needed.
+typedef struct {
+  const u8 *pixels;
+  int64_t stride;
+  int rows, columns;
+} Strip;
+
+INLINE const u8 *row_of(const Strip *strip, int y) { return strip->pixels + least(y, strip->rows - 1) * strip->stride; }
+
+INLINE Words pair_sums(const u8 *a, const u8 *b) {
+  const Bytes x = load(a, WIDE), y = load(b, WIDE);
+  return (even(x) + odd(x) + even(y) + odd(y) + 2) >> 2;
+}
+
+static void halve(const u8 *a, const u8 *b, int columns, int count, u8 *out) {
+  int x = 0;
+  for (; x + WIDE <= columns / 2; x += WIDE) {
+    const Bytes low = (Bytes)pair_sums(a + 2 * x, b + 2 * x), high = (Bytes)pair_sums(a + 2 * x + WIDE, b + 2 * x + WIDE);
+    store(out + x,
+          __builtin_shufflevector(low, high, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32, 34, 36, 38, 40,
+                                  42, 44, 46, 48, 50, 52, 54, 56, 58, 60, 62),
+          WIDE);
+  }
+  for (; x < count; x++) {
+    const int left = least(2 * x, columns - 1), right = least(2 * x + 1, columns - 1);
+    out[x] = (u8)((a[left] + a[right] + b[left] + b[right] + 2) >> 2);
+  }
+}
+
+// One row of averages of factor x factor levels, for an odd factor: none lies between two levels.
+enum { MOST_ROWS = 257 };  // of which the sums fit in 16 bits
+
+INLINE u8 average(uint64_t sum, int factor) {
+  const uint64_t area = (uint64_t)factor * (uint64_t)factor;
+  return (u8)((sum + area / 2) / area);
+}
+
+// Sums of `factor` rows, column by column; the last column is repeated until there are `count`.
+static void column_sums(const Strip *strip, int factor, int count, uint16_t *sums) {
+  int x = 0;
+  for (; x + WIDE / 2 <= strip->columns; x += WIDE / 2) {
+    Words total = {0};
+    for (int y = 0; y < factor; y++) {
+      HalfBytes v;
+      memcpy(&v, row_of(strip, y) + x, sizeof v);
+      total += __builtin_convertvector(v, Words);
+    }
+    memcpy(sums + x, &total, sizeof total);
+  }
+  for (; x < strip->columns; x++) {
+    sums[x] = 0;
+    for (int y = 0; y < factor; y++) sums[x] = (uint16_t)(sums[x] + row_of(strip, y)[x]);
+  }
+  for (; x < count; x++) sums[x] = sums[strip->columns - 1];
+}
+
+INLINE void average_across(const uint16_t *restrict sums, int factor, int count, u8 *restrict out) {
+  for (int x = 0; x < count; x++) {
+    uint32_t sum = 0;
+    for (int i = 0; i < factor; i++) sum += sums[factor * x + i];
+    out[x] = (u8)((sum + (uint32_t)(factor * factor / 2)) / (uint32_t)(factor * factor));
+  }
+}
+
+static void reduce_by_odd(const Strip *strip, int factor, int count, u8 *out, uint16_t *sums) {
+  if (factor > MOST_ROWS) {  // a plane of so few boxes that each may be walked through
+    for (int x = 0; x < count; x++) {
+      uint64_t sum = 0;
+      for (int y = 0; y < factor; y++)
+        for (int i = 0; i < factor; i++) sum += row_of(strip, y)[least(factor * x + i, strip->columns - 1)];
+      out[x] = average(sum, factor);
+    }
+    return;
+  }
+  column_sums(strip, factor, count * factor, sums);
+  switch (factor) {  // with a constant to divide by
+    case 3: average_across(sums, 3, count, out); break;
+    case 5: average_across(sums, 5, count, out); break;
+    case 7: average_across(sums, 7, count, out); break;
+    default: average_across(sums, factor, count, out);
+  }
+}
+
+// One row of `count` averages of `factor` rows. An even factor halves into `room` first; it stays in cache.
+static void reduce_strip(const Strip *strip, int factor, int count, u8 *out, u8 *room) {
+  if (factor == 1) {
+    memcpy(out, strip->pixels, (size_t)count);
+  } else if (factor % 2) {
+    reduce_by_odd(strip, factor, count, out, (uint16_t *)room);
+  } else {
+    const int rows = factor / 2, columns = rows * count;
+    u8 *half = factor == 2 ? out : room;
+    for (int y = 0; y < rows; y++)
+      halve(row_of(strip, 2 * y), row_of(strip, 2 * y + 1), strip->columns, columns, half + (size_t)y * columns);
+    if (factor == 2) return;
+    const Strip next = {half, columns, rows, columns};
+    reduce_strip(&next, rows, count, out, room + rounded_up((size_t)rows * columns));
+  }
+}
+
+static size_t strip_room(int factor, int count) {
+  const size_t columns = (size_t)factor * count;
+  if (factor % 2) return 2 * columns;
+  return rounded_up(columns / 2 * (factor / 2)) + strip_room(factor / 2, count);
+}
+
+void box_plane(const u8 *plane, int h, int w, int factor, u8 *out, Arena *arena) {
+  const int rows = (h + factor - 1) / factor, columns = (w + factor - 1) / factor;
+  const size_t before = arena->used;
+  u8 *room = arena_take(arena, strip_room(factor, columns));
+  if (room == NULL) return;
+  for (int y = 0; y < rows; y++) {
+    const Strip strip = {plane + (size_t)y * factor * w, w, least(factor, h - y * factor), w};
+    reduce_strip(&strip, factor, columns, out + (size_t)y * columns, room);
+  }
+  arena->used = before;
+}
+
+// --- colour ----------------------------------------------------------------------------------------------------------
+void apply_table(Planes *view, int count, const u8 table[256]) {
+  for (int c = 0; c < 3; c++) {
+    u8 *p = view->plane[c];
+    for (int i = 0; i < count; i++) p[i] = table[p[i]];
+  }
+}
+
+INLINE Floats broadcast(float value) { return (Floats){0} + value; }
+INLINE Floats chosen(Ints where, Floats yes, Floats no) { return (Floats)(((Ints)yes & where) | ((Ints)no & ~where)); }
+
+// Four bytes of a long as floats, the k-th of each.
+INLINE Floats as_floats_of(Bytes v, int k) { return __builtin_convertvector((Ints)((Longs)v >> (8 * k) & 0xff), Floats); }
+
+// The nearest whole level, of two as near the even one, at the k-th byte of each long. In 1.5 x 2^23 + level the last
+// bits are the level.
+INLINE Longs as_levels(Floats v, int k) {
+  v = chosen(v > 0.0f, v, broadcast(0.0f));
+  v = chosen(v < 255.0f, v, broadcast(255.0f));
+  return ((Longs)(v + 12582912.0f) & 0xff) << (8 * k);
+}
+
+typedef struct { float of[3][3], offset[3]; } Map;  // levels -> levels
+
+INLINE void map_step(u8 *const in[4], u8 *const out[4], const Map *map, int at, int count) {
+  const Bytes r = load(in[0] + at, count), g = load(in[1] + at, count), b = load(in[2] + at, count);
+  Longs mapped[3] = {{0}};
+  for (int k = 0; k < 4; k++) {
+    const Floats x = as_floats_of(r, k), y = as_floats_of(g, k), z = as_floats_of(b, k);
+    for (int c = 0; c < 3; c++) {
+      const float *of = map->of[c];
+      mapped[c] |= as_levels(x * of[0] + y * of[1] + (z * of[2] + map->offset[c]), k);
+    }
+  }
+  for (int c = 0; c < 3; c++) store(out[c] + at, (Bytes)mapped[c], count);
+}
+
+INLINE void toned_step(u8 *const view[4], const u8 *crop_luma, int at, int count, Tally *tally) {
+  const Bytes r = load(view[0] + at, count), g = load(view[1] + at, count), b = load(view[2] + at, count);
+  const Words e = luma_of(even(r), even(g), even(b)), o = luma_of(odd(r), odd(g), odd(b));
+  store(view[3] + at, joined(e, o), count);
+  tally_levels(tally, e, o);
+  tally_product(tally, e, o, load(crop_luma + at, count));
+  tally->ended -= any_at_an_end(view, at, count);  // a truth is -1
+}
+
+INLINE void add_toned(Toned *toned, const Tally *tally) {
+  add_sums(&toned->luma, tally);
+  toned->product += sum_of_longs(tally->product);
+  toned->ended += sum_of_bytes(tally->ended);
+}
+
+// Zeros behind the last pixel are not pixels.
+INLINE int padding(int count) { return -count & (WIDE - 1); }
+
+Toned colour_map(const Planes *in, const u8 *crop_luma, const double map[12], int count, Planes *out) {
+  Map levels;
+  for (int c = 0; c < 3; c++) {
+    for (int j = 0; j < 3; j++) levels.of[c][j] = (float)map[4 * c + j];
+    levels.offset[c] = (float)(map[4 * c + 3] * 255.0);
+  }
+  Toned toned = {0};
+  for (int at = 0; at < count; at += TILE) {
+    const int end = at + least(TILE, count - at);
+    Tally tally = {0};
+    int i = at;
+    for (; i + WIDE <= end; i += WIDE) {
+      map_step(in->plane, out->plane, &levels, i, WIDE);
+      toned_step(out->plane, crop_luma, i, WIDE, &tally);
+    }
+    if (i < end) {
+      map_step(in->plane, out->plane, &levels, i, end - i);
+      toned_step(out->plane, crop_luma, i, end - i, &tally);
+    }
+    add_toned(&toned, &tally);
+  }
+  toned.ended -= padding(count);
+  return toned;
+}
+
+Toned toned_sums(Planes *view, const u8 *crop_luma, int count) {
+  Toned toned = {0};
+  for (int at = 0; at < count; at += TILE) {
+    const int end = at + least(TILE, count - at);
+    Tally tally = {0};
+    int i = at;
+    for (; i + WIDE <= end; i += WIDE) toned_step(view->plane, crop_luma, i, WIDE, &tally);
+    if (i < end) toned_step(view->plane, crop_luma, i, end - i, &tally);
+    add_toned(&toned, &tally);
+  }
+  toned.ended -= padding(count);
+  return toned;
+}
+
+int64_t ended_pixels(const Planes *view, int count) {
+  int64_t ended = 0;
+  for (int at = 0; at < count; at += TILE) {
+    const int end = at + least(TILE, count - at);
+    Bytes found = {0};
+    int i = at;
+    for (; i + WIDE <= end; i += WIDE) found -= any_at_an_end(view->plane, i, WIDE);
+    if (i < end) found -= any_at_an_end(view->plane, i, end - i);
+    ended += sum_of_bytes(found);
+  }
+  return ended - padding(count);
+}
+
+INLINE Bytes newly_at_an_end(const Planes *view, const Planes *crop, int at, int count) {
+  return any_at_an_end(view->plane, at, count) & ~any_at_an_end(crop->plane, at, count);
+}
+int64_t newly_ended(const Planes *view, const Planes *crop, int count) {
+  int64_t ended = 0;
+  for (int at = 0; at < count; at += TILE) {
+    const int end = at + least(TILE, count - at);
+    Bytes found = {0};
+    int i = at;
+    for (; i + WIDE <= end; i += WIDE) found -= newly_at_an_end(view, crop, i, WIDE);
+    if (i < end) found -= newly_at_an_end(view, crop, i, end - i);  // zeros are there in both
+    ended += sum_of_bytes(found);
+  }
+  return ended;
+}
+
+INLINE void blend_step(u8 *view, const u8 *crop, int count, float strength) {
+  const Longs v = (Longs)load(view, count), c = (Longs)load(crop, count);
+  Longs blended = {0};
+  for (int k = 0; k < 4; k++) {
+    const Ints from = (Ints)(c >> (8 * k) & 0xff), step = (Ints)(v >> (8 * k) & 0xff) - from;
+    const Ints kept = __builtin_convertvector(__builtin_convertvector(step, Floats) * strength, Ints);
+    blended |= (Longs)(from + kept) << (8 * k);
+  }
+  store(view, (Bytes)blended, count);
+}
+void blend(Planes *view, const Planes *crop, int count, double strength) {
+  for (int c = 0; c < 3; c++) {
+    int i = 0;
+    for (; i + WIDE <= count; i += WIDE) blend_step(view->plane[c] + i, crop->plane[c] + i, WIDE, (float)strength);
+    if (i < count) blend_step(view->plane[c] + i, crop->plane[c] + i, count - i, (float)strength);
+  }
+}
+
+// --- late ------------------------------------------------------------------------------------------------------------
+INLINE uint64_t splitmix64(uint64_t bits) {
+  bits += 0x9E3779B97F4A7C15u;
+  bits = (bits ^ bits >> 30) * 0xBF58476D1CE4E5B9u;
+  bits = (bits ^ bits >> 27) * 0x94D049BB133111EBu;
+  return bits ^ bits >> 31;
+}
+
+INLINE void grain_step(u8 *levels, const float *grain, int count) {
+  const Bytes v = load(levels, count);
+  Longs grainy = {0};
+  for (int k = 0; k < 4; k++) {
+    Floats g;
+    for (int i = 0; i < WIDE / 4; i++) g[i] = grain[4 * i + k];
+    grainy |= as_levels(as_floats_of(v, k) + g, k);
+  }
+  store(levels, (Bytes)grainy, count);
+}
+
+void add_noise(Planes *view, int size, int64_t seed, double sigma) {
+  const int count = size * size;
+  const double levels = sigma * 255.0, root = 1.7320508075688772;  // sqrt(3): four uniforms have variance 4 / 12
+  float grain[WIDE];
+  for (int at = 0; at < count; at += WIDE) {
+    for (int i = 0; i < WIDE; i++) {
+      const uint64_t bits = splitmix64(((uint64_t)seed << 32) + (uint64_t)(at + i));
+      const uint64_t total = (bits & 0xffff) + (bits >> 16 & 0xffff) + (bits >> 32 & 0xffff) + (bits >> 48);
+      grain[i] = (float)(((double)total / 65535.0 - 2.0) * root * levels);
+    }
+    for (int c = 0; c < 3; c++) grain_step(view->plane[c] + at, grain, least(WIDE, count - at));
+  }
+}
+
+void erase_box(Planes *view, int size, int left, int top, int width, int height) {
+  const int64_t count = (int64_t)size * size;
+  for (int c = 0; c < 3; c++) {
+    const int64_t sum = sums_of(view->plane[c], (size_t)count).sum;
+    const int64_t down = sum / count, twice = 2 * (sum % count);
+    const int64_t mean = down + (twice > count || (twice == count && down % 2));  // of two as near the even one
+    for (int y = top; y < top + height; y++) memset(view->plane[c] + (size_t)y * size + left, (int)mean, (size_t)width);
+  }
+}
+
+// --- edges -----------------------------------------------------------------------------------------------------------
+void interleave(const u8 *const plane[3], size_t count, u8 *restrict rgb) {
+  const u8 *restrict r = plane[0], *restrict g = plane[1], *restrict b = plane[2];
+  for (size_t i = 0; i < count; i++) rgb[3 * i] = r[i], rgb[3 * i + 1] = g[i], rgb[3 * i + 2] = b[i];
+}
+
+void deinterleave(const u8 *restrict rgb, size_t count, u8 *const plane[3]) {
+  u8 *restrict r = plane[0], *restrict g = plane[1], *restrict b = plane[2];
+  for (size_t i = 0; i < count; i++) r[i] = rgb[3 * i], g[i] = rgb[3 * i + 1], b[i] = rgb[3 * i + 2];
+}
+
+void as_floats(const u8 *const plane[3], size_t count, const float scale[3], const float offset[3], float *restrict out) {
+  for (int c = 0; c < 3; c++, out += count) {
+    const u8 *restrict p = plane[c];
+    const float by = scale[c], plus = offset[c];
+    for (size_t i = 0; i < count; i++) out[i] = (float)p[i] * by + plus;
+  }
+}
