@@ -1,4 +1,5 @@
-# Each target sets up all it needs in .venv; done once, set-up takes no time until pyproject.toml changes.
+# Each target sets up all it needs in .venv; done once, set-up takes no time until pyproject.toml changes, and seconds
+# where C in adaptaug/core does.
 PYTHON ?= python3
 BIN := .venv/bin
 CODE := adaptaug ui policies benchmarks tests examples
@@ -11,7 +12,10 @@ export NO_ALBUMENTATIONS_UPDATE = 1
 export GRADIO_ANALYTICS_ENABLED = False
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow check bench clean setup setup-ui
+.PHONY: help run core test test-slow check bench clean setup setup-ui
+
+# The app does without a compiled core and says so; tests and measurements do not (ADAPTAUG_CORE=off make test does).
+core test test-slow check bench: export ADAPTAUG_CORE ?= require
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -19,6 +23,9 @@ help:  ## show this list
 run: setup-ui  ## set up, then start the app on sample photographs (PORT=7861 chooses the port)
 	@echo "run: starting the app; Ctrl-C stops it"
 	@exec $(BIN)/adaptaug ui $(if $(PORT),--port $(PORT)) $(ARGS)
+
+core: setup  ## compile adaptaug/core where it has changed
+	@$(BIN)/python -c 'from adaptaug.core import library; print("core:", library.load()._name)'
 
 test: setup  ## set up, then run the tests (ARGS="-k crop -x" goes to pytest)
 	@$(BIN)/python -m pytest -m "not slow" tests $(ARGS)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from adaptaug import __version__
+from adaptaug.core import library
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 FEW = 4  # up to this many images are done before a progress bar would be read
@@ -75,3 +76,4 @@ def _options(
     if context.invoked_subcommand is None:
         print(context.get_help(), file=sys.stderr)
         raise typer.Exit(BAD_INPUT)
+    library.say_once(say)

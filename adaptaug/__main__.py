@@ -1,0 +1,5 @@
+"""`python -m adaptaug`."""
+
+from adaptaug.cli import main
+
+main()
