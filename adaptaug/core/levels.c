@@ -17,7 +17,6 @@ enum { WIDE = 32, TILE = 128 * WIDE };  // of 128 vectors, the sums of two level
 
 typedef uint8_t Bytes __attribute__((vector_size(WIDE)));
 typedef uint16_t Words __attribute__((vector_size(WIDE)));
-typedef int16_t Shorts __attribute__((vector_size(WIDE)));
 typedef uint32_t Longs __attribute__((vector_size(WIDE)));
 typedef int32_t Ints __attribute__((vector_size(WIDE)));
 typedef float Floats __attribute__((vector_size(WIDE)));
@@ -35,19 +34,15 @@ INLINE Bytes joined(Words even, Words odd) { return (Bytes)(even | odd << 8); }
 INLINE int least(int a, int b) { return a < b ? a : b; }
 INLINE size_t rounded_up(size_t bytes) { return (bytes + WIDE - 1) / WIDE * WIDE; }
 
-// Sums of two neighbours' products, for whole numbers below 2^15: one instruction where there is one.
-#define LANES(v, a, b, c, d, e, f, g, h) \
-  __builtin_convertvector(__builtin_shufflevector((Shorts)(v), (Shorts)(v), a, b, c, d, e, f, g, h), Ints)
-INLINE Longs products(Words a, Words b) {
-  return (Longs)(LANES(a, 0, 2, 4, 6, 8, 10, 12, 14) * LANES(b, 0, 2, 4, 6, 8, 10, 12, 14) +
-                 LANES(a, 1, 3, 5, 7, 9, 11, 13, 15) * LANES(b, 1, 3, 5, 7, 9, 11, 13, 15));
-}
+// Sums of two neighbours, and of two neighbours' products of levels (or of their differences), which fit in 16 bits.
+INLINE Longs pairs(Words v) { return ((Longs)v & 0xffff) + ((Longs)v >> 16); }
+INLINE Longs products(Words a, Words b) { return pairs(a * b); }
 INLINE int64_t sum_of_longs(Longs v) {
   int64_t sum = 0;
   for (int i = 0; i < WIDE / 4; i++) sum += v[i];
   return sum;
 }
-INLINE int64_t sum_of_words(Words v) { return sum_of_longs(((Longs)v & 0xffff) + ((Longs)v >> 16)); }
+INLINE int64_t sum_of_words(Words v) { return sum_of_longs(pairs(v)); }
 INLINE int64_t sum_of_bytes(Bytes v) { return sum_of_words(even(v) + odd(v)); }
 
 // (9798 R + 19235 G + 3735 B + 2^14) >> 15 without leaving 16 bits: the weights and the half are 256 times whole numbers
@@ -148,20 +143,29 @@ int64_t product_of(const u8 *a, const u8 *b, size_t count) {
   return product;
 }
 
-int64_t squared_steps(const u8 *plane, int size) {
+INLINE void step_step(const u8 *a, const u8 *b, int count, Longs *square) {
+  const Bytes x = load(a, count), y = load(b, count);
+  const Words e = even(x) - even(y), o = odd(x) - odd(y);
+  *square += products(e, e) + products(o, o);
+}
+static int64_t squared_differences(const u8 *a, const u8 *b, size_t count) {
   int64_t total = 0;
-  for (int y = 0; y < size; y++, plane += size) {
-    uint32_t right = 0, below = 0;  // 16,384 columns before it is full
-    for (int x = 0; x + 1 < size; x++) {
-      const int16_t step = (int16_t)(plane[x + 1] - plane[x]);
-      right += (uint32_t)(step * step);
-    }
-    if (y + 1 < size)
-      for (int x = 0; x < size; x++) {
-        const int16_t step = (int16_t)(plane[x + size] - plane[x]);
-        below += (uint32_t)(step * step);
-      }
-    total += (int64_t)right + below;
+  for (size_t at = 0; at < count; at += TILE) {
+    const int part = count - at < TILE ? (int)(count - at) : TILE;
+    Longs square = {0};
+    int i = 0;
+    for (; i + WIDE <= part; i += WIDE) step_step(a + at + i, b + at + i, WIDE, &square);
+    if (i < part) step_step(a + at + i, b + at + i, part - i, &square);
+    total += sum_of_longs(square);
+  }
+  return total;
+}
+int64_t squared_steps(const u8 *plane, int size) {
+  const size_t count = (size_t)size * size;
+  int64_t total = squared_differences(plane, plane + 1, count - 1) + squared_differences(plane, plane + size, count - size);
+  for (size_t row = size; row < count; row += size) {  // from a row's end to the next one's start is no step
+    const int step = plane[row] - plane[row - 1];
+    total -= step * step;
   }
   return total;
 }
