@@ -17,7 +17,7 @@ from adaptaug.ops import LUMA, OPS, SLOTS_PER_OP, Op, erase_mask, noise_levels
 
 SIZE = 224
 BILINEAR = F.InterpolationMode.BILINEAR
-ENGINES = ("torch", "opencv")
+ENGINES = ("torch", "core")
 TOLERANCE = 2  # levels
 
 

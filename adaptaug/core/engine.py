@@ -70,7 +70,9 @@ if hasattr(os, "register_at_fork"):  # a forked child has the parent's pools, bu
 def _over_images(call: Callable[[int, int], int], count: int) -> None:
     """`call(start, stop)` over the images of a batch, on as many threads as torch has here (one in a worker)."""
     threads = min(torch.get_num_threads(), count)
-    if threads <= 1:
+    if count == 0:
+        failed = False
+    elif threads <= 1:
         failed = bool(call(0, count))
     else:
         if threads not in _pools:
@@ -282,18 +284,18 @@ def _reports_of(params: ViewParams) -> np.ndarray:
     """ViewParams as the reports that C replays."""
     reports = np.zeros(len(params), _REPORT)
 
-    def rows(values: Any, shape: tuple[int, ...] = (-1,)) -> np.ndarray:
+    def rows(values: Any, *shape: int) -> np.ndarray:
         return np.asarray(values.cpu() if isinstance(values, torch.Tensor) else values).reshape(len(params), *shape)
 
-    reports["matrix"], reports["colour"] = rows(params.matrix), rows(params.colour)
-    reports["lift"] = rows(params.lift)
+    reports["matrix"], reports["colour"] = rows(params.matrix, 9), rows(params.colour, 12)
+    reports["lift"] = rows(params.lift, 2)
     for name in ("span", "strength", "noise_seed"):
-        reports[name] = rows(getattr(params, name), ())
+        reports[name] = rows(getattr(params, name))
     for name, entry in params.entries.items():
         op_name, _, part = name.partition(".")
         op = OPS[op_name]
         place = reports["entry"][:, op.slot, list(op.parameters).index(part or "range")]
-        place["value"], place["applied"] = rows(entry.value, ()), rows(entry.applied, ())
+        place["value"], place["applied"] = rows(entry.value), rows(entry.applied)
     return reports
 
 

@@ -257,7 +257,7 @@ static int make_view(Look *look, const Policy policies[2], const int64_t key[3],
   CropStats *safe = arena_take(arena, sizeof *safe), *now = arena_take(arena, sizeof *now);
   if (arena->failed) return -1;
   clear_report(report);
-  start_draws(&draws, policy, key, view, look->stats, moves, report);
+  start_draws(&draws, policy, key, view, look->stats, moves, look->wants_report ? report : NULL);
   int overlaps = view && policies[0].overlaps;
   if (overlaps) start_draws(&first, &policies[0], key, 0, look->stats, moves, NULL);
   plan_geometry(look->stats, &draws, overlaps ? &first : NULL, report);

@@ -178,7 +178,7 @@ def shortest_side(policy: Policy, rows: Array, view: int, width: int, height: in
     if "crop" not in policy:
         return float(min(width, height))
     _, _, across, down = _drawn_size(policy, Draws(policy, rows, view, None), width / height)
-    return min(across * width, down * height)
+    return min(float(across) * width, float(down) * height)
 
 
 def _place_crop(
