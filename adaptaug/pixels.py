@@ -59,15 +59,19 @@ class Source:
             return self.data if self.single else self.data.contiguous()
         return torch.round(self.data.to(torch.float32) * 255.0).to(torch.uint8).contiguous()
 
-    def levels(self) -> torch.Tensor:
-        """What torch reads: (B, 3, H, W) float32 whole levels."""
+    def planes(self) -> torch.Tensor:
+        """(B, 3, H, W) whole levels, uint8 where they came so."""
         if self.single:
-            batch = torch.from_numpy(self.data).permute(2, 0, 1)[None].to(torch.float32)
+            batch = torch.as_tensor(self.data if self.data.flags.writeable else self.data.copy()).permute(2, 0, 1)[None]
         elif self.data.dtype == torch.uint8:
-            batch = self.data.to(torch.float32)
+            batch = self.data
         else:
             batch = torch.round(self.data.to(torch.float32) * 255.0)
         return batch.expand(-1, 3, -1, -1) if self.channels == 1 else batch
+
+    def levels(self) -> torch.Tensor:
+        """What torch reads: the same in float32."""
+        return self.planes().to(torch.float32)
 
 
 def read(images: Any) -> Source:

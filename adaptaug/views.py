@@ -19,7 +19,6 @@ from adaptaug.measure import ImageStats, measure_pixels, with_statistics
 from adaptaug.params import Explanation, ViewParams
 from adaptaug.pixels import FINISHES, Source, core_form, from_planes, read, write, write_core
 from adaptaug.policy import Policy
-from adaptaug.render import torch as torch_engine
 from adaptaug.similarity import similarity
 
 MAX_SIZE = 4096
@@ -192,10 +191,10 @@ def _views(
         return _by_core(source, policy, size, key, numbers, finish, told, strength, alike)
     rows, pixels = _rows(key, source), source.levels()
     with _whole_levels(source):
-        seen = generate.look(torch_engine, pixels, policy, size)
+        seen = generate.look(pixels, policy, size)
         if strength is not None:
             seen = replace(seen, push=strength(seen.stats))
-        views, params = band.make_views(torch_engine, pixels, rows, numbers, policy, size, seen, alike, told)
+        views, params = band.make_views(pixels, rows, numbers, policy, size, seen, alike)
     made = [write(view, source, finish) for view in views]
     return made, [p.row(0) if source.single else p for p in params] if told else []
 
@@ -206,7 +205,7 @@ def _by_core(
 ) -> tuple[list[Any], list[ViewParams]]:  # fmt: skip
     pixels, rows = source.eight_bits(), keys.as_rows(key, len(source))
     record = engine.source_of(pixels)
-    push = None if strength is None else strength(with_statistics(source.levels(), engine.measure(record)))
+    push = None if strength is None else strength(with_statistics(source.planes(), engine.measure(record)))
     if policy.band is not None and len(numbers) > 1:
         rooms, plans = band.by_core(record, policy, rows, numbers, size, push, alike, told)
         rooms = [from_planes(room, source, finish) for room in rooms]
@@ -240,7 +239,7 @@ def _rows(key: Any, source: Source) -> Any:
 
 def measure(images: Any) -> ImageStats:
     """The statistics of an image or batch (see ImageStats); the same for an array and a tensor."""
-    return measure_pixels(read(images).levels())
+    return measure_pixels(read(images).planes())
 
 
 def render(
@@ -264,7 +263,7 @@ def render(
         form = core_form(source, finish)
         return write_core(engine.replay(engine.source_of(pixels), params, form, nearest, tone), source, finish)
     with _whole_levels(source):
-        made = generate.replay(torch_engine, source.levels(), params.to(source.device), nearest, tone)
+        made = generate.replay(source.levels(), params.to(source.device), nearest, tone)
     return write(made, source, finish)
 
 

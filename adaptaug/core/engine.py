@@ -19,7 +19,17 @@ import torch
 from adaptaug.conditional import STATISTICS, Moves
 from adaptaug.core import library
 from adaptaug.core.records import (
-    EVIDENCE, FLOATS, INTERLEAVED, NUMBERS, PLANAR, SLOTS, MovesRecord, Output, Report, SourceRecord, pack,
+    EVIDENCE,
+    FLOATS,
+    INTERLEAVED,
+    NUMBERS,
+    PLANAR,
+    SLOTS,
+    MovesRecord,
+    Output,
+    Report,
+    SourceRecord,
+    pack,
 )  # fmt: skip
 from adaptaug.errors import AdaptAugError
 from adaptaug.ops import OPS
