@@ -7,7 +7,8 @@ batches. The work is cut into units: a policy, a kind of source, a size and a wa
 so that a run may be stopped at any time (Ctrl-C, --minutes) and goes on where it was: --out holds one line of JSON with
 the totals so far. Presets see every kind of source in each round; `--random N` adds N policies with guards on and
 everything else anywhere the schema accepts, their counts added up, each with the next kind in each round. `--against`
-sets the certificate's shares beside those of earlier files. Without --data, on photographs that scikit-image ships.
+sets the certificate's shares beside those of earlier files: with the --views of one, all of it is of the same draws.
+Without --data, on photographs that scikit-image ships.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import json
 import multiprocessing
 import signal
 import sys
+import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -68,8 +70,8 @@ class Seen(NamedTuple):
         whole = self.pixels.get("whole")
         erased = None if whole is None else (whole != self.pixels["view"]).any(-1).mean((1, 2))
         return violations(
-            **self.pixels, erased=erased, most_erased=promise.erased, std=promise.std, std_share=promise.std_share, clip=promise.clip, dark=promise.dark,
-            bright=promise.bright, like=promise.correlation,
+            **self.pixels, erased=erased, std=promise.std, std_share=promise.std_share, clip=promise.clip,
+            dark=promise.dark, bright=promise.bright, like=promise.correlation, most_erased=promise.erased,
         )  # fmt: skip
 
 
@@ -215,7 +217,9 @@ def count(settings: Settings, unit: Unit) -> dict[str, Any]:
         failed.update(str(int(code)) for code in seen.failed[seen.pulled])
         for row in np.flatnonzero(broken["any"]):
             tests = [test for test, flags in broken.items() if flags[row] and test != "any"]
-            found.append({**unit._asdict(), "image": int(which[row]), "key": keys[row], "view": view, "tests": tests})
+            found.append(
+                {**unit._asdict(), "image": int(which[row]), "key": keys[row], "view": view, "tests": tests}
+            )
     return {**tally, "failed": dict(failed), "found": found}
 
 
@@ -322,21 +326,39 @@ def run(
             write_atomically(path, lambda file: file.write(text))
         if total["views"]:
             each = total["seconds"] * 1e3 / total["views"]
-            print(f"{total['views']:>9,} views, {total['violations']} broken, {each:.2f} ms a view", flush=True)
+            print(
+                f"{total['views']:>9,} views, {total['violations']} broken, {each:.2f} ms a view", flush=True
+            )
 
-    try:
-        with counted(settings, todo, workers) as counts:
-            for unit, found in zip(todo, counts, strict=False):
-                added(total, unit, found)
-                if minutes is not None and time.perf_counter() - start > 60 * minutes:
-                    print("stopped by --minutes; the same command goes on from here")
-                    break
-                if time.perf_counter() - saved > SAVE_EVERY:
-                    save()
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here")
+    with told_to_stop() as stop, counted(settings, todo, workers) as counts:
+        save()
+        for unit, found in zip(todo, counts, strict=False):
+            added(total, unit, found)
+            if stop.is_set() or (minutes is not None and time.perf_counter() - start > 60 * minutes):
+                print("stopped; the same command goes on from here")
+                break
+            if time.perf_counter() - saved > SAVE_EVERY:
+                save()
     save()
     return total
+
+
+@contextmanager
+def told_to_stop() -> Iterator[threading.Event]:
+    """Set by the first Ctrl-C or SIGTERM, so that no unit is counted by half; a second one is what it always is."""
+    stop, before = threading.Event(), dict[int, Any]()
+
+    def tell(number: int, _: Any) -> None:
+        stop.set()
+        signal.signal(number, before[number])
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before[number] = signal.signal(number, tell)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 # --- telling --------------------------------------------------------------------------------------------------
@@ -351,7 +373,7 @@ def shares(rows: list[dict[str, Any]]) -> dict[tuple[str, str], tuple[int, int]]
 
 
 def far(now: tuple[int, int], then: tuple[int, int]) -> bool:
-    """Whether two shares differ by more than three standard errors, as if views were independent."""
+    """Whether two shares of independent views differ by more than three standard errors."""
     views, acted = now[0] + then[0], now[1] + then[1]
     error = (acted / views * (1 - acted / views) * (1 / now[0] + 1 / then[0])) ** 0.5
     return abs(now[1] / now[0] - then[1] / then[0]) > 3 * max(error, 1 / views)
@@ -362,7 +384,11 @@ def show(total: dict[str, Any], earlier: list[dict[str, Any]]) -> None:
     table = Table("policy", "source", "views", "certificate acted", "before", title="the certificate")
     for (policy, source), (views, acted) in sorted(now.items()):
         old = then.get((policy, source))
-        said = f"{old[1] / old[0]:.2%}" + (" far" if far((views, acted), old) else "") if old else "-"
+        said = f"{old[1] / old[0]:.2%}" if old else "-"
+        if (
+            old and policy != RANDOM and far((views, acted), old)
+        ):  # those depend on which policies they are of
+            said += " far"
         table.add_row(policy, source or "all", f"{views:,}", f"{acted / views:.2%}", said)
     Console(width=110).print(table)
     ways = Table("policy", "way in", "size", "views", "certificate acted", "broken")
@@ -393,7 +419,6 @@ def main() -> None:
     parser.add_argument("--out")
     options = parser.parse_args()
     _one_thread()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     settings = Settings(options.data, options.limit, tuple(options.policies), options.random, options.seed)
     total = run(
         settings, 2000 if options.quick else options.views, Path(options.out) if options.out else None,

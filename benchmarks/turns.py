@@ -79,7 +79,7 @@ def measure(contenders: list[Contender], rounds: int, seconds: float, clock: Clo
 
 @dataclass(frozen=True)
 class Claim:
-    """A ratio of two contenders' times and what it must be: at most `bound` where the aim is below it, else at least."""
+    """A ratio of two's times and what it is to be: at most `bound` where the aim is below that, else at least."""
 
     over: str
     under: str
@@ -134,14 +134,16 @@ def commit() -> str:
     """The commit of the working tree, with + where something is changed; '-' outside git."""
     root = Path(__file__).parents[1]
     found = [
-        subprocess.run(["git", "-C", root, *asked], capture_output=True, text=True, check=False).stdout.strip()
+        subprocess.run(
+            ["git", "-C", root, *asked], capture_output=True, text=True, check=False
+        ).stdout.strip()
         for asked in (("rev-parse", "--short", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
     ]
     return (found[0] or "-") + ("+" if found[1] else "")
 
 
 class Load:
-    """What the machine did from here on: cores busy on average, and how many of them with this process."""
+    """What the machine did from here on: cores busy on average, and how many of them with this process alone."""
 
     def __init__(self) -> None:
         self.start = self._now()
@@ -157,7 +159,7 @@ class Load:
     def told(self) -> dict[str, Any]:
         wall, busy, own = self._now() - self.start
         return {
-            "seconds": round(wall, 1), "cores busy": round(busy / wall, 2), "of these ours": round(own / wall, 2),
+            "seconds": round(wall, 1), "cores busy": round(busy / wall, 2), "with this process": round(own / wall, 2),
             "load average": [round(n, 2) for n in os.getloadavg()],
         }  # fmt: skip
 
