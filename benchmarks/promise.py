@@ -42,7 +42,7 @@ from adaptaug.policy import Policy, preset_names
 from adaptaug.schema import Promise
 from benchmarks.checker import violations
 from benchmarks.random_policies import random_policy
-from benchmarks.turns import commit, machine
+from benchmarks.turns import Load, commit, machine
 
 # By what comes in: that alone decides who makes the views. A batch with gradients is torch's.
 ARRAY, BATCH, TORCH = "array", "uint8 batch", "float batch, torch"
@@ -314,13 +314,14 @@ def run(
     sitting = {"command": command, "commit": commit(), "machine": machine(), "from unit": total["units"]}
     before = total["seconds"]
     total["sittings"].append(sitting)
-    start = saved = time.perf_counter()
+    start, load = time.perf_counter(), Load()
+    saved = start
 
     def save() -> None:
         nonlocal saved
         saved = time.perf_counter()
         total["seconds"] = round(before + saved - start, 1)
-        sitting.update({"units": total["units"] - sitting["from unit"], "seconds": round(saved - start, 1)})
+        sitting.update({"units": total["units"] - sitting["from unit"], "load": load.told()})
         if path is not None:
             text = (json.dumps(total) + "\n").encode()
             write_atomically(path, lambda file: file.write(text))
@@ -357,8 +358,8 @@ def told_to_stop() -> Iterator[threading.Event]:
     try:
         yield stop
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for told, handler in before.items():
+            signal.signal(told, handler)
 
 
 # --- telling --------------------------------------------------------------------------------------------------
