@@ -10,7 +10,7 @@ from adaptaug import boxes, generate, guard
 from adaptaug.arrays import constant, part
 from adaptaug.ops import OPS
 from adaptaug.policy import Policy
-from benchmarks.promise import FRAME, judge
+from benchmarks.judging import FRAME, judge
 from tests.scenes import SCENES
 from tests.test_brightness import brighter, darker
 
