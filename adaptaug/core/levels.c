@@ -41,6 +41,10 @@ INLINE void store(u8 *to, Bytes v, int count) { memcpy(to, &v, (size_t)count); }
 INLINE Words even(Bytes v) { return (Words)v & 0xff; }
 INLINE Words odd(Bytes v) { return (Words)v >> 8; }
 INLINE Bytes joined(Words even, Words odd) { return (Bytes)(even | odd << 8); }
+INLINE Bytes joined_halves(HalfBytes low, HalfBytes high) {
+  return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+                                 22, 23, 24, 25, 26, 27, 28, 29, 30, 31);
+}
 INLINE int least(int a, int b) { return a < b ? a : b; }
 INLINE size_t rounded_up(size_t bytes) { return (bytes + WIDE - 1) / WIDE * WIDE; }
 
@@ -82,39 +86,55 @@ INLINE void add_sums(Sums *sums, const Tally *tally) {
 }
 
 INLINE Bytes at_an_end(Bytes v) { return (Bytes)((v == 0) | (v == 255)); }
-INLINE Bytes any_at_an_end(const Planes *view, int at, int count) {
-  Bytes any = at_an_end(load(view->plane[0] + at, count));
-  for (int c = 1; c < 3; c++) any |= at_an_end(load(view->plane[c] + at, count));
-  return any;
+typedef struct { Bytes r, g, b; } Channels;
+
+// Channel by channel what lies pixel by pixel: left to itself, a compiler does this well for some processors only.
+INLINE Channels channels_of(const u8 *rgb, int count) {
+  HalfBytes v[6] = {{0}};
+  HalfBytes r[2], g[2], b[2];
+  memcpy(v, rgb, 3 * (size_t)count);
+  for (int i = 0; i < 2; i++) {
+    const HalfBytes p = v[3 * i], q = v[3 * i + 1], last = v[3 * i + 2];
+    r[i] = __builtin_shufflevector(p, q, 0, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 0, 0, 0, 0, 0);
+    g[i] = __builtin_shufflevector(p, q, 1, 4, 7, 10, 13, 16, 19, 22, 25, 28, 31, 0, 0, 0, 0, 0);
+    b[i] = __builtin_shufflevector(p, q, 2, 5, 8, 11, 14, 17, 20, 23, 26, 29, 0, 0, 0, 0, 0, 0);
+    r[i] = __builtin_shufflevector(r[i], last, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 17, 20, 23, 26, 29);
+    g[i] = __builtin_shufflevector(g[i], last, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 18, 21, 24, 27, 30);
+    b[i] = __builtin_shufflevector(b[i], last, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 19, 22, 25, 28, 31);
+  }
+  return (Channels){joined_halves(r[0], r[1]), joined_halves(g[0], g[1]), joined_halves(b[0], b[1])};
 }
 
 // One vector of a view whose pixels stand: its luma, and their sums.
-INLINE void luma_step(const u8 *r, const u8 *g, const u8 *b, u8 *luma, int count, Tally *tally) {
-  const Bytes x = load(r, count), y = load(g, count), z = load(b, count);
-  const Words e = luma_of(even(x), even(y), even(z)), o = luma_of(odd(x), odd(y), odd(z));
+INLINE void luma_step(Channels v, u8 *luma, int count, Tally *tally) {
+  const Words e = luma_of(even(v.r), even(v.g), even(v.b)), o = luma_of(odd(v.r), odd(v.g), odd(v.b));
   store(luma, joined(e, o), count);
   tally_levels(tally, e, o);
 }
-static void luma_of_tile(const u8 *r, const u8 *g, const u8 *b, u8 *luma, int count, Sums *sums) {
-  Tally tally = {0};
-  int i = 0;
-  EACH_VECTOR(i, n, count, luma_step(r + i, g + i, b + i, luma + i, n, &tally));
-  add_sums(sums, &tally);
-}
 
 void luma_of_row(const u8 *rgb, int count, u8 *luma, Sums *sums) {
-  enum { PART = 16 * WIDE };
-  u8 plane[3][PART];
-  for (int i = 0; i < count; i += PART) {
-    const int part = least(PART, count - i);
-    deinterleave(rgb + 3 * (size_t)i, (size_t)part, (u8 *const[3]){plane[0], plane[1], plane[2]});
-    luma_of_tile(plane[0], plane[1], plane[2], luma + i, part, sums);
+  for (int at = 0; at < count; at += TILE) {
+    const int end = at + least(TILE, count - at);
+    Tally tally = {0};
+    int i = at;
+    EACH_VECTOR(i, n, end, luma_step(channels_of(rgb + 3 * (size_t)i, n), luma + i, n, &tally));
+    add_sums(sums, &tally);
   }
 }
 
+INLINE Channels channels_at(const Planes *view, int at, int count) {
+  return (Channels){load(view->plane[0] + at, count), load(view->plane[1] + at, count), load(view->plane[2] + at, count)};
+}
+
 void luma_of_planes(const Planes *view, int count, Sums *sums) {
-  u8 *const *p = view->plane;
-  for (int i = 0; i < count; i += TILE) luma_of_tile(p[0] + i, p[1] + i, p[2] + i, p[3] + i, least(TILE, count - i), sums);
+  const Planes planes = *view;  // a copy, which no pixel that is written can alias
+  for (int at = 0; at < count; at += TILE) {
+    const int end = at + least(TILE, count - at);
+    Tally tally = {0};
+    int i = at;
+    EACH_VECTOR(i, n, end, luma_step(channels_at(&planes, i, n), planes.plane[3] + i, n, &tally));
+    add_sums(sums, &tally);
+  }
 }
 
 INLINE void sums_step(const u8 *a, int count, Tally *tally) {
@@ -322,31 +342,31 @@ INLINE Longs as_levels(Floats v, int k) {
 // magnitudes before it is rounded, by less than .001 up to gains of 16.
 typedef struct { float of[3][3], offset[3]; } Map;
 
-INLINE void map_quarter(const Bytes in[3], const Map *map, int k, Longs mapped[3]) {
-  const Floats x = as_floats_of(in[0], k), y = as_floats_of(in[1], k), z = as_floats_of(in[2], k);
+INLINE void map_quarter(Channels v, const Map *map, int k, Longs mapped[3]) {
+  const Floats r = as_floats_of(v.r, k), g = as_floats_of(v.g, k), b = as_floats_of(v.b, k);
   for (int c = 0; c < 3; c++) {
     const float *of = map->of[c];
-    mapped[c] |= as_levels(x * of[0] + y * of[1] + (z * of[2] + map->offset[c]), k);
+    mapped[c] |= as_levels(r * of[0] + g * of[1] + (b * of[2] + map->offset[c]), k);
   }
 }
 INLINE void map_step(const Planes *in, const Planes *out, const Map *map, int at, int count) {
-  Bytes levels[3];
+  const Channels v = channels_at(in, at, count);
   Longs mapped[3] = {{0}};
-  for (int c = 0; c < 3; c++) levels[c] = load(in->plane[c] + at, count);
-  map_quarter(levels, map, 0, mapped);
-  map_quarter(levels, map, 1, mapped);
-  map_quarter(levels, map, 2, mapped);
-  map_quarter(levels, map, 3, mapped);
+  map_quarter(v, map, 0, mapped);
+  map_quarter(v, map, 1, mapped);
+  map_quarter(v, map, 2, mapped);
+  map_quarter(v, map, 3, mapped);
   for (int c = 0; c < 3; c++) store(out->plane[c] + at, (Bytes)mapped[c], count);
 }
 
+INLINE Bytes any_at_an_end(Channels v) { return at_an_end(v.r) | at_an_end(v.g) | at_an_end(v.b); }
+
 INLINE void toned_step(const Planes *view, const u8 *crop_luma, int at, int count, Tally *tally) {
-  u8 *const *p = view->plane;
-  const Bytes any = any_at_an_end(view, at, count);
-  luma_step(p[0] + at, p[1] + at, p[2] + at, p[3] + at, count, tally);
-  const Bytes luma = load(p[3] + at, count);
+  const Channels v = channels_at(view, at, count);
+  luma_step(v, view->plane[3] + at, count, tally);
+  const Bytes luma = load(view->plane[3] + at, count);
   tally_product(tally, even(luma), odd(luma), load(crop_luma + at, count));
-  tally->ended -= any;  // a truth is -1
+  tally->ended -= any_at_an_end(v);  // a truth is -1
 }
 
 INLINE void add_toned(Toned *toned, const Tally *tally) {
@@ -397,14 +417,14 @@ int64_t ended_pixels(const Planes *view, int count) {
     const int end = at + least(TILE, count - at);
     Bytes found = {0};
     int i = at;
-    EACH_VECTOR(i, n, end, found -= any_at_an_end(view, i, n));
+    EACH_VECTOR(i, n, end, found -= any_at_an_end(channels_at(view, i, n)));
     ended += sum_of_bytes(found);
   }
   return ended - padding(count);
 }
 
 INLINE Bytes newly_at_an_end(const Planes *view, const Planes *crop, int at, int count) {
-  return any_at_an_end(view, at, count) & ~any_at_an_end(crop, at, count);
+  return any_at_an_end(channels_at(view, at, count)) & ~any_at_an_end(channels_at(crop, at, count));
 }
 int64_t newly_ended(const Planes *view, const Planes *crop, int count) {
   int64_t ended = 0;
@@ -484,9 +504,15 @@ void interleave(const u8 *const plane[3], size_t count, u8 *restrict rgb) {
   for (size_t i = 0; i < count; i++) rgb[3 * i] = r[i], rgb[3 * i + 1] = g[i], rgb[3 * i + 2] = b[i];
 }
 
-void deinterleave(const u8 *restrict rgb, size_t count, u8 *const plane[3]) {
-  u8 *restrict r = plane[0], *restrict g = plane[1], *restrict b = plane[2];
-  for (size_t i = 0; i < count; i++) r[i] = rgb[3 * i], g[i] = rgb[3 * i + 1], b[i] = rgb[3 * i + 2];
+INLINE void deinterleave_step(const u8 *rgb, u8 *r, u8 *g, u8 *b, int count) {
+  const Channels v = channels_of(rgb, count);
+  store(r, v.r, count), store(g, v.g, count), store(b, v.b, count);
+}
+void deinterleave(const u8 *rgb, size_t count, u8 *const plane[3]) {
+  u8 *const r = plane[0], *const g = plane[1], *const b = plane[2];
+  size_t i = 0;
+  for (; i + WIDE <= count; i += WIDE) deinterleave_step(rgb + 3 * i, r + i, g + i, b + i, WIDE);
+  if (i < count) deinterleave_step(rgb + 3 * i, r + i, g + i, b + i, (int)(count - i));
 }
 
 void as_floats(const u8 *const plane[3], size_t count, const float scale[3], const float offset[3], float *restrict out) {
