@@ -244,11 +244,13 @@ INLINE double kept(double position) {
   return position < most ? position : most;
 }
 
+// Where place `at` of a level lies, mirrored at its ends.
 INLINE int mirrored(int at, int length) {
-  if ((unsigned)at < (unsigned)length) return at;
-  at %= 2 * length;
-  if (at < 0) at += 2 * length;
-  return at < length ? at : 2 * length - 1 - at;
+  if (at < -length || at >= 2 * length) {
+    at %= 2 * length;
+    if (at < 0) at += 2 * length;
+  }
+  return at < 0 ? -1 - at : at < length ? at : 2 * length - 1 - at;
 }
 
 // The share as blending wants it, of a fraction in [0, 1].
@@ -424,38 +426,52 @@ INLINE const u8 *pixel_at(const Part *part, int x, int y) {
   return part->pixels + y * part->stride + x * part->pitch;
 }
 
-// A pixel and the next as they would lie one behind the other.
-INLINE uint64_t pair(const u8 *near, const u8 *far, int pitch) {
-  uint64_t v = 0;
-  u8 bytes[8] = {0};
-  memcpy(bytes, near, (size_t)pitch);
-  memcpy(bytes + pitch, far, (size_t)pitch);
-  memcpy(&v, bytes, sizeof v);
-  return v;
+// Two rows of two pixels, each row as if its pixels lay side by side.
+typedef struct { uint64_t top, bottom; } Square;
+
+static __attribute__((noinline)) Square square_at(const Part *part, int x, int y) {
+  u8 bytes[2][8] = {{0}};
+  for (int row = 0; row < 2; row++)
+    for (int column = 0; column < 2; column++) {
+      const u8 *from = pixel_at(part, x + column, y + row);
+      for (int c = 0; c < part->pitch; c++) bytes[row][part->pitch * column + c] = from[c];
+    }
+  return (Square){eight_bytes(bytes[0]), eight_bytes(bytes[1])};
 }
 
-INLINE void gather(const Part *part, Taps across, Taps down, int size, int pitch, int16_t *out) {
-  // Eight bytes are read where two pixels lie: not from the last two columns.
-  const unsigned inside_x = (unsigned)greatest(part->columns - 2, 0), inside_y = (unsigned)(part->rows - 1);
+INLINE void gather(const Part *part, Taps across, Taps down, int size, int pitch, int16_t *restrict out) {
+  // Eight bytes are read where two pixels lie: not from the last two columns, and not from pixels of one.
+  const unsigned inside_x = pitch > 1 ? (unsigned)greatest(part->columns - 2, 0) : 0, inside_y = (unsigned)(part->rows - 1);
+  const int left = part->left, top = part->top;
+  const int64_t stride = part->stride;
+  const u8 *pixels = part->pixels;
   for (int i = 0; i < size; i++) {
-    const int x = across.at[i], y = down.at[i], own_x = x - part->left, own_y = y - part->top;
-    uint64_t top, bottom;
-    if ((unsigned)own_x < inside_x && (unsigned)own_y < inside_y && pitch > 1) {
-      const u8 *at = part->pixels + own_y * part->stride + own_x * pitch;
-      top = eight_bytes(at);
-      bottom = eight_bytes(at + part->stride);
+    const int x = across.at[i] - left, y = down.at[i] - top;
+    Square square;
+    if ((unsigned)x < inside_x && (unsigned)y < inside_y) {
+      const u8 *at = pixels + y * stride + x * pitch;
+      square = (Square){eight_bytes(at), eight_bytes(at + stride)};
     } else {
-      top = pair(pixel_at(part, x, y), pixel_at(part, x + 1, y), pitch);
-      bottom = pair(pixel_at(part, x, y + 1), pixel_at(part, x + 1, y + 1), pitch);
+      square = square_at(part, x + left, y + top);
     }
-    const HalfWords a = __builtin_convertvector((EighthBytes)top, HalfWords) << 7,
-                    b = __builtin_convertvector((EighthBytes)bottom, HalfWords) << 7;
+    const HalfWords a = __builtin_convertvector((EighthBytes)square.top, HalfWords) << 7,
+                    b = __builtin_convertvector((EighthBytes)square.bottom, HalfWords) << 7;
     const HalfWords both = half_blended(a, b, (HalfWords){0} + down.share[i]);
     const HalfWords next = pitch == 1   ? __builtin_shufflevector(both, both, 1, 1, 1, 1, 1, 1, 1, 1)
                            : pitch == 3 ? __builtin_shufflevector(both, both, 3, 4, 5, 6, 7, 7, 7, 7)
                                         : __builtin_shufflevector(both, both, 4, 5, 6, 7, 4, 5, 6, 7);
     const HalfWords mixed = half_blended(both, next, (HalfWords){0} + across.share[i]);
     memcpy(out + BLENDED * i, &mixed, 2 * BLENDED);
+  }
+}
+
+INLINE void pick(const Part *part, Taps across, Taps down, int size, int channels, u8 *const out[3]) {
+  const unsigned inside_x = (unsigned)part->columns, inside_y = (unsigned)part->rows;
+  for (int i = 0; i < size; i++) {
+    const int x = across.at[i], y = down.at[i];
+    const u8 *from = (unsigned)x < inside_x && (unsigned)y < inside_y ? part->pixels + y * part->stride + x * channels
+                                                                      : pixel_at(part, x, y);
+    for (int c = 0; c < channels; c++) out[c][i] = from[c];
   }
 }
 
@@ -491,10 +507,11 @@ static void slanted(Level *level, const Path *path, int columns, int size, int n
       taps_of_row(path->y, path->depth, 0, y, size, shift, down);
     }
     if (nearest) {
-      for (int x = 0; x < size; x++) {
-        const u8 *from = pixel_at(&part, across.at[x], down.at[x]);
-        for (int c = 0; c < channels; c++) out->plane[c][(size_t)y * (size_t)size + (size_t)x] = from[c];
-      }
+      const size_t at = (size_t)y * (size_t)size;
+      if (channels == 1)
+        pick(&part, across, down, size, 1, (u8 *[3]){out->plane[0] + at});
+      else
+        pick(&part, across, down, size, 3, (u8 *[3]){out->plane[0] + at, out->plane[1] + at, out->plane[2] + at});
       continue;
     }
     switch (part.pitch) {
