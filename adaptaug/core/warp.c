@@ -47,11 +47,13 @@ typedef struct {
   int16_t *share;
 } Taps;
 
-INLINE Words blended(Words a, Words b, Words share) {
-  const Words middle = (Words)(((UnsignedWords)a + (UnsignedWords)b) >> 1);
-  const Ints product = __builtin_convertvector(b - a, Ints) * __builtin_convertvector(share, Ints);
-  return middle + __builtin_convertvector(product >> 16, Words);
+// Lanes that hold no pixel hold anything: without signs nothing overflows.
+INLINE Words blended(Words from, Words to, Words share) {
+  const UnsignedWords a = (UnsignedWords)from, b = (UnsignedWords)to;
+  const Ints product = __builtin_convertvector((Words)(b - a), Ints) * __builtin_convertvector(share, Ints);
+  return (Words)(((a + b) >> 1) + (UnsignedWords)__builtin_convertvector(product >> 16, Words));
 }
+
 // --- averages of boxes, row by row -----------------------------------------------------------------------------------
 // The columns [left, left + count) of a level: `factor` x `factor` pixels of the source in each of its own, halved
 // `halvings` times, then by an odd number. Its rows are made one at a time.
@@ -368,7 +370,7 @@ static void straight(Level *level, const Path *path, int columns, int size, cons
   if (level->factor > 1)
     for (int i = 0; i < 2; i++) made[i] = arena_take(arena, ((size_t)count + 2) * (size_t)pitch);
   if (arena->failed) return;
-  for (int x = 0; x < size + PIXELS; x++) {
+  for (int x = size + PIXELS - 1; x >= 0; x--) {  // from the end, which the last pixel fills up
     const int from = least(x, size - 1);
     across.at[x] = (across.at[from] - left + 1) * pitch;  // a pixel is repeated on either side
     for (int c = 0; c < BLENDED; c++) shares[BLENDED * x + c] = across.share[from];
