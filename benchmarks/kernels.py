@@ -153,7 +153,10 @@ def level_kernels(core: ctypes.CDLL) -> Iterator[Kernel]:
         "noise",
         lambda: core.add_noise(after, c_int(SIZE), c_int64(7), c_double(0.05)),
         lambda: cv2.add(
-            view, cv2.merge([cv2.randn(grain, (0.0,), (12.0,))] * 3), dst=mapped, dtype=cv2.CV_8U
+            view,
+            cv2.merge([cv2.randn(grain, np.zeros(1), np.full(1, 12.0))] * 3),
+            dst=mapped,
+            dtype=cv2.CV_8U,
         ),
     )
     yield Kernel(
