@@ -25,8 +25,19 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from adaptaug.ops import OPS
+from adaptaug.render import opencv
+
 SIZE = 224
-CORE, SOURCES = Path(__file__).parents[1] / "adaptaug" / "core", ("arena.c", "levels.c")
+CORE, SOURCES = (
+    Path(__file__).parents[1] / "adaptaug" / "core",
+    (
+        "arena.c",
+        "levels.c",
+        "warp.c",
+        "filters.c",
+    ),
+)
 ROUNDS, LEAST_US = 15, 3000.0  # a sample lasts at least so long
 
 
@@ -57,6 +68,8 @@ def photograph(height: int, width: int) -> np.ndarray:
 def kernels(core: ctypes.CDLL) -> Iterator[Kernel]:
     yield from level_kernels(core)
     yield from box_kernels(core)
+    yield from warp_kernels(core)
+    yield from filter_kernels(core)
 
 
 def level_kernels(core: ctypes.CDLL) -> Iterator[Kernel]:
@@ -185,6 +198,43 @@ def box_kernels(core: ctypes.CDLL) -> Iterator[Kernel]:
             partial(core.box_plane, address(part), *sizes, address(out), ctypes.byref(arena)),
             partial(cv2.resize, part, reduced, interpolation=cv2.INTER_AREA),
         )
+
+
+def warp_kernels(core: ctypes.CDLL) -> Iterator[Kernel]:
+    """Luma and its sums are in the core's alone."""
+    work, out = np.empty(1 << 24, np.uint8), np.empty((4, SIZE, SIZE), np.uint8)
+    arena = Arena(work.ctypes.data, work.size, 0, 0)
+    turn = np.array([[0.92, -0.39, 0], [0.39, 0.92, 0], [0, 0, 1]])
+    recede = np.array([[1, 0, 0], [0, 1, 0], [0.1, -0.05, 1]])
+    for height, width in ((375, 500), (1536, 2048)):
+        image = photograph(height, width)
+        source = [address(image), c_int(height), c_int(width), c_int64(3 * width), c_int(3)]
+        for share in (0.9, 0.45):
+            crop = np.array([[share / 2, 0, 0.5], [0, share / 2, 0.5], [0, 0, 1]])
+            for name, change in (("", np.eye(3)), (", turned", turn), (", receding", recede)):
+                matrix = crop @ change
+                numbers = [(c_double * 9)(*matrix.flat), c_double(share), c_int(SIZE), c_int(0)]
+                yield Kernel(
+                    f"warp {share} of {width}x{height}{name}",
+                    partial(core.warp, *source, *numbers, planes(out), ctypes.byref(arena)),
+                    partial(opencv.warp, image, matrix.tolist(), share, SIZE),
+                )
+
+
+def filter_kernels(core: ctypes.CDLL) -> Iterator[Kernel]:
+    view, out = photograph(SIZE, SIZE), np.empty((4, SIZE, SIZE), np.uint8)
+    planar, work = np.concatenate([np.moveaxis(view, -1, 0), out[:1]]), np.empty(1 << 20, np.uint8)
+    arena = Arena(work.ctypes.data, work.size, 0, 0)
+    for name, amounts in (("blur", (0.5, 1.0, 2.0, 4.0)), ("sharpen", (1.0,))):
+        by_opencv = OPS[name].opencv
+        assert by_opencv is not None
+        for amount in amounts:
+            numbers = [c_int(SIZE), c_double(amount), planes(out), ctypes.byref(arena)]
+            yield Kernel(
+                f"{name} {amount}",
+                partial(getattr(core, name), planes(planar), *numbers),
+                partial(by_opencv, view, amount),
+            )
 
 
 class Arena(ctypes.Structure):
