@@ -15,6 +15,8 @@ import torch
 
 from adaptaug import keys
 from adaptaug.arrays import Array, pick_rows
+from adaptaug.core import engine
+from adaptaug.core.records import SourceRecord
 from adaptaug.generate import Look, make_view
 from adaptaug.judge import Alike
 from adaptaug.params import ViewParams
@@ -70,6 +72,48 @@ def make_views(
     evidence = {"similarity": likeness.double(), "candidate": which}
     found: dict[str, Array] = {k: v.numpy() for k, v in evidence.items()} if single else dict(evidence)
     return views, [replace(p, evidence={**p.evidence, **found}) for p in params]
+
+
+def by_core(
+    source: SourceRecord, policy: Policy, rows: np.ndarray, numbers: range, size: int, push: Any, alike: Alike,
+    told: bool,
+) -> tuple[list[torch.Tensor], list[ViewParams]]:  # fmt: skip
+    """The same by the core: (B, 3, S, S) uint8 views; images in the band are not drawn again."""
+    assert policy.band is not None
+    batch = source.image_stride > 0 or source.planar
+
+    def drawn(candidate: int, some: np.ndarray) -> tuple[list[torch.Tensor], Any, torch.Tensor]:
+        key = keys.another(rows, candidate)
+        made, reports = engine.make_views(source, policy, key, numbers, size, engine.PLANAR_RGB, told, push)
+        return made, reports, _likeness(alike, [view[some].float() for view in made])
+
+    everyone = np.arange(len(rows))
+    views, reports, likeness = drawn(0, everyone)
+    outside, which = _outside(likeness, *policy.band), np.zeros(len(rows), np.int64)
+    for candidate in range(1, CANDIDATES):
+        again = np.flatnonzero(outside.numpy() > 0.0)
+        if not len(again):
+            break
+        others, more, now = drawn(candidate, again)
+        away = _outside(now, *policy.band)
+        better = (away < outside[again]).numpy()
+        chosen = again[better]
+        which[chosen] = candidate
+        outside[chosen], likeness[chosen] = away[better], now[better]
+        for view, other in zip(views, others, strict=True):
+            view[chosen] = other[chosen]
+        if told:
+            reports[chosen] = more[chosen]
+    if not told:
+        return views, []
+    plans = []
+    for i, number in enumerate(numbers):
+        key = np.stack([keys.another(rows, int(n))[k] for k, n in enumerate(which)]) if len(rows) else rows
+        found = engine.params_of(reports[:, i], policy, key, number, size, push, bool(batch))
+        evidence = {"similarity": likeness.double(), "candidate": torch.from_numpy(which)}
+        kept = evidence if batch else {k: v.numpy() for k, v in evidence.items()}
+        plans.append(replace(found, evidence={**found.evidence, **kept}))
+    return views, plans
 
 
 def _likeness(alike: Alike, views: list[Any]) -> torch.Tensor:

@@ -331,3 +331,12 @@ def measure_pixels(pixels: Array) -> ImageStats:
     """ImageStats of one (H, W, 3) uint8 image or a batch of (B, 3, H, W) float levels."""
     height, width = pixels.shape[-2:] if isinstance(pixels, torch.Tensor) else pixels.shape[:2]
     return ImageStats(height, width, pixels)
+
+
+def with_statistics(pixels: torch.Tensor, known: dict[str, np.ndarray]) -> ImageStats:
+    """ImageStats of (B, 3, H, W) levels of which some statistics are known already: the core has measured them."""
+    stats = measure_pixels(pixels)
+    values = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in known.items()}
+    stats.__dict__["_moments"] = values.pop("mean"), values.pop("contrast")
+    stats.__dict__.update(values)
+    return stats

@@ -1,25 +1,23 @@
-"""The edge: whatever image the caller has -> what a renderer reads, and back.
+"""The edge: whatever image the caller has -> what an engine reads, and back.
 
-Inside, a single image is (H, W, 3) uint8 for OpenCV, a batch is (B, 3, H, W) float32 levels 0..255 for torch.
+On the CPU without gradients that is 8-bit levels for the compiled core: one (H, W, C) array or a (B, C, H, W) tensor.
+For torch it is (B, 3, H, W) float32 levels 0..255.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from types import ModuleType
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from PIL import Image
 
 from adaptaug.arrays import may_look
+from adaptaug.core import engine
 from adaptaug.errors import AdaptAugError
 from adaptaug.levels import luma_levels
-from adaptaug.render import opencv as _opencv
-from adaptaug.render import torch as _torch
 
 FINISHES = ("none", "unit", "imagenet", "uint8")
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -29,21 +27,47 @@ _PIL_MODES = ("1", "L", "P", "RGB", "CMYK", "YCbCr", "HSV", "LAB")
 
 @dataclass(frozen=True)
 class Source:
-    """An image or batch as a renderer reads it, and what it was."""
+    """An image or batch as it came, and what it was.
 
-    engine: ModuleType
-    pixels: Any
+    `data`: one (H, W, C) uint8 array, or a (B, C, H, W) tensor, uint8 or float in [0, 1]; C is 1 or 3.
+    """
+
+    data: Any
     kind: str  # "pil", "plane" (H, W), "array" (H, W, C), "image" (one tensor), "batch"
-    channels: int
-    dtype: torch.dtype | None
     mode: str = "RGB"
+    plain: bool = True  # whether the core may read it: on the CPU, without gradients, not a fake one
 
     def __len__(self) -> int:
-        return int(self.pixels.shape[0]) if self.engine is _torch else 1
+        return 1 if isinstance(self.data, np.ndarray) else int(self.data.shape[0])
 
     @property
-    def device(self) -> torch.device | None:
-        return self.pixels.device if self.engine is _torch else None
+    def channels(self) -> int:
+        return int(self.data.shape[2 if isinstance(self.data, np.ndarray) else 1])
+
+    @property
+    def device(self) -> torch.device:
+        return self.data.device if isinstance(self.data, torch.Tensor) else torch.device("cpu")
+
+    @property
+    def single(self) -> bool:
+        """Whether it is an image in NumPy: what is said of it is in NumPy, too."""
+        return isinstance(self.data, np.ndarray)
+
+    def eight_bits(self) -> Any:
+        """What the core reads: the array, or the batch as contiguous uint8 levels."""
+        if self.single or self.data.dtype == torch.uint8:
+            return self.data if self.single else self.data.contiguous()
+        return torch.round(self.data.to(torch.float32) * 255.0).to(torch.uint8).contiguous()
+
+    def levels(self) -> torch.Tensor:
+        """What torch reads: (B, 3, H, W) float32 whole levels."""
+        if self.single:
+            batch = torch.from_numpy(self.data).permute(2, 0, 1)[None].to(torch.float32)
+        elif self.data.dtype == torch.uint8:
+            batch = self.data.to(torch.float32)
+        else:
+            batch = torch.round(self.data.to(torch.float32) * 255.0)
+        return batch.expand(-1, 3, -1, -1) if self.channels == 1 else batch
 
 
 def read(images: Any) -> Source:
@@ -58,12 +82,13 @@ def read(images: Any) -> Source:
                 + (" (flatten the transparency yourself)." if images.has_transparency_data else ".")
             )
         try:  # PIL reads a file's pixels only now
-            array = np.asarray(images if images.mode == "RGB" else images.convert("RGB"))
+            grey = images.mode in ("1", "L")
+            array = np.asarray(images if images.mode in ("RGB", "L") else images.convert("L" if grey else "RGB"))
         except (OSError, SyntaxError, ValueError) as error:
             raise AdaptAugError(
                 f"{_ACCEPTED}; got a PIL image whose pixels cannot be read: {error}."
             ) from error
-        return Source(_opencv, _checked(array), "pil", 3, None, "L" if images.mode in ("1", "L") else "RGB")
+        return Source(_checked(array[:, :, None] if grey else array), "pil", "L" if grey else "RGB")
     if isinstance(images, np.ndarray):
         return _read_array(images)
     if isinstance(images, torch.Tensor):
@@ -87,10 +112,8 @@ def _read_array(array: np.ndarray) -> Source:
         )
     if array.ndim != 3 or array.shape[2] not in (1, 3):
         raise AdaptAugError(f"{_ACCEPTED}; got an array of shape {array.shape}.")
-    channels = array.shape[2]
-    if channels == 1:
-        array = np.repeat(array, 3, axis=2)
-    return Source(_opencv, _checked(np.ascontiguousarray(array)), kind, channels, None)
+    gapless = array.strides[1:] == (array.shape[2], 1) and array.strides[0] > 0  # rows may have a gap between them
+    return Source(_checked(array if gapless else np.ascontiguousarray(array)), kind)
 
 
 def _checked(array: np.ndarray) -> np.ndarray:
@@ -100,6 +123,7 @@ def _checked(array: np.ndarray) -> np.ndarray:
 
 
 def _read_tensor(tensor: torch.Tensor) -> Source:
+    plain = may_look(tensor) and not tensor.requires_grad
     tensor = tensor.detach()  # whole levels have no gradient
     kind = "image" if tensor.ndim == 3 else "batch"
     if tensor.ndim not in (3, 4) or tensor.shape[-3] not in (1, 3):
@@ -123,16 +147,7 @@ def _read_tensor(tensor: torch.Tensor) -> Source:
                 f"{_ACCEPTED}, float in [0, 1]; got values from {low:.4g} to {high:.4g}: "
                 "augment before normalising, and scale to [0, 1]."
             )
-    batch = tensor if tensor.ndim == 4 else tensor[None]
-    levels = (
-        batch.to(torch.float32)
-        if tensor.dtype == torch.uint8
-        else torch.round(batch.to(torch.float32) * 255.0)
-    )
-    channels = tensor.shape[-3]
-    if channels == 1:
-        levels = levels.expand(-1, 3, -1, -1)
-    return Source(_torch, levels, kind, channels, tensor.dtype)
+    return Source(tensor if tensor.ndim == 4 else tensor[None], kind, plain=plain)
 
 
 @cache
@@ -142,35 +157,73 @@ def _mean_and_std(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     return both[0], both[1]
 
 
-def write(pixels: Any, source: Source, finish: str) -> Any:
-    """Rendered pixels -> what the caller wants: `none` (what came), `unit`, `imagenet` or `uint8` tensors."""
-    if finish == "none":
-        if source.kind == "pil":
-            image = Image.fromarray(pixels)
-            return image.convert("L") if source.mode == "L" else image
-        if source.kind == "plane":
-            return luma_levels(pixels)
-        if source.kind == "array":
-            if source.channels == 1:
-                return luma_levels(pixels)[:, :, None]
-            return pixels.copy() if np.may_share_memory(pixels, source.pixels) else pixels  # a blank image
-        assert source.dtype is not None
-        out = pixels if source.channels == 3 else luma_levels(pixels)[:, None]
-        out = out.to(torch.uint8) if source.dtype == torch.uint8 else (out / 255.0).to(source.dtype)
-        return out if source.kind == "batch" else out[0]
-    if source.engine is _opencv:
-        planes = np.empty((3, *pixels.shape[:2]), np.uint8)
-        cv2.split(pixels, list(planes))  # twice as fast as a transposed copy
-        out = torch.from_numpy(planes)
-        out = out if finish == "uint8" else out.to(torch.float32)
-    else:
-        out = pixels if source.kind == "batch" else pixels[0]
-        out = out.to(torch.uint8) if finish == "uint8" else out
+def core_form(source: Source, finish: str) -> engine.Form:
+    """How the core writes a view of that source for `finish`."""
+    if finish in ("unit", "imagenet"):
+        return _floats(finish)
     if finish == "uint8":
-        return out
+        return engine.PLANAR_RGB
+    if source.single:
+        return engine.LUMA if source.kind != "pil" and source.channels == 1 else engine.INTERLEAVED_RGB
+    return engine.PLANAR_LUMA if source.channels == 1 else engine.PLANAR_RGB
+
+
+@cache
+def _floats(finish: str) -> engine.Form:
+    """Normalisation as one product and one sum a level."""
+    if finish == "unit":
+        return engine.Form(engine.FLOATS, 3, (1.0 / 255.0,) * 3)
+    scale = [1.0 / (255.0 * std) for std in IMAGENET_STD]
+    offset = [-mean / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)]
+    return engine.Form(engine.FLOATS, 3, scale, offset)
+
+
+def write_core(room: Any, source: Source, finish: str) -> Any:
+    """What the core wrote in `core_form` -> what the caller wants."""
+    if finish != "none":
+        return room if source.kind == "batch" else room[0]
+    if source.kind == "pil":
+        image = Image.fromarray(room[0])
+        return image.convert("L") if source.mode == "L" else image
+    if source.single:
+        return room[0][:, :, None] if source.kind == "array" and source.channels == 1 else room[0]
+    out = room if source.data.dtype == torch.uint8 else (room.to(torch.float32) / 255.0).to(source.data.dtype)
+    return out if source.kind == "batch" else out[0]
+
+
+def from_planes(room: torch.Tensor, source: Source, finish: str) -> Any:
+    """(B, 3, S, S) uint8 views as if they had been written in `core_form`."""
+    form = core_form(source, finish)
+    if form.kind == engine.PLANAR and form.channels == 3:
+        return room
+    if form.kind == engine.FLOATS:
+        scale, offset = (torch.tensor(list(v)).reshape(3, 1, 1) for v in (form.scale, form.offset))
+        return room.to(torch.float32).mul_(scale).add_(offset)
+    if form.channels == 1:
+        luma = luma_levels(room.to(torch.float32)).to(torch.uint8)
+        return luma[:, None] if form.kind == engine.PLANAR else luma.numpy()
+    return room.permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def write(pixels: torch.Tensor, source: Source, finish: str) -> Any:
+    """Rendered (B, 3, S, S) float levels -> what the caller wants: `none` (what came), `unit`, `imagenet` or `uint8`."""
+    if finish == "none":
+        grey = source.channels == 1 and source.kind != "pil"
+        out = luma_levels(pixels)[:, None] if grey else pixels
+        if source.single:
+            return write_core(_as_array(out, source), source, finish)
+        out = out.to(torch.uint8) if source.data.dtype == torch.uint8 else (out / 255.0).to(source.data.dtype)
+        return out if source.kind == "batch" else out[0]
+    out = pixels if source.kind == "batch" else pixels[0]
+    if finish == "uint8":
+        return out.to(torch.uint8)
     if finish == "unit":
         return out / 255.0
     mean, std = _mean_and_std(out.device)
-    if source.engine is _opencv:  # a fresh copy
-        return out.sub_(mean).div_(std)
     return (out - mean) / std
+
+
+def _as_array(levels: torch.Tensor, source: Source) -> np.ndarray:
+    """(B, C, S, S) levels as the core writes them for an array: (B, S, S, 3), or (B, S, S) of one channel."""
+    array = levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+    return array[..., 0] if array.shape[3] == 1 else array

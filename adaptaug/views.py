@@ -12,11 +12,12 @@ import torch
 from torch import nn
 
 from adaptaug import band, encoded, generate, keys
+from adaptaug.core import engine
 from adaptaug.errors import AdaptAugError
 from adaptaug.judge import Alike, as_measure
-from adaptaug.measure import ImageStats, measure_pixels
+from adaptaug.measure import ImageStats, measure_pixels, with_statistics
 from adaptaug.params import Explanation, ViewParams
-from adaptaug.pixels import FINISHES, Source, read, write
+from adaptaug.pixels import FINISHES, Source, core_form, from_planes, read, write, write_core
 from adaptaug.policy import Policy
 from adaptaug.render import torch as torch_engine
 from adaptaug.similarity import similarity
@@ -48,8 +49,9 @@ class AdaptiveAugment(nn.Module):
         finish: `none` gives back the kind that came (PIL, array, tensor of the same dtype); `unit` float32
             CHW in [0, 1]; `imagenet` that, normalised; `uint8` CHW levels.
 
-    One PIL image, (H, W, 3) uint8 array or image file's `bytes` goes through OpenCV, a (3, H, W) or (B, 3, H, W)
-    tensor through torch on its device. In a batch every image has its own draw. Nothing drawn is kept on the module.
+    On the CPU all goes through the compiled core: a PIL image, an (H, W, 3) uint8 array, an image file's `bytes`, a
+    (3, H, W) or (B, 3, H, W) tensor. A tensor on a device or with gradients goes through torch, and so does everything
+    where there is no core. In a batch every image has its own draw. Nothing drawn is kept on the module.
     """
 
     def __init__(
@@ -62,12 +64,12 @@ class AdaptiveAugment(nn.Module):
     def forward(self, images: Any, *others: Any, key: Any = None, view: int = 0) -> Any:
         """A view of each image; `key` as in `keys.as_rows`."""
         _alone(others)
-        (pixels,), _, source = _views(images, self.policy, self.size, key, range(view, view + 1), told=False)
-        return write(pixels, source, self.finish)
+        (out,), _ = _views(images, self.policy, self.size, key, range(view, view + 1), self.finish, told=False)
+        return out
 
     def plan(self, images: Any, key: Any = None, view: int = 0) -> ViewParams:
         """What `forward` would do with the same key, as data; `render(images, params)` does it."""
-        _, (params,), _ = _views(images, self.policy, self.size, key, range(view, view + 1), told=True)
+        _, (params,) = _views(images, self.policy, self.size, key, range(view, view + 1), "uint8", told=True)
         return params
 
     def explain(self, image: Any, key: Any = None, view: int = 0) -> Explanation:
@@ -120,10 +122,9 @@ class Views:
         It may as well tell it for each operation, as `ConditionalHeads` does (`conditional.Moves`).
         """
         _alone(others)
-        pixels, params, source = _views(
-            images, self.policy, self.size, key, self.numbers, self.return_params, strength, self.alike
+        views, params = _views(
+            images, self.policy, self.size, key, self.numbers, self.finish, self.return_params, strength, self.alike
         )
-        views = [write(view, source, self.finish) for view in pixels]
         return (views, params) if self.return_params else views
 
     @property
@@ -178,36 +179,56 @@ def _alone(others: tuple[Any, ...]) -> None:
 
 
 def _views(
-    images: Any, policy: Policy, size: int, key: Any, numbers: range, told: bool,
+    images: Any, policy: Policy, size: int, key: Any, numbers: range, finish: str, told: bool,
     strength: Strength | None = None, alike: Alike = similarity,
-) -> tuple[list[Any], list[ViewParams], Source]:  # fmt: skip
+) -> tuple[list[Any], list[ViewParams]]:  # fmt: skip
+    """The finished views, and what was decided for each where `told` (else an empty list)."""
     if isinstance(images, bytes):
         key = keys.as_rows(key, 1)
         enough = encoded.affordable(policy, key, numbers, size)
         images = encoded.decode(images, enough) if strength is None else encoded.decode(images)
     source = read(images)
-    rows = _rows(key, source)
+    if source.plain and engine.usable(policy):
+        return _by_core(source, policy, size, key, numbers, finish, told, strength, alike)
+    rows, pixels = _rows(key, source), source.levels()
     with _whole_levels(source):
-        seen = generate.look(source.engine, source.pixels, policy, size)
+        seen = generate.look(torch_engine, pixels, policy, size)
         if strength is not None:
             seen = replace(seen, push=strength(seen.stats))
-        pixels, params = band.make_views(
-            source.engine, source.pixels, rows, numbers, policy, size, seen, alike, told
-        )
-    return pixels, params, source
+        views, params = band.make_views(torch_engine, pixels, rows, numbers, policy, size, seen, alike, told)
+    made = [write(view, source, finish) for view in views]
+    return made, [p.row(0) if source.single else p for p in params] if told else []
+
+
+def _by_core(
+    source: Source, policy: Policy, size: int, key: Any, numbers: range, finish: str, told: bool,
+    strength: Strength | None, alike: Alike,
+) -> tuple[list[Any], list[ViewParams]]:  # fmt: skip
+    pixels, rows = source.eight_bits(), keys.as_rows(key, len(source))
+    record = engine.source_of(pixels)
+    push = None if strength is None else strength(with_statistics(source.levels(), engine.measure(record)))
+    if policy.band is not None and len(numbers) > 1:
+        rooms, plans = band.by_core(record, policy, rows, numbers, size, push, alike, told)
+        rooms = [from_planes(room, source, finish) for room in rooms]
+    else:
+        form = core_form(source, finish)
+        rooms, reports = engine.make_views(record, policy, rows, numbers, size, form, told, push)
+        plans = [] if reports is None else [
+            engine.params_of(reports[:, i], policy, rows, number, size, push, not source.single)
+            for i, number in enumerate(numbers)
+        ]  # fmt: skip
+    return [write_core(room, source, finish) for room in rooms], plans
 
 
 def _whole_levels(source: Source) -> AbstractContextManager[Any]:
     """Switches a caller's autocast off: half precision cannot count levels, and a key gives the same view in it."""
-    if source.device is None or not torch.is_autocast_enabled(source.device.type):
+    if not torch.is_autocast_enabled(source.device.type):
         return nullcontext()
     return torch.autocast(source.device.type, enabled=False)
 
 
 def _rows(key: Any, source: Source) -> Any:
     count = len(source)
-    if source.engine is not torch_engine:
-        return keys.as_rows(key, count)
     if isinstance(key, torch.Tensor):  # keys already on the device: nothing to wait for
         if key.shape != (count, 3) or key.is_floating_point():
             raise AdaptAugError(
@@ -219,7 +240,7 @@ def _rows(key: Any, source: Source) -> Any:
 
 def measure(images: Any) -> ImageStats:
     """The statistics of an image or batch (see ImageStats); the same for an array and a tensor."""
-    return measure_pixels(read(images).pixels)
+    return measure_pixels(read(images).levels())
 
 
 def render(
@@ -236,10 +257,15 @@ def render(
     source = read(images)
     if len(params) != len(source):
         raise AdaptAugError(f"params: expected one row for each of {len(source)} images, got {len(params)}.")
-    params = params.to(source.device) if source.engine is torch_engine else params.row(0).numbers()
+    nearest = interpolation == "nearest"
+    if source.plain and engine.usable():
+        engine.check(params)
+        pixels = source.eight_bits()
+        form = core_form(source, finish)
+        return write_core(engine.replay(engine.source_of(pixels), params, form, nearest, tone), source, finish)
     with _whole_levels(source):
-        pixels = generate.replay(source.engine, source.pixels, params, interpolation == "nearest", tone)
-    return write(pixels, source, finish)
+        made = generate.replay(torch_engine, source.levels(), params.to(source.device), nearest, tone)
+    return write(made, source, finish)
 
 
 def plan(

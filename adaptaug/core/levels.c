@@ -34,17 +34,15 @@ INLINE Bytes joined(Words even, Words odd) { return (Bytes)(even | odd << 8); }
 INLINE int least(int a, int b) { return a < b ? a : b; }
 INLINE size_t rounded_up(size_t bytes) { return (bytes + WIDE - 1) / WIDE * WIDE; }
 
-// Sums of two neighbours' products, for whole numbers below 2^15.
-INLINE Longs products(Words a, Words b) {
-  const Longs x = (Longs)a, y = (Longs)b;
-  return (x & 0xffff) * (y & 0xffff) + (x >> 16) * (y >> 16);
-}
+// Sums of two neighbours, and of two neighbours' products of levels (or of their differences), which fit in 16 bits.
+INLINE Longs pairs(Words v) { return ((Longs)v & 0xffff) + ((Longs)v >> 16); }
+INLINE Longs products(Words a, Words b) { return pairs(a * b); }
 INLINE int64_t sum_of_longs(Longs v) {
   int64_t sum = 0;
   for (int i = 0; i < WIDE / 4; i++) sum += v[i];
   return sum;
 }
-INLINE int64_t sum_of_words(Words v) { return sum_of_longs(((Longs)v & 0xffff) + ((Longs)v >> 16)); }
+INLINE int64_t sum_of_words(Words v) { return sum_of_longs(pairs(v)); }
 INLINE int64_t sum_of_bytes(Bytes v) { return sum_of_words(even(v) + odd(v)); }
 
 // (9798 R + 19235 G + 3735 B + 2^14) >> 15 without leaving 16 bits: the weights and the half are 256 times whole numbers
@@ -74,9 +72,9 @@ INLINE void add_sums(Sums *sums, const Tally *tally) {
 }
 
 INLINE Bytes at_an_end(Bytes v) { return (Bytes)((v == 0) | (v == 255)); }
-INLINE Bytes any_at_an_end(u8 *const plane[4], int at, int count) {
-  Bytes any = at_an_end(load(plane[0] + at, count));
-  for (int c = 1; c < 3; c++) any |= at_an_end(load(plane[c] + at, count));
+INLINE Bytes any_at_an_end(const Planes *view, int at, int count) {
+  Bytes any = at_an_end(load(view->plane[0] + at, count));
+  for (int c = 1; c < 3; c++) any |= at_an_end(load(view->plane[c] + at, count));
   return any;
 }
 
@@ -145,20 +143,29 @@ int64_t product_of(const u8 *a, const u8 *b, size_t count) {
   return product;
 }
 
-int64_t squared_steps(const u8 *plane, int size) {
+INLINE void step_step(const u8 *a, const u8 *b, int count, Longs *square) {
+  const Bytes x = load(a, count), y = load(b, count);
+  const Words e = even(x) - even(y), o = odd(x) - odd(y);
+  *square += products(e, e) + products(o, o);
+}
+static int64_t squared_differences(const u8 *a, const u8 *b, size_t count) {
   int64_t total = 0;
-  for (int y = 0; y < size; y++, plane += size) {
-    uint32_t right = 0, below = 0;  // 16,384 columns before it is full
-    for (int x = 0; x + 1 < size; x++) {
-      const int16_t step = (int16_t)(plane[x + 1] - plane[x]);
-      right += (uint32_t)(step * step);
-    }
-    if (y + 1 < size)
-      for (int x = 0; x < size; x++) {
-        const int16_t step = (int16_t)(plane[x + size] - plane[x]);
-        below += (uint32_t)(step * step);
-      }
-    total += (int64_t)right + below;
+  for (size_t at = 0; at < count; at += TILE) {
+    const int part = count - at < TILE ? (int)(count - at) : TILE;
+    Longs square = {0};
+    int i = 0;
+    for (; i + WIDE <= part; i += WIDE) step_step(a + at + i, b + at + i, WIDE, &square);
+    if (i < part) step_step(a + at + i, b + at + i, part - i, &square);
+    total += sum_of_longs(square);
+  }
+  return total;
+}
+int64_t squared_steps(const u8 *plane, int size) {
+  const size_t count = (size_t)size * size;
+  int64_t total = squared_differences(plane, plane + 1, count - 1) + squared_differences(plane, plane + size, count - size);
+  for (size_t row = size; row < count; row += size) {  // from a row's end to the next one's start is no step
+    const int step = plane[row] - plane[row - 1];
+    total -= step * step;
   }
   return total;
 }
@@ -290,42 +297,48 @@ void apply_table(Planes *view, int count, const u8 table[256]) {
   }
 }
 
-INLINE Floats broadcast(float value) { return (Floats){0} + value; }
-INLINE Floats chosen(Ints where, Floats yes, Floats no) { return (Floats)(((Ints)yes & where) | ((Ints)no & ~where)); }
-
 // Four bytes of a long as floats, the k-th of each.
 INLINE Floats as_floats_of(Bytes v, int k) { return __builtin_convertvector((Ints)((Longs)v >> (8 * k) & 0xff), Floats); }
 
-// The nearest whole level, of two as near the even one, at the k-th byte of each long. In 1.5 x 2^23 + level the last
-// bits are the level.
+INLINE Ints chosen(Ints where, Ints yes, Ints no) { return (yes & where) | (no & ~where); }
+
+// The nearest whole level, of two as near the even one, at the k-th byte of each long. The last bits of 1.5 x 2^23 + level
+// are the level; what is more or less is so as a whole number, too.
 INLINE Longs as_levels(Floats v, int k) {
-  v = chosen(v > 0.0f, v, broadcast(0.0f));
-  v = chosen(v < 255.0f, v, broadcast(255.0f));
-  return ((Longs)(v + 12582912.0f) & 0xff) << (8 * k);
+  const Ints zero = (Ints){0} + 0x4b400000, full = zero + 255;
+  Ints bits = (Ints)(v + 12582912.0f);
+  bits = chosen(bits > zero, bits, zero);
+  bits = chosen(bits < full, bits, full);
+  return ((Longs)bits & 0xff) << (8 * k);
 }
 
 typedef struct { float of[3][3], offset[3]; } Map;  // levels -> levels
 
-INLINE void map_step(u8 *const in[4], u8 *const out[4], const Map *map, int at, int count) {
-  const Bytes r = load(in[0] + at, count), g = load(in[1] + at, count), b = load(in[2] + at, count);
-  Longs mapped[3] = {{0}};
-  for (int k = 0; k < 4; k++) {
-    const Floats x = as_floats_of(r, k), y = as_floats_of(g, k), z = as_floats_of(b, k);
-    for (int c = 0; c < 3; c++) {
-      const float *of = map->of[c];
-      mapped[c] |= as_levels(x * of[0] + y * of[1] + (z * of[2] + map->offset[c]), k);
-    }
+INLINE void map_quarter(const Bytes in[3], const Map *map, int k, Longs mapped[3]) {
+  const Floats x = as_floats_of(in[0], k), y = as_floats_of(in[1], k), z = as_floats_of(in[2], k);
+  for (int c = 0; c < 3; c++) {
+    const float *of = map->of[c];
+    mapped[c] |= as_levels(x * of[0] + y * of[1] + (z * of[2] + map->offset[c]), k);
   }
-  for (int c = 0; c < 3; c++) store(out[c] + at, (Bytes)mapped[c], count);
+}
+INLINE void map_step(const Planes *in, const Planes *out, const Map *map, int at, int count) {
+  Bytes levels[3];
+  Longs mapped[3] = {{0}};
+  for (int c = 0; c < 3; c++) levels[c] = load(in->plane[c] + at, count);
+  map_quarter(levels, map, 0, mapped);
+  map_quarter(levels, map, 1, mapped);
+  map_quarter(levels, map, 2, mapped);
+  map_quarter(levels, map, 3, mapped);
+  for (int c = 0; c < 3; c++) store(out->plane[c] + at, (Bytes)mapped[c], count);
 }
 
-INLINE void toned_step(u8 *const view[4], const u8 *crop_luma, int at, int count, Tally *tally) {
-  const Bytes r = load(view[0] + at, count), g = load(view[1] + at, count), b = load(view[2] + at, count);
-  const Words e = luma_of(even(r), even(g), even(b)), o = luma_of(odd(r), odd(g), odd(b));
-  store(view[3] + at, joined(e, o), count);
-  tally_levels(tally, e, o);
-  tally_product(tally, e, o, load(crop_luma + at, count));
-  tally->ended -= any_at_an_end(view, at, count);  // a truth is -1
+INLINE void toned_step(const Planes *view, const u8 *crop_luma, int at, int count, Tally *tally) {
+  u8 *const *p = view->plane;
+  const Bytes any = any_at_an_end(view, at, count);
+  luma_step(p[0] + at, p[1] + at, p[2] + at, p[3] + at, count, tally);
+  const Bytes luma = load(p[3] + at, count);
+  tally_product(tally, even(luma), odd(luma), load(crop_luma + at, count));
+  tally->ended -= any;  // a truth is -1
 }
 
 INLINE void add_toned(Toned *toned, const Tally *tally) {
@@ -338,6 +351,7 @@ INLINE void add_toned(Toned *toned, const Tally *tally) {
 INLINE int padding(int count) { return -count & (WIDE - 1); }
 
 Toned colour_map(const Planes *in, const u8 *crop_luma, const double map[12], int count, Planes *out) {
+  const Planes from = *in, to = *out;  // copies, which no pixel that is written can alias
   Map levels;
   for (int c = 0; c < 3; c++) {
     for (int j = 0; j < 3; j++) levels.of[c][j] = (float)map[4 * c + j];
@@ -349,12 +363,12 @@ Toned colour_map(const Planes *in, const u8 *crop_luma, const double map[12], in
     Tally tally = {0};
     int i = at;
     for (; i + WIDE <= end; i += WIDE) {
-      map_step(in->plane, out->plane, &levels, i, WIDE);
-      toned_step(out->plane, crop_luma, i, WIDE, &tally);
+      map_step(&from, &to, &levels, i, WIDE);
+      toned_step(&to, crop_luma, i, WIDE, &tally);
     }
     if (i < end) {
-      map_step(in->plane, out->plane, &levels, i, end - i);
-      toned_step(out->plane, crop_luma, i, end - i, &tally);
+      map_step(&from, &to, &levels, i, end - i);
+      toned_step(&to, crop_luma, i, end - i, &tally);
     }
     add_toned(&toned, &tally);
   }
@@ -363,13 +377,14 @@ Toned colour_map(const Planes *in, const u8 *crop_luma, const double map[12], in
 }
 
 Toned toned_sums(Planes *view, const u8 *crop_luma, int count) {
+  const Planes to = *view;
   Toned toned = {0};
   for (int at = 0; at < count; at += TILE) {
     const int end = at + least(TILE, count - at);
     Tally tally = {0};
     int i = at;
-    for (; i + WIDE <= end; i += WIDE) toned_step(view->plane, crop_luma, i, WIDE, &tally);
-    if (i < end) toned_step(view->plane, crop_luma, i, end - i, &tally);
+    for (; i + WIDE <= end; i += WIDE) toned_step(&to, crop_luma, i, WIDE, &tally);
+    if (i < end) toned_step(&to, crop_luma, i, end - i, &tally);
     add_toned(&toned, &tally);
   }
   toned.ended -= padding(count);
@@ -382,15 +397,15 @@ int64_t ended_pixels(const Planes *view, int count) {
     const int end = at + least(TILE, count - at);
     Bytes found = {0};
     int i = at;
-    for (; i + WIDE <= end; i += WIDE) found -= any_at_an_end(view->plane, i, WIDE);
-    if (i < end) found -= any_at_an_end(view->plane, i, end - i);
+    for (; i + WIDE <= end; i += WIDE) found -= any_at_an_end(view, i, WIDE);
+    if (i < end) found -= any_at_an_end(view, i, end - i);
     ended += sum_of_bytes(found);
   }
   return ended - padding(count);
 }
 
 INLINE Bytes newly_at_an_end(const Planes *view, const Planes *crop, int at, int count) {
-  return any_at_an_end(view->plane, at, count) & ~any_at_an_end(crop->plane, at, count);
+  return any_at_an_end(view, at, count) & ~any_at_an_end(crop, at, count);
 }
 int64_t newly_ended(const Planes *view, const Planes *crop, int count) {
   int64_t ended = 0;

@@ -12,12 +12,12 @@ from functools import cache
 from pathlib import Path
 
 from adaptaug.core import built
+from adaptaug.core.records import STRUCTS
 from adaptaug.errors import AdaptAugError
 
 FOLDER = Path(__file__).parent
 WISHES = ("", "require", "off")
 REBUILD = "`make core` in a checkout or `pip install -v --force-reinstall --no-deps --no-cache-dir adaptaug` builds it"
-STRUCTS: tuple[type[ctypes.Structure], ...] = ()  # those that cross the border: as large here as in C
 
 
 class Unusable(Exception):
@@ -58,12 +58,13 @@ def open_library(level: str) -> ctypes.CDLL:
         library.core_source_hash.restype, library.core_size.restype = ctypes.c_char_p, ctypes.c_int64
     except (OSError, AttributeError) as error:
         raise Unusable(f"{path.name} does not load ({error})") from error
+    library.core_shortest_side.restype = ctypes.c_double
     if library.core_source_hash().decode() != _hash():
         raise Unusable(f"{path.name} was compiled from other sources than those in {FOLDER}")
-    for struct in STRUCTS:
-        here, there = ctypes.sizeof(struct), library.core_size(struct.__name__.encode())
+    for name, struct in STRUCTS.items():
+        here, there = ctypes.sizeof(struct), library.core_size(name.encode())
         if here != there:
-            raise Unusable(f"{struct.__name__} has {there} bytes in {path.name} and {here} in Python")
+            raise Unusable(f"{name} has {there} bytes in {path.name} and {here} in Python")
     return library
 
 

@@ -18,7 +18,7 @@ static Arena *borrow_arena(size_t room) {
   if (arena->room < room) {
     free(arena->start);
     arena->room = (room + 4095) / 4096 * 4096;
-    arena->start = aligned_alloc(64, arena->room);
+    arena->start = malloc(arena->room);
     if (!arena->start) {
       free(arena);
       return NULL;
@@ -306,7 +306,7 @@ static int image_views(const Source *source, const Policy policies[2], const int
   return 0;
 }
 
-EXPORT int core_views(const Source *source, const Policy policies[2], const int64_t *keys, const Moves *moves, int start, int stop,
+CORE_API int core_views(const Source *source, const Policy policies[2], const int64_t *keys, const Moves *moves, int start, int stop,
                       int first, int views, int size, const Output *outputs, Report *reports) {
   Arena *arena = borrow_arena(room_for(source, size));
   if (!arena) return -1;
@@ -349,7 +349,7 @@ static int replay_one(const Source *source, const Policy *policy, const Report *
   return arena->failed ? -1 : 0;
 }
 
-EXPORT int core_replay(const Source *source, const Policy *policy, const Report *reports, int start, int stop, int size, int nearest,
+CORE_API int core_replay(const Source *source, const Policy *policy, const Report *reports, int start, int stop, int size, int nearest,
                        int tone, const Output *output) {
   Arena *arena = borrow_arena(room_for(source, size));
   if (!arena) return -1;
@@ -359,7 +359,7 @@ EXPORT int core_replay(const Source *source, const Policy *policy, const Report 
   return failed;
 }
 
-EXPORT int core_measure(const Source *source, int start, int stop, double *statistics) {
+CORE_API int core_measure(const Source *source, int start, int stop, double *statistics) {
   Arena *arena = borrow_arena(room_for(source, 8));
   if (!arena) return -1;
   int failed = 0;
@@ -374,7 +374,7 @@ EXPORT int core_measure(const Source *source, int start, int stop, double *stati
   return failed ? -1 : 0;
 }
 
-EXPORT double core_shortest_side(const Policy policies[2], const int64_t key[3], int first, int views, int width, int height) {
+CORE_API double core_shortest_side(const Policy policies[2], const int64_t key[3], int first, int views, int width, int height) {
   double least = lesser(width, height);
   for (int view = first; view < first + views; view++) {
     least = lesser(least, drawn_shortest_side(&policies[view > 0], key, view, width, height));
@@ -383,7 +383,7 @@ EXPORT double core_shortest_side(const Policy policies[2], const int64_t key[3],
   return least;
 }
 
-EXPORT int core_jpeg_size(const u8 *data, int64_t length, int32_t size[2]) {
+CORE_API int core_jpeg_size(const u8 *data, int64_t length, int32_t size[2]) {
   if (length < 4 || data[0] != 0xff || data[1] != 0xd8) return -1;
   for (int64_t at = 2; at + 9 < length;) {
     if (data[at] != 0xff) return -1;
@@ -409,7 +409,7 @@ EXPORT int core_jpeg_size(const u8 *data, int64_t length, int32_t size[2]) {
 }
 
 // --- for tests ----------------------------------------------------------------------------------------------------------
-EXPORT int core_plan(const Source *source, const Policy policies[2], const int64_t *keys, const Moves *moves, int view, int size,
+CORE_API int core_plan(const Source *source, const Policy policies[2], const int64_t *keys, const Moves *moves, int view, int size,
                      const u8 *crops, const double *limits, Report *reports) {
   Arena *arena = borrow_arena(room_for(source, size));
   if (!arena) return -1;
@@ -448,8 +448,4 @@ EXPORT int core_plan(const Source *source, const Policy policies[2], const int64
   return failed ? -1 : 0;
 }
 
-EXPORT int core_operations(void) { return (1 << SLOTS) - 1 - (1 << 5); }
-
-EXPORT void core_sizes(int64_t sizes[6]) {
-  sizes[0] = sizeof(Policy), sizes[1] = sizeof(Moves), sizes[2] = sizeof(Report), sizes[3] = sizeof(Source), sizes[4] = sizeof(Output), sizes[5] = sizeof(Operation);
-}
+CORE_API int core_operations(void) { return (1 << SLOTS) - 1 - (1 << 5); }

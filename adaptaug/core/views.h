@@ -1,13 +1,10 @@
 // What Python calls: images in, views and what was decided out.
 #pragma once
 #include "pixels.h"
+#include "build.h"
 #include "plan.h"
 
-#if defined(_WIN32)
-#define EXPORT __declspec(dllexport)
-#else
-#define EXPORT __attribute__((visibility("default")))
-#endif
+
 
 typedef struct {  // `count` images of one size, 8 bits a channel
   const u8 *pixels;
@@ -26,19 +23,18 @@ typedef struct {  // one view of every image
 // Views `first` .. `first + views - 1` of images start .. stop - 1. `policies`: of view 0 and of every other. `keys`:
 // (count, 3); `moves`: one an image or NULL; `outputs`: one a view; `reports`: (count, views) or NULL.
 // Returns 0, or -1 where there is no memory.
-EXPORT int core_views(const Source *source, const Policy policies[2], const int64_t *keys, const Moves *moves, int start, int stop,
+CORE_API int core_views(const Source *source, const Policy policies[2], const int64_t *keys, const Moves *moves, int start, int stop,
                       int first, int views, int size, const Output *outputs, Report *reports);
 // The view that a report describes, measuring nothing; without `tone` the geometry alone, by the nearest pixel if asked.
-EXPORT int core_replay(const Source *source, const Policy *policy, const Report *reports, int start, int stop, int size, int nearest,
+CORE_API int core_replay(const Source *source, const Policy *policy, const Report *reports, int start, int stop, int size, int nearest,
                        int tone, const Output *output);
 // (count, STATISTICS) of each image.
-EXPORT int core_measure(const Source *source, int start, int stop, double *statistics);
+CORE_API int core_measure(const Source *source, int start, int stop, double *statistics);
 // The drawn crops' shorter side in pixels over some views, the worse way up: before any guard, which only enlarges.
-EXPORT double core_shortest_side(const Policy policies[2], const int64_t key[3], int first, int views, int width, int height);
+CORE_API double core_shortest_side(const Policy policies[2], const int64_t key[3], int first, int views, int width, int height);
 // Width and height of a JPEG whose pixels are grey or three channels: 0, or -1 where it is none.
-EXPORT int core_jpeg_size(const u8 *data, int64_t length, int32_t size[2]);
+CORE_API int core_jpeg_size(const u8 *data, int64_t length, int32_t size[2]);
 // For the tests that hold planning here to planning in Python: round one of an image, and round two of given crops.
-EXPORT int core_plan(const Source *source, const Policy policies[2], const int64_t *keys, const Moves *moves, int view, int size,
+CORE_API int core_plan(const Source *source, const Policy policies[2], const int64_t *keys, const Moves *moves, int view, int size,
                      const u8 *crops, const double *limits, Report *reports);
-EXPORT int core_operations(void);        // a bit for each slot that is known here
-EXPORT void core_sizes(int64_t sizes[6]);
+CORE_API int core_operations(void);        // a bit for each slot that is known here

@@ -30,6 +30,6 @@ def pixels_library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     if compiler is None:
         pytest.skip("no C compiler in PATH to compile adaptaug/core with")
     path = tmp_path_factory.mktemp("core") / "pixels.so"
-    sources = [CORE / name for name in ("arena.c", "levels.c")]
+    sources = [CORE / name for name in ("arena.c", "levels.c", "warp.c", "filters.c")]
     subprocess.run([compiler, *FLAGS, *map(str, sources), "-o", str(path), "-lm"], check=True)
     return ctypes.CDLL(str(path))

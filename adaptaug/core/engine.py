@@ -1,0 +1,308 @@
+"""Views by the compiled core: images in memory, a policy and keys -> views, and everything that was decided.
+
+A batch goes image by image, each in cache, over a pool of threads; what a key gives depends on none of that.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+import torch
+
+from adaptaug.conditional import STATISTICS, Moves
+from adaptaug.core import library
+from adaptaug.core.records import (
+    EVIDENCE, FLOATS, INTERLEAVED, NUMBERS, PLANAR, SLOTS, MovesRecord, Output, Report, SourceRecord, pack,
+)  # fmt: skip
+from adaptaug.errors import AdaptAugError
+from adaptaug.ops import OPS
+from adaptaug.params import Entry, ViewParams
+from adaptaug.policy import Policy
+
+_REPORT = np.dtype(Report)
+_TASKS_PER_THREAD = 4  # parts of a batch, so that no thread waits long for the last
+_off: ContextVar[bool] = ContextVar("adaptaug_core_off", default=False)
+
+
+@contextmanager
+def off() -> Iterator[None]:
+    """Leave the core alone in this block: torch makes the views, as on a device."""
+    token = _off.set(True)
+    try:
+        yield
+    finally:
+        _off.reset(token)
+
+
+def usable(policy: Policy | None = None) -> bool:
+    """Whether the core is there and knows all operations of a policy."""
+    if _off.get():
+        return False
+    lib = library.load()
+    if lib is None:
+        return False
+    known = lib.core_operations()
+    return policy is None or all(known >> OPS[name].slot & 1 for name in policy.operations)
+
+
+def packed(policy: Policy) -> Any:
+    """A policy as C reads it, made once."""
+    record = policy.__dict__.get("_core")
+    if record is None:
+        record = pack(policy)
+        object.__setattr__(policy, "_core", record)
+    return record
+
+
+# --- threads ----------------------------------------------------------------------------------------------
+_pools: dict[int, ThreadPoolExecutor] = {}
+if hasattr(os, "register_at_fork"):  # a forked child has the parent's pools, but none of their threads
+    os.register_at_fork(after_in_child=_pools.clear)
+
+
+def _over_images(call: Callable[[int, int], int], count: int) -> None:
+    """`call(start, stop)` over the images of a batch, on as many threads as torch has here (one in a worker)."""
+    threads = min(torch.get_num_threads(), count)
+    if threads <= 1:
+        failed = bool(call(0, count))
+    else:
+        if threads not in _pools:
+            _pools[threads] = ThreadPoolExecutor(threads, "adaptaug")
+        parts = min(count, threads * _TASKS_PER_THREAD)
+        ends = [count * i // parts for i in range(parts + 1)]
+        failed = any([bool(r) for r in _pools[threads].map(call, ends[:-1], ends[1:])])
+    if failed:
+        raise MemoryError("adaptaug: no memory for the views; ask for smaller ones, or for fewer at a time.")
+
+
+# --- what goes in -----------------------------------------------------------------------------------------
+def source_of(pixels: np.ndarray | torch.Tensor, count: int | None = None) -> SourceRecord:
+    """One (H, W, C) uint8 array with gapless rows, or a contiguous (B, C, H, W) uint8 tensor.
+
+    `count`: an array under that many keys.
+    """
+    if isinstance(pixels, torch.Tensor):
+        batch, channels, height, width = pixels.shape
+        return SourceRecord(
+            pixels.data_ptr(), channels * height * width, width, batch, height, width, channels, 1
+        )
+    height, width, channels = pixels.shape
+    return SourceRecord(pixels.ctypes.data, 0, pixels.strides[0], count or 1, height, width, channels, 0)
+
+
+def _moves(push: Any, count: int) -> Any:
+    """What moves a batch's draws, one record an image; None where nothing does."""
+    if push is None:
+        return None
+    rows = np.zeros(count, np.dtype(MovesRecord))
+    if isinstance(push, Moves):
+        rows["moved"] = 1
+        for given, name in ((push.p, "p"), (push.strength, "strength")):
+            for operation, values in given.items():
+                slot = OPS[operation].slot
+                rows[name][:, slot], rows[f"moves_{name}"][:, slot] = np.asarray(values, np.float64), 1
+    else:
+        rows["pushed"], rows["push"] = 1, np.asarray(push, np.float64)
+    return rows
+
+
+# --- what comes out ---------------------------------------------------------------------------------------
+class Form:
+    """How views are written: `interleaved` (S, S, 3), `luma` (S, S), `planar` (3, S, S), all uint8, or `floats`."""
+
+    __slots__ = ("channels", "kind", "offset", "scale")
+
+    def __init__(
+        self, kind: int, channels: int = 3, scale: Sequence[float] = (1.0,) * 3, offset: Sequence[float] = (0.0,) * 3
+    ):  # fmt: skip
+        self.kind, self.channels = kind, channels
+        self.scale, self.offset = (ctypes.c_float * 3)(*scale), (ctypes.c_float * 3)(*offset)
+
+    def room(self, count: int, size: int) -> Any:
+        """(B, S, S, 3) or (B, S, S) arrays, (B, 3, S, S) tensors."""
+        if self.kind == FLOATS:
+            return torch.empty((count, 3, size, size), dtype=torch.float32)
+        if self.kind == PLANAR:
+            return torch.empty((count, self.channels, size, size), dtype=torch.uint8)
+        return np.empty((count, size, size, 3) if self.channels == 3 else (count, size, size), np.uint8)
+
+    def output(self, room: Any, size: int) -> Output:
+        address = room.data_ptr() if isinstance(room, torch.Tensor) else room.ctypes.data
+        return Output(address, self.channels * size * size, self.kind, self.channels, self.scale, self.offset)
+
+
+INTERLEAVED_RGB, LUMA, PLANAR_RGB, PLANAR_LUMA = (
+    Form(INTERLEAVED), Form(INTERLEAVED, 1), Form(PLANAR), Form(PLANAR, 1),
+)  # fmt: skip
+
+
+def make_views(
+    source: SourceRecord, policy: Policy, rows: np.ndarray, numbers: range, size: int, form: Form,
+    told: bool = True, push: Any = None,
+) -> tuple[list[Any], np.ndarray | None]:  # fmt: skip
+    """The views `numbers` of each image: a list of what `form.room` gives, and the (B, views) reports where `told`.
+
+    Args: rows: (B, 3) int64 keys; push: as `generate.Look.push`.
+    """
+    lib, views = library.load(), len(numbers)
+    assert lib is not None
+    count = source.count
+    rooms = [form.room(count, size) for _ in numbers]
+    outputs = (Output * views)(*[form.output(room, size) for room in rooms])
+    reports = np.empty((count, views), _REPORT) if told else None
+    moves = _moves(push, count)
+    rows = np.ascontiguousarray(rows, np.int64)
+    arguments = (
+        ctypes.byref(source), packed(policy), ctypes.c_void_p(rows.ctypes.data),
+        None if moves is None else ctypes.c_void_p(moves.ctypes.data),
+    )  # fmt: skip
+    report = None if reports is None else ctypes.c_void_p(reports.ctypes.data)
+
+    def part(start: int, stop: int) -> int:
+        return lib.core_views(*arguments, start, stop, numbers.start, views, size, outputs, report)
+
+    _over_images(part, count)
+    return rooms, reports
+
+
+def replay(
+    source: SourceRecord, params: ViewParams, form: Form, nearest: bool = False, tone: bool = True
+) -> Any:
+    """What `form.room` gives: the views that `params` describe."""
+    lib = library.load()
+    assert lib is not None
+    room, reports = form.room(source.count, params.size), _reports_of(params)
+    output, record = form.output(room, params.size), packed(_EVERYTHING)
+
+    def part(start: int, stop: int) -> int:
+        address = ctypes.c_void_p(reports.ctypes.data)
+        return lib.core_replay(
+            ctypes.byref(source), record, address, start, stop, params.size, nearest, tone, ctypes.byref(output)
+        )  # fmt: skip
+
+    _over_images(part, source.count)
+    return room
+
+
+def measure(source: SourceRecord) -> dict[str, np.ndarray]:
+    """Every statistic of `conditional.STATISTICS` by name, (B,) each."""
+    lib = library.load()
+    assert lib is not None
+    out = np.empty((source.count, len(STATISTICS)))
+    address = ctypes.c_void_p(out.ctypes.data)
+    _over_images(lambda start, stop: lib.core_measure(ctypes.byref(source), start, stop, address), source.count)
+    return {name: out[:, i] for i, name in enumerate(STATISTICS)}
+
+
+def shortest_side(policy: Policy, row: np.ndarray, numbers: range, width: int, height: int) -> float:
+    """The shorter side in pixels of the crops that a key draws for some views, the worse way up, before any guard."""
+    lib = library.load()
+    assert lib is not None
+    row = np.ascontiguousarray(row, np.int64)
+    key = ctypes.c_void_p(row.ctypes.data)
+    return lib.core_shortest_side(packed(policy), key, numbers.start, len(numbers), width, height)
+
+
+def jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height of a JPEG of one or three channels, from its header; None of anything else."""
+    lib, size = library.load(), (ctypes.c_int32 * 2)()
+    assert lib is not None
+    return None if lib.core_jpeg_size(data, len(data), size) else (size[0], size[1])
+
+
+# --- reports as parameters --------------------------------------------------------------------------------
+def params_of(
+    reports: np.ndarray, policy: Policy, rows: np.ndarray, view: int, size: int, push: Any, batch: bool
+) -> ViewParams:
+    """The (B,) reports of one view as ViewParams: NumPy rows of a single image, torch tensors of a batch."""
+    policy = policy.for_view(view)
+    array: Callable[[Any], Any] = (lambda a: torch.from_numpy(np.ascontiguousarray(a))) if batch else np.ascontiguousarray
+    entries = {}
+    for op in (op for kind in ("geometry", "filter", "table", "tone", "colour", "late") for op in policy.of_kind(kind)):
+        for i, name in enumerate(op.parameters):
+            met = reports["entry"][:, op.slot, i]
+            entries[op.name if op.single else f"{op.name}.{name}"] = Entry(
+                array(met["value"]), array(met["low"]), array(met["high"]), array(met["reason"].astype(np.int64)),
+                array(met["applied"] != 0), policy[op.name].bounds(name),
+            )  # fmt: skip
+    return ViewParams(
+        size=size, view=view, keys=array(rows), entries=entries, matrix=array(reports["matrix"].reshape(-1, 3, 3)),
+        span=array(reports["span"]), lift=array(reports["lift"]), colour=array(reports["colour"].reshape(-1, 3, 4)),
+        noise_seed=array(reports["noise_seed"]), strength=array(reports["strength"]),
+        failed=array(reports["failed"].astype(np.int64)), frame=array(reports["frame"] != 0),
+        blank=array(reports["blank"] != 0), guards=policy.guards, evidence=_evidence(reports, policy, push, array),
+    )  # fmt: skip
+
+
+def _evidence(
+    reports: np.ndarray, policy: Policy, push: Any, array: Callable[[Any], Any]
+) -> dict[str, Any]:
+    """The statistics that the reasons quote, and what moved the draws: those that there are for any image."""
+    found = {}
+
+    def keep(name: str, values: np.ndarray) -> None:
+        if not np.isnan(values).all():
+            found[name] = array(values)
+
+    for i, name in enumerate(EVIDENCE):
+        keep(name, reports["evidence"][:, i])
+    if push is not None and not isinstance(push, Moves):
+        found |= {"push": array(np.asarray(push, np.float64)), "image_contrast": array(reports["evidence"][:, EVIDENCE.index("image_std")])}
+    for name, entry in policy.operations.items():
+        slot = OPS[name].slot
+        odds = reports["probability"][:, slot]
+        if not np.isnan(odds).all():
+            found[f"p.{name}"] = array(np.full(len(odds), entry.p))
+            found[f"conditional_p.{name}"] = array(odds)
+        keep(f"power.{name}", reports["power"][:, slot])
+        if isinstance(push, Moves):
+            found[f"gate.{name}"] = array(reports["gate"][:, slot] != 0)
+            for index in range(1, NUMBERS + 1):
+                keep(f"fraction.{name}.{index}", reports["fraction"][:, slot, index])
+                keep(f"start.{name}.{index}", reports["start"][:, slot, index])
+    if isinstance(push, Moves):
+        found |= push.evidence
+    return found
+
+
+# Replays name every operation, whatever policy planned them.
+_EVERYTHING = Policy.model_validate(
+    {"operations": {name: {"p": 0.0} for name in OPS}, "guards": False, "name": "everything"}
+)
+
+
+def _reports_of(params: ViewParams) -> np.ndarray:
+    """ViewParams as the reports that C replays."""
+    reports = np.zeros(len(params), _REPORT)
+
+    def rows(values: Any, shape: tuple[int, ...] = (-1,)) -> np.ndarray:
+        return np.asarray(values.cpu() if isinstance(values, torch.Tensor) else values).reshape(len(params), *shape)
+
+    reports["matrix"], reports["colour"] = rows(params.matrix), rows(params.colour)
+    reports["lift"] = rows(params.lift)
+    for name in ("span", "strength", "noise_seed"):
+        reports[name] = rows(getattr(params, name), ())
+    for name, entry in params.entries.items():
+        op_name, _, part = name.partition(".")
+        op = OPS[op_name]
+        place = reports["entry"][:, op.slot, list(op.parameters).index(part or "range")]
+        place["value"], place["applied"] = rows(entry.value, ()), rows(entry.applied, ())
+    return reports
+
+
+def check(params: ViewParams) -> None:
+    """Raises: AdaptAugError: numbers that no plan has, and that a replay would stumble over."""
+    numbers = [params.matrix, params.span, params.lift, params.colour, params.strength]
+    numbers += [entry.value for entry in params.entries.values()]
+    if not all(bool(np.isfinite(np.asarray(values, np.float64)).all()) for values in numbers):
+        raise AdaptAugError("params: expected finite numbers, got NaN or infinity; plan them anew.")
+
+
+assert max(op.slot for op in OPS.values()) < SLOTS and max(len(op.parameters) for op in OPS.values()) <= NUMBERS
