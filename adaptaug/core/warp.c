@@ -47,15 +47,16 @@ typedef struct {
   int16_t *share;
 } Taps;
 
+// Differences without a sign, as lanes behind the last pixel may hold anything.
 INLINE Words blended(Words a, Words b, Words share) {
   const Words middle = (Words)(((UnsignedWords)a + (UnsignedWords)b) >> 1);
-  const Ints product = __builtin_convertvector(b - a, Ints) * __builtin_convertvector(share, Ints);
-  return middle + __builtin_convertvector(product >> 16, Words);
+  const Ints product = __builtin_convertvector((Words)((UnsignedWords)b - (UnsignedWords)a), Ints) * __builtin_convertvector(share, Ints);
+  return (Words)((UnsignedWords)middle + __builtin_convertvector(product >> 16, UnsignedWords));
 }
 INLINE HalfWords half_blended(HalfWords a, HalfWords b, HalfWords share) {
   const HalfWords middle = (HalfWords)(((UnsignedHalfWords)a + (UnsignedHalfWords)b) >> 1);
-  const HalfInts product = __builtin_convertvector(b - a, HalfInts) * __builtin_convertvector(share, HalfInts);
-  return middle + __builtin_convertvector(product >> 16, HalfWords);
+  const HalfInts product = __builtin_convertvector((HalfWords)((UnsignedHalfWords)b - (UnsignedHalfWords)a), HalfInts) * __builtin_convertvector(share, HalfInts);
+  return (HalfWords)((UnsignedHalfWords)middle + __builtin_convertvector(product >> 16, UnsignedHalfWords));
 }
 
 // --- averages of boxes, row by row -----------------------------------------------------------------------------------
@@ -372,7 +373,7 @@ static void straight(Level *level, const Path *path, int columns, int size, cons
   if (level->factor > 1)
     for (int i = 0; i < 2; i++) made[i] = arena_take(arena, ((size_t)count + 2) * (size_t)pitch);
   if (arena->failed) return;
-  for (int x = 0; x < size + PIXELS; x++) {
+  for (int x = size + PIXELS - 1; x >= 0; x--) {  // from the end: the last tap is a column until it has been repeated
     const int from = least(x, size - 1);
     across.at[x] = (across.at[from] - left + 1) * pitch;  // a pixel is repeated on either side
     for (int c = 0; c < BLENDED; c++) shares[BLENDED * x + c] = across.share[from];
