@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from ctypes import c_double, c_float, c_int, c_int64, c_size_t, c_void_p
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -138,7 +139,9 @@ def level_kernels(core: ctypes.CDLL) -> Iterator[Kernel]:
     yield Kernel(
         "noise",
         lambda: core.add_noise(after, c_int(SIZE), c_int64(7), c_double(0.05)),
-        lambda: cv2.add(view, cv2.merge([cv2.randn(grain, 0, 12)] * 3), dst=mapped, dtype=cv2.CV_8U),
+        lambda: cv2.add(
+            view, cv2.merge([cv2.randn(grain, (0.0,), (12.0,))] * 3), dst=mapped, dtype=cv2.CV_8U
+        ),
     )
     yield Kernel(
         "erase",
@@ -159,9 +162,7 @@ def level_kernels(core: ctypes.CDLL) -> Iterator[Kernel]:
     yield Kernel(
         "planes to floats",
         lambda: core.as_floats(before, c_size_t(grey.size), scale, offset, address(floats)),
-        lambda: [
-            cv2.multiply(p, 0.017, dst=f, dtype=cv2.CV_32F) for p, f in zip(planar[:3], floats, strict=True)
-        ],
+        lambda: cv2.dnn.blobFromImage(view, 0.018, mean=(118.0, 111.0, 100.0)),
     )
 
 
@@ -175,14 +176,11 @@ def box_kernels(core: ctypes.CDLL) -> Iterator[Kernel]:
     for factor in (2, 3, 4, 5, 6, 7, 8, 9, 16):
         part = large[: 1536 // factor * factor, : 2048 // factor * factor].copy()
         height, width = part.shape
+        sizes, reduced = [c_int(n) for n in (height, width, factor)], (width // factor, height // factor)
         yield Kernel(
             f"boxes of {factor} in 2048x1536",
-            lambda f=factor, p=part, h=height, w=width: core.box_plane(
-                address(p), c_int(h), c_int(w), c_int(f), address(out), ctypes.byref(arena)
-            ),
-            lambda f=factor, p=part, h=height, w=width: cv2.resize(
-                p, (w // f, h // f), interpolation=cv2.INTER_AREA
-            ),
+            partial(core.box_plane, address(part), *sizes, address(out), ctypes.byref(arena)),
+            partial(cv2.resize, part, reduced, interpolation=cv2.INTER_AREA),
         )
 
 

@@ -47,16 +47,11 @@ typedef struct {
   int16_t *share;
 } Taps;
 
-// Differences without a sign, as lanes behind the last pixel may hold anything.
-INLINE Words blended(Words a, Words b, Words share) {
-  const Words middle = (Words)(((UnsignedWords)a + (UnsignedWords)b) >> 1);
-  const Ints product = __builtin_convertvector((Words)((UnsignedWords)b - (UnsignedWords)a), Ints) * __builtin_convertvector(share, Ints);
-  return (Words)((UnsignedWords)middle + __builtin_convertvector(product >> 16, UnsignedWords));
-}
-INLINE HalfWords half_blended(HalfWords a, HalfWords b, HalfWords share) {
-  const HalfWords middle = (HalfWords)(((UnsignedHalfWords)a + (UnsignedHalfWords)b) >> 1);
-  const HalfInts product = __builtin_convertvector((HalfWords)((UnsignedHalfWords)b - (UnsignedHalfWords)a), HalfInts) * __builtin_convertvector(share, HalfInts);
-  return (HalfWords)((UnsignedHalfWords)middle + __builtin_convertvector(product >> 16, UnsignedHalfWords));
+// Lanes that hold no pixel hold anything: without signs nothing overflows.
+INLINE Words blended(Words from, Words to, Words share) {
+  const UnsignedWords a = (UnsignedWords)from, b = (UnsignedWords)to;
+  const Ints product = __builtin_convertvector((Words)(b - a), Ints) * __builtin_convertvector(share, Ints);
+  return (Words)(((a + b) >> 1) + (UnsignedWords)__builtin_convertvector(product >> 16, Words));
 }
 
 // --- averages of boxes, row by row -----------------------------------------------------------------------------------
@@ -245,11 +240,13 @@ INLINE double kept(double position) {
   return position < most ? position : most;
 }
 
+// Where place `at` of a level lies, mirrored at its ends.
 INLINE int mirrored(int at, int length) {
-  if ((unsigned)at < (unsigned)length) return at;
-  at %= 2 * length;
-  if (at < 0) at += 2 * length;
-  return at < length ? at : 2 * length - 1 - at;
+  if (at < -length || at >= 2 * length) {
+    at %= 2 * length;
+    if (at < 0) at += 2 * length;
+  }
+  return at < 0 ? -1 - at : at < length ? at : 2 * length - 1 - at;
 }
 
 // The share as blending wants it, of a fraction in [0, 1].
@@ -373,7 +370,7 @@ static void straight(Level *level, const Path *path, int columns, int size, cons
   if (level->factor > 1)
     for (int i = 0; i < 2; i++) made[i] = arena_take(arena, ((size_t)count + 2) * (size_t)pitch);
   if (arena->failed) return;
-  for (int x = size + PIXELS - 1; x >= 0; x--) {  // from the end: the last tap is a column until it has been repeated
+  for (int x = size + PIXELS - 1; x >= 0; x--) {  // from the end, which the last pixel fills up
     const int from = least(x, size - 1);
     across.at[x] = (across.at[from] - left + 1) * pitch;  // a pixel is repeated on either side
     for (int c = 0; c < BLENDED; c++) shares[BLENDED * x + c] = across.share[from];
@@ -409,13 +406,18 @@ typedef struct {
   int all_columns, all_rows;  // of the level, in which what lies outside is mirrored
 } Part;
 
-// The pixels of one row of the view on an axis of the level.
+// The pixels of one row of the view on an axis of the level. In 1.5 x 2^36 + position the last bits are 2^-16 of a pixel.
 INLINE void taps_of_row(const double row[3], const double depth[3], int perspective, int y, int size, double shift, Taps taps) {
-  const double from = row[1] * y + row[2], d = depth[1] * y + depth[2];
+  const double from = row[1] * y + row[2], d = depth[1] * y + depth[2], magic = 1.5 * (1LL << 36);
+  const double step = row[0], depth_step = depth[0];
+  int32_t *restrict at = taps.at;
+  int16_t *restrict share = taps.share;
   for (int x = 0; x < size; x++) {
-    const double p = kept((row[0] * x + from) / (perspective ? depth[0] * x + d : 1.0) + shift), below = floor(p);
-    taps.at[x] = (int32_t)below;
-    taps.share[x] = share_of(p - below);
+    const double p = kept((step * x + from) / (perspective ? depth_step * x + d : 1.0) + shift) + magic;
+    int64_t bits;
+    memcpy(&bits, &p, sizeof bits);
+    at[x] = (int32_t)(bits >> 16);
+    share[x] = (int16_t)(bits - 32768);
   }
 }
 
@@ -425,47 +427,88 @@ INLINE const u8 *pixel_at(const Part *part, int x, int y) {
   return part->pixels + y * part->stride + x * part->pitch;
 }
 
-// A pixel and the next as they would lie one behind the other.
-INLINE uint64_t pair(const u8 *near, const u8 *far, int pitch) {
-  uint64_t v = 0;
-  u8 bytes[8] = {0};
-  memcpy(bytes, near, (size_t)pitch);
-  memcpy(bytes + pitch, far, (size_t)pitch);
-  memcpy(&v, bytes, sizeof v);
-  return v;
+// Two rows of two pixels, each row as if its pixels lay side by side.
+typedef struct { uint64_t top, bottom; } Square;
+
+static __attribute__((noinline)) Square square_at(const Part *part, int x, int y) {
+  u8 bytes[2][8] = {{0}};
+  for (int row = 0; row < 2; row++)
+    for (int column = 0; column < 2; column++) {
+      const u8 *from = pixel_at(part, x + column, y + row);
+      for (int c = 0; c < part->pitch; c++) bytes[row][part->pitch * column + c] = from[c];
+    }
+  return (Square){eight_bytes(bytes[0]), eight_bytes(bytes[1])};
 }
 
-INLINE void gather(const Part *part, Taps across, Taps down, int size, int pitch, int16_t *out) {
-  // Eight bytes are read where two pixels lie: not from the last two columns.
-  const unsigned inside_x = (unsigned)greatest(part->columns - 2, 0), inside_y = (unsigned)(part->rows - 1);
+// The squares of pixels that a row of the view lies between.
+static void gather(const Part *part, Taps across, Taps down, int size, uint64_t *restrict tops, uint64_t *restrict bottoms) {
+  // Eight bytes are read where two pixels lie: not from the last two columns, and not from pixels of one.
+  const int pitch = part->pitch, left = part->left, top = part->top;
+  const unsigned inside_x = pitch > 1 ? (unsigned)greatest(part->columns - 2, 0) : 0, inside_y = (unsigned)(part->rows - 1);
+  const int64_t stride = part->stride;
+  const u8 *pixels = part->pixels;
   for (int i = 0; i < size; i++) {
-    const int x = across.at[i], y = down.at[i], own_x = x - part->left, own_y = y - part->top;
-    uint64_t top, bottom;
-    if ((unsigned)own_x < inside_x && (unsigned)own_y < inside_y && pitch > 1) {
-      const u8 *at = part->pixels + own_y * part->stride + own_x * pitch;
-      top = eight_bytes(at);
-      bottom = eight_bytes(at + part->stride);
+    const int x = across.at[i] - left, y = down.at[i] - top;
+    if ((unsigned)x < inside_x && (unsigned)y < inside_y) {
+      const u8 *at = pixels + y * stride + x * pitch;
+      tops[i] = eight_bytes(at);
+      bottoms[i] = eight_bytes(at + stride);
     } else {
-      top = pair(pixel_at(part, x, y), pixel_at(part, x + 1, y), pitch);
-      bottom = pair(pixel_at(part, x, y + 1), pixel_at(part, x + 1, y + 1), pitch);
+      const Square square = square_at(part, x + left, y + top);
+      tops[i] = square.top;
+      bottoms[i] = square.bottom;
     }
-    const HalfWords a = __builtin_convertvector((EighthBytes)top, HalfWords) << 7,
-                    b = __builtin_convertvector((EighthBytes)bottom, HalfWords) << 7;
-    const HalfWords both = half_blended(a, b, (HalfWords){0} + down.share[i]);
-    const HalfWords next = pitch == 1   ? __builtin_shufflevector(both, both, 1, 1, 1, 1, 1, 1, 1, 1)
-                           : pitch == 3 ? __builtin_shufflevector(both, both, 3, 4, 5, 6, 7, 7, 7, 7)
-                                        : __builtin_shufflevector(both, both, 4, 5, 6, 7, 4, 5, 6, 7);
-    const HalfWords mixed = half_blended(both, next, (HalfWords){0} + across.share[i]);
-    memcpy(out + BLENDED * i, &mixed, 2 * BLENDED);
+  }
+}
+
+// Two squares from top to bottom: two pixels side by side in each half.
+INLINE Words upright(const uint64_t *tops, const uint64_t *bottoms, const int16_t *shares) {
+  HalfBytes top, bottom;
+  int32_t two;
+  memcpy(&top, tops, sizeof top);
+  memcpy(&bottom, bottoms, sizeof bottom);
+  memcpy(&two, shares, sizeof two);
+  const Words share = (Words)((HalfInts){0} + two);
+  return blended(__builtin_convertvector(top, Words) << 7, __builtin_convertvector(bottom, Words) << 7,
+                 __builtin_shufflevector(share, share, 0, 0, 0, 0, 0, 0, 0, 0, 9, 9, 9, 9, 9, 9, 9, 9));
+}
+
+INLINE void blend_squares(const uint64_t *tops, const uint64_t *bottoms, const int16_t *across, const int16_t *down, int pitch,
+                          int count, int16_t *out) {
+  for (int x = 0; x < count; x += PIXELS) {  // the tables and `out` go on to whole vectors
+    const Words a = upright(tops + x, bottoms + x, down + x), b = upright(tops + x + 2, bottoms + x + 2, down + x + 2);
+    // Of pixels 0 and 2, then of 1 and 3.
+    const Words near = __builtin_shufflevector(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27);
+    const Words far =
+        pitch == 1   ? __builtin_shufflevector(a, b, 1, 1, 1, 1, 17, 17, 17, 17, 9, 9, 9, 9, 25, 25, 25, 25)
+        : pitch == 3 ? __builtin_shufflevector(a, b, 3, 4, 5, 6, 19, 20, 21, 22, 11, 12, 13, 14, 27, 28, 29, 30)
+                     : __builtin_shufflevector(a, b, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
+    const Words four = (Words)((Longs){0} + eight_bytes(across + x));
+    const Longs mixed = (Longs)blended(
+        near, far, __builtin_shufflevector(four, four, 0, 0, 0, 0, 2, 2, 2, 2, 9, 9, 9, 9, 11, 11, 11, 11));
+    const Longs ordered = __builtin_shufflevector(mixed, mixed, 0, 2, 1, 3);
+    memcpy(out + BLENDED * x, &ordered, sizeof ordered);
+  }
+}
+
+INLINE void pick(const Part *part, Taps across, Taps down, int size, int channels, u8 *const out[3]) {
+  const unsigned inside_x = (unsigned)part->columns, inside_y = (unsigned)part->rows;
+  for (int i = 0; i < size; i++) {
+    const int x = across.at[i], y = down.at[i];
+    const u8 *from = (unsigned)x < inside_x && (unsigned)y < inside_y ? part->pixels + y * part->stride + x * channels
+                                                                      : pixel_at(part, x, y);
+    for (int c = 0; c < channels; c++) out[c][i] = from[c];
   }
 }
 
 static void slanted(Level *level, const Path *path, int columns, int size, int nearest, const Planes *out, Arena *arena,
                     Sums *sums) {
   const int perspective = path->depth[0] != 0 || path->depth[1] != 0, channels = level->channels;
-  Taps across = {arena_take(arena, 4 * (size_t)size), arena_take(arena, 2 * (size_t)size)};
-  Taps down = {arena_take(arena, 4 * (size_t)size), arena_take(arena, 2 * (size_t)size)};
-  int16_t *finished = arena_take(arena, 2 * BLENDED * (size_t)size);
+  const size_t padded = (size_t)(size + PIXELS);
+  Taps across = {arena_take(arena, 4 * padded), arena_take(arena, 2 * padded)};
+  Taps down = {arena_take(arena, 4 * padded), arena_take(arena, 2 * padded)};
+  uint64_t *tops = arena_take(arena, 8 * padded), *bottoms = arena_take(arena, 8 * padded);
+  int16_t *finished = arena_take(arena, 2 * BLENDED * padded);
   if (arena->failed) return;
   Part part = {level->source, level->stride, 0, 0, columns, level->rows, channels, channels, columns, level->rows};
   if (level->factor > 1) {
@@ -492,16 +535,18 @@ static void slanted(Level *level, const Path *path, int columns, int size, int n
       taps_of_row(path->y, path->depth, 0, y, size, shift, down);
     }
     if (nearest) {
-      for (int x = 0; x < size; x++) {
-        const u8 *from = pixel_at(&part, across.at[x], down.at[x]);
-        for (int c = 0; c < channels; c++) out->plane[c][(size_t)y * (size_t)size + (size_t)x] = from[c];
-      }
+      const size_t at = (size_t)y * (size_t)size;
+      if (channels == 1)
+        pick(&part, across, down, size, 1, (u8 *[3]){out->plane[0] + at});
+      else
+        pick(&part, across, down, size, 3, (u8 *[3]){out->plane[0] + at, out->plane[1] + at, out->plane[2] + at});
       continue;
     }
+    gather(&part, across, down, size, tops, bottoms);
     switch (part.pitch) {
-      case 1: gather(&part, across, down, size, 1, finished); break;
-      case 3: gather(&part, across, down, size, 3, finished); break;
-      default: gather(&part, across, down, size, BLENDED, finished);
+      case 1: blend_squares(tops, bottoms, across.share, down.share, 1, size, finished); break;
+      case 3: blend_squares(tops, bottoms, across.share, down.share, 3, size, finished); break;
+      default: blend_squares(tops, bottoms, across.share, down.share, BLENDED, size, finished);
     }
     finish(finished, size, channels, y, out, sums);
   }

@@ -50,11 +50,10 @@ def filtered(
 
 
 def by_torch(name: str, pixels: np.ndarray, amount: float) -> np.ndarray:
+    """(3, S, S) levels before they are rounded."""
     function: Any = OPS[name].torch
-    out = function(
-        torch.from_numpy(pixels)[None].to(torch.float32), torch.tensor([amount], dtype=torch.float64)
-    )
-    return torch.round(out).clamp(0, 255)[0].numpy()
+    levels = torch.from_numpy(pixels)[None].to(torch.float32)
+    return function(levels, torch.tensor([amount], dtype=torch.float64)).clamp(0, 255)[0].numpy()
 
 
 @st.composite
@@ -66,21 +65,20 @@ def views(draw: st.DrawFn) -> np.ndarray:
     return np.where(view > (low + high) // 2, high - 1, low).astype(np.uint8) if draw(st.booleans()) else view
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(views(), st.floats(0, 5) | st.sampled_from((1e-9, 0.2, 0.3, 0.5, 40.0)))
-def test_blur_is_torchs_to_a_level(core, view, sigma):
+def test_blur_is_torchs_rounded(core, view, sigma):
+    """To the nearest level, give or take what sums of 16 bits cut off: a tenth of a level."""
     out, arena = filtered(core, "blur", view, sigma)
-    difference = np.abs(out - by_torch("blur", view, sigma))
-    assert difference.max() <= 1 and (difference > 0).mean() <= 0.02
+    assert np.abs(out - by_torch("blur", view, sigma)).max() <= 0.6
     assert not arena.failed and arena.used == 0
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(views(), st.floats(0, 4))
-def test_sharpen_is_torchs_to_a_level(core, view, amount):
+def test_sharpen_is_torchs_rounded(core, view, amount):
     out, arena = filtered(core, "sharpen", view, amount)
-    difference = np.abs(out - by_torch("sharpen", view, amount))
-    assert difference.max() <= 1 and (difference > 0).mean() <= 0.02
+    assert np.abs(out - by_torch("sharpen", view, amount)).max() <= 0.501
     assert not arena.failed and arena.used == 0
 
 
@@ -99,14 +97,15 @@ def test_blur_moves_no_flat_level(core, sigma: float):
         assert (filtered(core, "blur", view, sigma)[0] == level).all()
 
 
-def test_blur_keeps_16_bits_between_its_passes(core):
-    """On a dark view that a gain would stretch: the mean of many pixels to a fiftieth of a level."""
-    view = np.random.default_rng(0).integers(0, 6, (3, 224, 224), np.uint8)
-    exact: Any = OPS["blur"].torch
-    expected = exact(torch.from_numpy(view)[None].float(), torch.tensor([2.0], dtype=torch.float64))
-    out, _ = filtered(core, "blur", view, 2.0)
-    assert abs(out.mean() - expected.mean().item()) <= 0.02
-    assert np.abs(out - expected[0].numpy()).max() <= 0.52
+@pytest.mark.parametrize("sigma", [0.5, 2.0, 5.0])
+@pytest.mark.parametrize("highest", [6, 255])
+def test_what_is_cut_off_shifts_nothing(core, highest: int, sigma: float):
+    """On a dark view that a gain would stretch, and a whole one: the mean, and how often levels differ from torch's."""
+    view = np.random.default_rng(0).integers(0, highest + 1, (3, 224, 224), np.uint8)
+    expected = by_torch("blur", view, sigma)
+    out, _ = filtered(core, "blur", view, sigma)
+    assert abs(out.mean() - expected.mean()) <= 0.01
+    assert (out != np.round(expected)).mean() <= 0.02
 
 
 @pytest.mark.parametrize("size", [2048, 4096])
@@ -119,7 +118,7 @@ def test_blur_of_a_large_view(core, size: int):
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / 5.0) ** 2)
     expected = np.convolve(np.pad(row.astype(float), reach, mode="reflect"), weights / weights.sum(), "valid")
     assert not arena.failed and (out == out[:1, :1]).all()
-    assert np.abs(out[0, 0] - expected).max() <= 0.52
+    assert np.abs(out[0, 0] - expected).max() <= 0.6
 
 
 @pytest.mark.parametrize("name", ["blur", "sharpen"])
