@@ -89,7 +89,11 @@ def _rotate(degrees: Array) -> list[list[Any]]:
 
 def _shear(x: Array, y: Array) -> list[list[Any]]:
     """Shift rows by tan(x) of their height and columns by tan(y) of their width; degrees."""
-    return [[1.0, torch.tan(x * (math.pi / 180)), 0.0], [torch.tan(y * (math.pi / 180)), 1.0, 0.0], [0.0, 0.0, 1.0]]
+    return [
+        [1.0, torch.tan(x * (math.pi / 180)), 0.0],
+        [torch.tan(y * (math.pi / 180)), 1.0, 0.0],
+        [0.0, 0.0, 1.0],
+    ]
 
 
 def _stretch(ratio: Array) -> list[list[Any]]:

@@ -63,7 +63,9 @@ class AdaptiveAugment(nn.Module):
     def forward(self, images: Any, *others: Any, key: Any = None, view: int = 0) -> Any:
         """A view of each image; `key` as in `keys.as_rows`."""
         _alone(others)
-        (out,), _ = _views(images, self.policy, self.size, key, range(view, view + 1), self.finish, told=False)
+        (out,), _ = _views(
+            images, self.policy, self.size, key, range(view, view + 1), self.finish, told=False
+        )
         return out
 
     def plan(self, images: Any, key: Any = None, view: int = 0) -> ViewParams:
@@ -122,7 +124,15 @@ class Views:
         """
         _alone(others)
         views, params = _views(
-            images, self.policy, self.size, key, self.numbers, self.finish, self.return_params, strength, self.alike
+            images,
+            self.policy,
+            self.size,
+            key,
+            self.numbers,
+            self.finish,
+            self.return_params,
+            strength,
+            self.alike,
         )
         return (views, params) if self.return_params else views
 
@@ -261,7 +271,9 @@ def render(
         engine.check(params)
         pixels = source.eight_bits()
         form = core_form(source, finish)
-        return write_core(engine.replay(engine.source_of(pixels), params, form, nearest, tone), source, finish)
+        return write_core(
+            engine.replay(engine.source_of(pixels), params, form, nearest, tone), source, finish
+        )
     with _whole_levels(source):
         made = generate.replay(source.levels(), params.to(source.device), nearest, tone)
     return write(made, source, finish)

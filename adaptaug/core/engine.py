@@ -22,6 +22,7 @@ from adaptaug.core.records import (
     EVIDENCE,
     FLOATS,
     INTERLEAVED,
+    KINDS,
     NUMBERS,
     PLANAR,
     SLOTS,
@@ -89,7 +90,7 @@ def _over_images(call: Callable[[int, int], int], count: int) -> None:
             _pools[threads] = ThreadPoolExecutor(threads, "adaptaug")
         parts = min(count, threads * _TASKS_PER_THREAD)
         ends = [count * i // parts for i in range(parts + 1)]
-        failed = any([bool(r) for r in _pools[threads].map(call, ends[:-1], ends[1:])])
+        failed = max(map(abs, _pools[threads].map(call, ends[:-1], ends[1:]))) > 0
     if failed:
         raise MemoryError("adaptaug: no memory for the views; ask for smaller ones, or for fewer at a time.")
 
@@ -209,7 +210,9 @@ def measure(source: SourceRecord) -> dict[str, np.ndarray]:
     assert lib is not None
     out = np.empty((source.count, len(STATISTICS)))
     address = ctypes.c_void_p(out.ctypes.data)
-    _over_images(lambda start, stop: lib.core_measure(ctypes.byref(source), start, stop, address), source.count)
+    _over_images(
+        lambda start, stop: lib.core_measure(ctypes.byref(source), start, stop, address), source.count
+    )
     return {name: out[:, i] for i, name in enumerate(STATISTICS)}
 
 
@@ -235,9 +238,13 @@ def params_of(
 ) -> ViewParams:
     """The (B,) reports of one view as ViewParams: NumPy rows of a single image, torch tensors of a batch."""
     policy = policy.for_view(view)
-    array: Callable[[Any], Any] = (lambda a: torch.from_numpy(np.ascontiguousarray(a))) if batch else np.ascontiguousarray
+
+    def array(values: Any) -> Any:
+        values = np.ascontiguousarray(values)
+        return torch.from_numpy(values) if batch else values
+
     entries = {}
-    for op in (op for kind in ("geometry", "filter", "table", "tone", "colour", "late") for op in policy.of_kind(kind)):
+    for op in policy.of_kind(*KINDS):
         for i, name in enumerate(op.parameters):
             met = reports["entry"][:, op.slot, i]
             entries[op.name if op.single else f"{op.name}.{name}"] = Entry(
@@ -253,9 +260,7 @@ def params_of(
     )  # fmt: skip
 
 
-def _evidence(
-    reports: np.ndarray, policy: Policy, push: Any, array: Callable[[Any], Any]
-) -> dict[str, Any]:
+def _evidence(reports: np.ndarray, policy: Policy, push: Any, array: Callable[[Any], Any]) -> dict[str, Any]:
     """The statistics that the reasons quote, and what moved the draws: those that there are for any image."""
     found = {}
 
@@ -266,7 +271,10 @@ def _evidence(
     for i, name in enumerate(EVIDENCE):
         keep(name, reports["evidence"][:, i])
     if push is not None and not isinstance(push, Moves):
-        found |= {"push": array(np.asarray(push, np.float64)), "image_contrast": array(reports["evidence"][:, EVIDENCE.index("image_std")])}
+        found |= {
+            "push": array(np.asarray(push, np.float64)),
+            "image_contrast": found["image_std"],
+        }
     for name, entry in policy.operations.items():
         slot = OPS[name].slot
         odds = reports["probability"][:, slot]
@@ -295,7 +303,9 @@ def _reports_of(params: ViewParams) -> np.ndarray:
     reports = np.zeros(len(params), _REPORT)
 
     def rows(values: Any, *shape: int) -> np.ndarray:
-        return np.asarray(values.cpu() if isinstance(values, torch.Tensor) else values).reshape(len(params), *shape)
+        return np.asarray(values.cpu() if isinstance(values, torch.Tensor) else values).reshape(
+            len(params), *shape
+        )
 
     reports["matrix"], reports["colour"] = rows(params.matrix, 9), rows(params.colour, 12)
     reports["lift"] = rows(params.lift, 2)
@@ -317,4 +327,6 @@ def check(params: ViewParams) -> None:
         raise AdaptAugError("params: expected finite numbers, got NaN or infinity; plan them anew.")
 
 
-assert max(op.slot for op in OPS.values()) < SLOTS and max(len(op.parameters) for op in OPS.values()) <= NUMBERS
+assert (
+    max(op.slot for op in OPS.values()) < SLOTS and max(len(op.parameters) for op in OPS.values()) <= NUMBERS
+)

@@ -105,7 +105,12 @@ def _pack(policy: Policy, whole: Policy, out: PolicyRecord) -> None:
     out.order[: len(order)] = [op.slot for op in order]
     for op in order:
         entry, record = policy[op.name], out.operation[op.slot]
-        record.p, record.shape, record.present, record.parameters = entry.p, entry.shape, 1, len(op.parameters)
+        record.p, record.shape, record.present, record.parameters = (
+            entry.p,
+            entry.shape,
+            1,
+            len(op.parameters),
+        )
         record.kind, record.leader = KINDS.index(op.kind), OPS[policy.leading[op.name]].slot
         record.guard, record.lock, record.on_or_off = entry.guard, entry.lock, op.switch
         for setting in op.settings:

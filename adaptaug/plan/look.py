@@ -102,7 +102,9 @@ def _keep_colour(entry: Entry, op: Op, draws: Draws, share: Array) -> Entry:
     limited = entry.applied & isoluminant
     if not op.switch:
         limited = limited & (entry.low != low)
-    return Entry(value, low, high, torch.where(limited, guard.ISOLUMINANT, entry.reason), applied, entry.policy)
+    return Entry(
+        value, low, high, torch.where(limited, guard.ISOLUMINANT, entry.reason), applied, entry.policy
+    )
 
 
 def _drawn_back(entry: Entry, strength: Array, start: Array | float) -> Entry:
