@@ -274,7 +274,8 @@ def _median(values: Array) -> Array:
 
 def measure_pixels(pixels: torch.Tensor) -> ImageStats:
     """ImageStats of (B, 3, H, W) levels, uint8 or float."""
-    return ImageStats(*pixels.shape[-2:], pixels)
+    height, width = pixels.shape[-2:]
+    return ImageStats(height, width, pixels)
 
 
 def with_statistics(pixels: torch.Tensor, known: dict[str, np.ndarray]) -> ImageStats:

@@ -99,7 +99,7 @@ def _pack(policy: Policy, whole: Policy, out: PolicyRecord) -> None:
         setattr(out, name, getattr(policy.promise, name))
     out.guards = policy.guards
     if whole.pair.overlap is not None:
-        out.overlaps, out.overlap = 1, whole.pair.overlap
+        out.overlaps, out.overlap[:] = 1, whole.pair.overlap
     order = [op for op in OPS.values() if op.name in policy]
     out.count = len(order)
     out.order[: len(order)] = [op.slot for op in order]

@@ -427,6 +427,7 @@ CORE_API int core_plan(const Source *source, const Policy policies[2], const int
     Draws draws, first;
     failed = measure_image(image.rgb, source->height, source->width, image.stride, policies[0].conditional, stats, arena);
     clear_report(report);
+    report->evidence[IMAGE_MEAN] = stats->mean, report->evidence[IMAGE_STD] = stats->contrast;
     start_draws(&draws, policy, key, view, stats, moves ? moves + index : NULL, report);
     start_draws(&first, &policies[0], key, 0, stats, moves ? moves + index : NULL, NULL);
     plan_geometry(stats, &draws, view && policies[0].overlaps ? &first : NULL, report);

@@ -86,9 +86,9 @@ def _less_distorted(
         candidate = _compose(stats, box, geometry, drawn, policy, step)
         tried.append((step, candidate, boxes.content_in_view(stats, candidate)))
     # The undistorted crop may hold less than the floor in whole cells; a distortion may not cost much more.
-    shrink, matrix, undistorted = tried.pop()
+    least, matrix, undistorted = tried.pop()
     wanted = smaller(undistorted * 0.9, floor)
-    shrink = constant(shrink, wanted)
+    shrink = constant(least, wanted)
     for step, candidate, content in reversed(tried):
         enough = content >= wanted
         matrix, shrink = choose(enough, candidate, matrix), torch.where(enough, step, shrink)
