@@ -121,9 +121,8 @@ def _pack(policy: Policy, whole: Policy, out: PolicyRecord) -> None:
             record.logarithmic[i], record.place[i] = parameter.log, parameter.place
     for name in policy.pair.share:
         out.operation[OPS[name].slot].shared = 1
-    for name, statistic in policy.conditional.statistics.items():
-        k = STATISTICS.index(name)
-        out.usual[k], out.deviation[k] = statistic
+    for name, usual in policy.conditional.statistics.items():
+        out.usual[STATISTICS.index(name)], out.deviation[STATISTICS.index(name)] = usual
     out.conditional = bool(policy.conditional.operations)
     for name, weights in policy.conditional.operations.items():
         for given, rows in ((weights.p, out.weight_p), (weights.strength, out.weight_strength)):
