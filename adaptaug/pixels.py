@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from adaptaug.arrays import may_look
+from adaptaug.depth import is_deep, to_levels
 from adaptaug.errors import AdaptAugError
 from adaptaug.levels import luma_levels
 from adaptaug.render import opencv as _opencv
@@ -47,23 +48,28 @@ class Source:
 
 
 def read(images: Any) -> Source:
-    """Take what the caller has.
+    """Take what the caller has; of more than 8 bits a channel, by its own range (`depth`).
 
     Raises: AdaptAugError: another type, shape, range or channel count, named in one sentence.
     """
     if isinstance(images, Image.Image):
-        if images.mode not in _PIL_MODES or (images.mode == "P" and "transparency" in images.info):
+        deep = is_deep(images)
+        clear = "transparency" in images.info and (deep or images.mode == "P")
+        if clear or not (deep or images.mode in _PIL_MODES):
             raise AdaptAugError(
                 f"{_ACCEPTED}; got a PIL image of mode {images.mode!r}: convert it to 'RGB' first"
                 + (" (flatten the transparency yourself)." if images.has_transparency_data else ".")
             )
         try:  # PIL reads a file's pixels only now
-            array = np.asarray(images if images.mode == "RGB" else images.convert("RGB"))
+            shown = to_levels(images) if deep else images
+            array = np.asarray(shown if shown.mode == "RGB" else shown.convert("RGB"))
+        except AdaptAugError:
+            raise
         except (OSError, SyntaxError, ValueError) as error:
             raise AdaptAugError(
                 f"{_ACCEPTED}; got a PIL image whose pixels cannot be read: {error}."
             ) from error
-        return Source(_opencv, _checked(array), "pil", 3, None, "L" if images.mode in ("1", "L") else "RGB")
+        return Source(_opencv, _checked(array), "pil", 3, None, "L" if shown.mode in ("1", "L") else "RGB")
     if isinstance(images, np.ndarray):
         return _read_array(images)
     if isinstance(images, torch.Tensor):
@@ -76,7 +82,7 @@ def read(images: Any) -> Source:
 
 
 def _read_array(array: np.ndarray) -> Source:
-    if array.dtype != np.uint8:
+    if array.dtype != np.uint8 and not is_deep(array):
         raise AdaptAugError(f"{_ACCEPTED}; got an array of {array.dtype}: scale it to 0..255 and use uint8.")
     kind = "plane" if array.ndim == 2 else "array"
     if kind == "plane":
@@ -88,6 +94,8 @@ def _read_array(array: np.ndarray) -> Source:
     if array.ndim != 3 or array.shape[2] not in (1, 3):
         raise AdaptAugError(f"{_ACCEPTED}; got an array of shape {array.shape}.")
     channels = array.shape[2]
+    if array.size:
+        array = to_levels(array)
     if channels == 1:
         array = np.repeat(array, 3, axis=2)
     return Source(_opencv, _checked(np.ascontiguousarray(array)), kind, channels, None)
