@@ -94,9 +94,9 @@ def test_broken_links_are_told(imagenet, capsys):
 
 
 # --- kinds -------------------------------------------------------------------------------------------------
-SAVED = {".jfif": "JPEG", ".jpe": "JPEG", ".pnm": "PPM", ".pbm": "PPM", ".avif": "AVIF", ".apng": "PNG",
-         ".JPEG": "JPEG", ".j2k": "JPEG2000", ".dib": "DIB", ".tga": "TGA", ".qoi": "QOI", ".pcx": "PCX", ".sgi": "SGI", ".Tif": "TIFF",
-         ".mpo": "MPO", ".heic": "HEIF", ".HIF": "HEIF", ".jxl": "JXL"}  # fmt: skip
+SAVED = {".jfif": "JPEG", ".jpe": "JPEG", ".JPEG": "JPEG", ".pnm": "PPM", ".pbm": "PPM", ".avif": "AVIF",
+         ".apng": "PNG", ".j2k": "JPEG2000", ".dib": "DIB", ".tga": "TGA", ".qoi": "QOI", ".pcx": "PCX", ".sgi": "SGI",
+         ".mpo": "MPO", ".Tif": "TIFF", ".heic": "HEIF", ".HIF": "HEIF", ".jxl": "JXL"}  # fmt: skip
 PLUGINS = {"HEIF": "pillow_heif", "JXL": "pillow_jxl"}
 
 
