@@ -29,9 +29,8 @@ SHRINKS = {
     4: cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_4,
     8: cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_8,
 }
-_AS_IT_LIES = (
-    cv2.IMREAD_IGNORE_ORIENTATION
-)  # which way up is ours to say: OpenCV reads other metadata than Pillow
+# Which way up is ours to say: OpenCV reads other metadata than Pillow.
+_AS_IT_LIES = cv2.IMREAD_IGNORE_ORIENTATION
 _END = b"\xff\xd9"
 
 

@@ -69,8 +69,9 @@ def preview(
     sheet, report = contact_sheet(itertools.chain([first], readable), chosen, pairs, seed, size)
     beside = out.with_suffix(".json")
     try:
-        sheet.save(out)
+        # The numbers first: a sheet is known as ours by them.
         beside.write_text(json.dumps({"adaptaug": __version__, **report}, indent=1) + "\n", encoding="utf-8")
+        sheet.save(out)
     except OSError as error:
         raise WorkFailed(
             f"{error.filename or out}: could not be written ({error.strerror or error})."
