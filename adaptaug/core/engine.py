@@ -225,11 +225,11 @@ def shortest_side(policy: Policy, row: np.ndarray, numbers: range, width: int, h
     return lib.core_shortest_side(packed(policy), key, numbers.start, len(numbers), width, height)
 
 
-def jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height of a JPEG of one or three channels, from its header; None of anything else."""
-    lib, size = library.load(), (ctypes.c_int32 * 2)()
+def jpeg_size(data: bytes) -> tuple[int, int, bool] | None:
+    """Width and height of a JPEG of one or three channels, and whether it has metadata; None of anything else."""
+    lib, size = library.load(), (ctypes.c_int32 * 3)()
     assert lib is not None
-    return None if lib.core_jpeg_size(data, len(data), size) else (size[0], size[1])
+    return None if lib.core_jpeg_size(data, len(data), size) else (size[0], size[1], bool(size[2]))
 
 
 # --- reports as parameters --------------------------------------------------------------------------------
