@@ -1,4 +1,4 @@
-"""The core under gcc's sanitizers: tests/core/driver.c runs every kernel and the whole path over images of all shapes."""
+"""The core under gcc's sanitizers: driver.c runs every kernel and the whole path over images of all shapes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ FLAGS = (
 PLANTED = {  # file -> what stands there, and a fault in its place
     "behind a file's header": ("views.c", "at + 9 < length", "at < length"),
     "behind a result": ("views.c", "sizeof stats->statistic)", "sizeof stats->statistic + 1)"),
-    "behind a row": ("warp.c", "(int x = size + PIXELS - 1; x >= 0; x--)", "(int x = 0; x < size + PIXELS; x++)"),
+    "behind a row": (
+        "warp.c",
+        "(int x = size + PIXELS - 1; x >= 0; x--)",
+        "(int x = 0; x < size + PIXELS; x++)",
+    ),
 }
 
 pytestmark = pytest.mark.slow
@@ -39,7 +43,9 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     if shutil.which("gcc") is None:
         pytest.skip("no gcc in PATH, whose sanitizers this test is made of: install it to run them")
     folder = tmp_path_factory.mktemp("objects")
-    return {path.name: compiled(path, folder) for path in (DRIVER, *CORE.glob("*.c")) if path.name != "arena.c"}
+    return {
+        path.name: compiled(path, folder) for path in (DRIVER, *CORE.glob("*.c")) if path.name != "arena.c"
+    }
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +55,9 @@ def policies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def drive(objects: dict[str, Path], policies: Path, rounds: int, folder: Path) -> subprocess.CompletedProcess[str]:
+def drive(
+    objects: dict[str, Path], policies: Path, rounds: int, folder: Path
+) -> subprocess.CompletedProcess[str]:
     driver = folder / "driver"
     subprocess.run(["gcc", *FLAGS, *map(str, objects.values()), "-o", str(driver), "-lm"], check=True)
     return subprocess.run([driver, policies, str(rounds)], capture_output=True, text=True)
