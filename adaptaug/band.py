@@ -1,20 +1,19 @@
 """The similarity band: of a few guarded pairs of an image, the one that is neither too alike nor too different.
 
-Only for policies with a `band`. Its cost is stated: up to CANDIDATES times that of a pair, always so in a batch (no
-waiting for the device), and only as often as needed for one image. The first draw stays wherever it is in the band.
+Only for policies with a `band`. Its cost is stated: CANDIDATES times that of a pair in torch (nothing waits for the
+device); the core draws again only until all are in the band. The first draw stays wherever it is in the band.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 
 from adaptaug import keys
-from adaptaug.arrays import Array, pick_rows
+from adaptaug.arrays import pick_rows
 from adaptaug.core import engine
 from adaptaug.core.records import SourceRecord
 from adaptaug.generate import Look, make_view
@@ -27,9 +26,9 @@ CANDIDATES = 4
 
 
 def make_views(
-    engine: ModuleType, pixels: Any, rows: Array, numbers: range, policy: Policy, size: int, seen: Look,
-    alike: Alike = similarity, told: bool = True,
-) -> tuple[list[Any], list[ViewParams]]:  # fmt: skip
+    pixels: torch.Tensor, rows: torch.Tensor, numbers: range, policy: Policy, size: int, seen: Look,
+    alike: Alike = similarity,
+) -> tuple[list[torch.Tensor], list[ViewParams]]:  # fmt: skip
     """The views `numbers` of each image, as `generate.make_view` makes them, kept in the policy's band.
 
     The similarity, by `alike`, is the mean over the later views of theirs with the first; where no candidate is in the
@@ -37,41 +36,30 @@ def make_views(
     kept.
     """
 
-    def drawn(candidate: int) -> tuple[list[Any], list[ViewParams]]:
+    def drawn(candidate: int) -> tuple[list[torch.Tensor], list[ViewParams]]:
         key = keys.another(rows, candidate)
-        made = [make_view(engine, pixels, key, number, policy, size, seen, told) for number in numbers]
+        made = [make_view(pixels, key, number, policy, size, seen) for number in numbers]
         return [view for view, _ in made], [params for _, params in made]
 
-    if policy.band is None or len(numbers) < 2:
-        return drawn(0)
-    low, high = policy.band
     views, params = drawn(0)
+    if policy.band is None or len(numbers) < 2:
+        return views, params
     likeness = _likeness(alike, views)
-    outside = _outside(likeness, low, high)
+    outside = _outside(likeness, *policy.band)
     which = torch.zeros_like(outside, dtype=torch.int64)
-    single = isinstance(views[0], np.ndarray)
     kept = [params]
     for candidate in range(1, CANDIDATES):
-        if single and float(outside[0]) == 0.0:
-            break
         others, more = drawn(candidate)
         now = _likeness(alike, others)
-        away = _outside(now, low, high)
+        away = _outside(now, *policy.band)
         better = away < outside
         which, outside = torch.where(better, candidate, which), torch.where(better, away, outside)
         likeness = torch.where(better, now, likeness)
-        if single:
-            views, params = (others, more) if bool(better[0]) else (views, params)
-        else:
-            kept.append(more)
-            views = [pick_rows([one, other], better.long()) for one, other in zip(views, others, strict=True)]
-    if not told:
-        return views, params  # nobody reads them
-    if not single:
-        params = [ViewParams.choose(plans, which) for plans in zip(*kept, strict=True)]
+        kept.append(more)
+        views = [pick_rows([one, other], better.long()) for one, other in zip(views, others, strict=True)]
+    params = [ViewParams.choose(plans, which) for plans in zip(*kept, strict=True)]
     evidence = {"similarity": likeness.double(), "candidate": which}
-    found: dict[str, Array] = {k: v.numpy() for k, v in evidence.items()} if single else dict(evidence)
-    return views, [replace(p, evidence={**p.evidence, **found}) for p in params]
+    return views, [replace(p, evidence={**p.evidence, **evidence}) for p in params]
 
 
 def by_core(

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from adaptaug.arrays import Array, integer, larger, logical_not, namespace, none_true
+import torch
+
+from adaptaug.arrays import Array, larger, may_look
 from adaptaug.guard import LEVEL, Limits
 
 STRENGTHS = (1.0, 0.75, 0.5, 0.25, 0.0)  # of the view against its safe crop, tried by the certificate
@@ -45,7 +47,6 @@ def certify(seen: Evidence, limit: Limits) -> tuple[Array, Array]:
     Luma is in whole levels here, so a correlation may be off by half a level over each deviation: it must pass by
     that much, and a crop of isoluminant colours, all rounding, is its own view.
     """
-    xp = namespace(seen.mean)
     variance, plain = seen.whole_std**2, seen.std**2
     own = seen.crop_std**2
     strength, done = seen.mean * 0.0, seen.mean > 9.0
@@ -56,7 +57,7 @@ def certify(seen: Evidence, limit: Limits) -> tuple[Array, Array]:
         std2 = (1 - s) ** 2 * own + 2 * s * (1 - s) * seen.plain_covariance + s * s * plain
         all2 = (1 - s) ** 2 * own + 2 * s * (1 - s) * seen.covariance + s * s * variance
         common = (1 - s) * own + s * seen.covariance
-        std_ok = xp.sqrt(larger(std2, 0.0)) >= limit.std + slack * (1.0 if s else 0.0)
+        std_ok = torch.sqrt(larger(std2, 0.0)) >= limit.std + slack * (1.0 if s else 0.0)
         clip_ok = (seen.clipped <= limit.promise.clip) | (s < 1.0)
         mean_ok = (mean >= limit.low) & (mean <= limit.high)
         all2 = larger(all2, 1e-12)
@@ -65,14 +66,13 @@ def certify(seen: Evidence, limit: Limits) -> tuple[Array, Array]:
         like_ok = (common * common >= floor**2 * own * all2) & (common * common > 0.0) | (s == 0.0)
         further = limit.dark & (mean < seen.crop_mean - 0.5 * LEVEL)
         further = further | (limit.bright & (mean > seen.crop_mean + 0.5 * LEVEL))
-        ok = std_ok & clip_ok & mean_ok & like_ok & logical_not(further)
-        strength = xp.where(done | logical_not(ok), strength, s)
+        ok = std_ok & clip_ok & mean_ok & like_ok & ~further
+        strength = torch.where(done | ~ok, strength, s)
         done = done | ok
         if failed is None:
-            code = xp.where(further, 5.0, 0.0)
-            for number, test in ((4.0, like_ok), (3.0, mean_ok), (2.0, clip_ok), (1.0, std_ok)):
-                code = xp.where(test, code, number)
-            failed = integer(code)
-        if none_true(logical_not(done)):
+            failed = torch.where(further, 5, 0)
+            for number, test in ((4, like_ok), (3, mean_ok), (2, clip_ok), (1, std_ok)):
+                failed = torch.where(test, failed, number)
+        if may_look(done) and bool(done.all()):
             break
     return strength, failed

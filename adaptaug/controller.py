@@ -16,7 +16,6 @@ are outside the band as `outside` allows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import nn
@@ -104,11 +103,10 @@ class BandController(BandWatch):
             "splits", torch.zeros(3)
         )  # of brightness; of contrast, where dark and where bright
 
-    def strength(self, stats: ImageStats) -> Any:
+    def strength(self, stats: ImageStats) -> torch.Tensor:
         """(B,) how much stronger than the policy each image's views shall be: what `Views` asks."""
         mean, contrast = torch.as_tensor(stats.mean), torch.as_tensor(stats.contrast)
-        push = self.bins[self._bin(mean, contrast)].double()
-        return push if isinstance(stats.mean, torch.Tensor) else push.numpy()
+        return self.bins[self._bin(mean, contrast)].double()
 
     @torch.no_grad()
     def observe(

@@ -11,10 +11,11 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
+import torch
 from PIL import Image
 
 from adaptaug import plan
-from adaptaug.arrays import Array
+from adaptaug.core import engine
 from adaptaug.files import read_image
 from adaptaug.policy import Policy
 
@@ -33,38 +34,51 @@ def decode(data: bytes, shrink: Callable[[int, int], int] = lambda width, height
 
     Raises: AdaptAugError: as `files.read_image`.
     """
-    name = "the image's bytes"
-    try:
-        with Image.open(io.BytesIO(data)) as header:  # reads no pixel
-            size, quick = header.size, header.format == "JPEG" and header.mode in ("RGB", "L")
-    except Exception:  # whatever it is, read_image says so in a sentence
-        quick = False
+    name, size = "the image's bytes", _jpeg_size(data)
     # OpenCV is twice as fast as Pillow, but fills what a truncated file lacks with grey and says nothing.
-    if quick and _END in data[-64:] and max(size) <= _LONGEST:
+    if size and _END in data[-64:] and max(size) <= _LONGEST:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), SHRINKS[shrink(*size)])
         if pixels is not None:
             return pixels
     return np.asarray(read_image(io.BytesIO(data), name))
 
 
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height of a JPEG of one or three channels; None of anything else, which read_image is for."""
+    if engine.usable():
+        return engine.jpeg_size(data)
+    try:
+        with Image.open(io.BytesIO(data)) as header:  # reads no pixel
+            return header.size if header.format == "JPEG" and header.mode in ("RGB", "L") else None
+    except Exception:  # whatever it is, read_image says so in a sentence
+        return None
+
+
 _LONGEST = 10_000  # beyond, read_image knows the limits
 
 
-def affordable(policy: Policy, rows: Array, numbers: range, size: int) -> Callable[[int, int], int]:
+def affordable(policy: Policy, rows: np.ndarray, numbers: range, size: int) -> Callable[[int, int], int]:
     """How far an image may be shrunk for the views `numbers` of one key: 1, 2, 4 or 8, as a function of its size.
 
-    So far that every crop as drawn still has `size` pixels a side. 1 where what is drawn depends on pixels.
+    So far that every crop as drawn still has `size` pixels a side, whichever way up the image is: that only its
+    metadata tells. 1 where what is drawn depends on pixels.
     """
 
     def shrink(width: int, height: int) -> int:
         if policy.pair.overlap or policy.band or policy.conditional.operations:
             return 1
-        # Which way up it is, only the metadata's end tells: the worse way counts.
-        sides = [
-            plan.shortest_side(policy.for_view(number), rows, number, *shape)
-            for number in numbers
-            for shape in ((width, height), (height, width))
-        ]
-        return max(shrink for shrink in SHRINKS if shrink == 1 or shrink * size <= min(sides))
+        least = _shortest_side(policy, rows, numbers, width, height)
+        return max(shrink for shrink in SHRINKS if shrink == 1 or shrink * size <= least)
 
     return shrink
+
+
+def _shortest_side(policy: Policy, rows: np.ndarray, numbers: range, width: int, height: int) -> float:
+    if engine.usable(policy):
+        return engine.shortest_side(policy, rows, numbers, width, height)
+    keys = torch.from_numpy(rows)
+    return min(
+        plan.shortest_side(policy.for_view(number), keys, number, *shape)
+        for number in numbers
+        for shape in ((width, height), (height, width))
+    )

@@ -1,29 +1,17 @@
-"""The one path from an image to a view: measure, plan where, warp, measure, plan tone, render, certify.
+"""The one path from an image to a view in torch: measure, plan where, warp, measure, plan tone, render, certify.
 
-Written once over an engine (`render.torch` for batches, `render.opencv` for one image) whose functions have
-the same names.
+The core goes the same path in C (core/views.c).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any, NamedTuple
 
+import torch
+
 from adaptaug import guard, plan
-from adaptaug.arrays import (
-    Array,
-    choose,
-    double,
-    integer,
-    logical_not,
-    matrices,
-    namespace,
-    never,
-    nowhere,
-    number,
-    stack,
-)  # fmt: skip
+from adaptaug.arrays import Array, choose, matrices
 from adaptaug.certificate import Evidence, certify
 from adaptaug.conditional import Moves
 from adaptaug.crops import CropStats
@@ -31,6 +19,7 @@ from adaptaug.measure import ImageStats, measure_pixels
 from adaptaug.ops import OPS
 from adaptaug.params import Entry, ViewParams
 from adaptaug.policy import Policy
+from adaptaug.render import torch as engine
 
 
 @dataclass(frozen=True)
@@ -38,27 +27,23 @@ class Look:
     """What is known of the sources before any view is drawn, shared by all views of an image."""
 
     stats: ImageStats
-    frame: Any  # the full frame at the view's size; None where it was not needed to know the limits
+    frame: Any  # the full frame at the view's size; None without guards
     limit: guard.Limits | None
     blank: Array
     push: Array | Moves | None = None  # (B,) how much stronger than the policy each image's views shall be
 
 
-def look(engine: ModuleType, pixels: Any, policy: Policy, size: int) -> Look:
+def look(pixels: torch.Tensor, policy: Policy, size: int) -> Look:
     """Measure the sources and, for a guarded policy, their full frames at the view's size."""
     stats = measure_pixels(pixels)
-    nothing = nowhere(pixels)
     if not policy.guards:
-        return Look(stats, None, None, nothing)
-    if (quick := guard.quick_limits(stats, policy.promise)) is not None:
-        return Look(stats, None, quick, nothing)
-    image_mean = number(stats.mean)
-    frame = full_frame(engine, pixels, stats, size)
+        return Look(stats, None, None, torch.zeros_like(pixels[:, 0, 0, 0], dtype=torch.bool))
+    frame = full_frame(pixels, stats, size)
     mean, std = engine.moments(engine.luma(frame))
-    return Look(stats, frame, guard.limits(policy.promise, mean, std, image_mean), engine.blank(frame, std))
+    return Look(stats, frame, guard.limits(policy.promise, mean, std, stats.mean), engine.blank(frame, std))
 
 
-def full_frame(engine: ModuleType, pixels: Any, stats: ImageStats, size: int) -> Any:
+def full_frame(pixels: torch.Tensor, stats: ImageStats, size: int) -> torch.Tensor:
     """The whole image squeezed into a view."""
     if stats.height == stats.width == size:
         return pixels
@@ -68,38 +53,33 @@ def full_frame(engine: ModuleType, pixels: Any, stats: ImageStats, size: int) ->
 
 def _frame_geometry(stats: ImageStats) -> tuple[Array, Array]:
     """Matrices and spans of the whole image squeezed into a view."""
-    zero = number(stats.mean) * 0.0
+    zero = stats.mean * 0.0
     half = zero + 0.5
     return matrices([[half, 0.0, half], [0.0, half, half], [0.0, 0.0, 1.0]], half), zero + 1.0
 
 
 def make_view(
-    engine: ModuleType, pixels: Any, keys: Array, view: int, policy: Policy, size: int, seen: Look,
-    told: bool = True,
-) -> tuple[Any, ViewParams]:  # fmt: skip
+    pixels: torch.Tensor, keys: torch.Tensor, view: int, policy: Policy, size: int, seen: Look
+) -> tuple[torch.Tensor, ViewParams]:
     """One view of each image, and everything that was decided for it.
 
     Args:
-        engine: `render.torch` or `render.opencv`; pixels: what it renders; keys: (B, 3) rows of
-            (seed, epoch, index); view: its number; size: side in pixels; seen: from `look`;
-            told: whether the parameters shall be complete, with the statistics that reasons quote; what nobody
-            will read is not worked out.
+        pixels: (B, 3, H, W) float levels; keys: (B, 3) rows of (seed, epoch, index); view: its number; size: side in
+            pixels; seen: from `look`.
     Returns: the views' pixels and their ViewParams.
     """
     # Overlap is with view 0's crop, which is planned again: a plan is a function of statistics and key alone.
     overlaps = view and policy.pair.overlap is not None
     first = plan.Draws(policy, keys, 0, seen.stats, seen.push) if overlaps else None
     policy = policy.for_view(view)
-    draws = plan.Draws(policy, keys, view, seen.stats, seen.push, told)
+    draws = plan.Draws(policy, keys, view, seen.stats, seen.push)
     where = plan.plan_where(seen.stats, policy, draws, size, first)
-    safe, evidence = _safe_crop(engine, pixels, where, size, seen), where.evidence
-    if told:
-        evidence |= {"image_mean": number(seen.stats.mean), "image_std": number(seen.stats.contrast)}
+    safe = _safe_crop(pixels, where, size, seen)
+    evidence = where.evidence | {"image_mean": seen.stats.mean, "image_std": seen.stats.contrast}
     limit = seen.limit
     if limit is not None:
         limit = limit._replace(own=safe.stats.mean)
-        if told:
-            evidence |= {"flat_std": safe.drawn_std, "reach": safe.stats.reach}
+        evidence |= {"flat_std": safe.drawn_std, "reach": safe.stats.reach}
 
     entries = plan.plan_filters(safe.stats, policy, draws, size)
     filtered, now = safe.pixels, safe.stats
@@ -112,26 +92,23 @@ def make_view(
     noised = engine.noise(toned, late, seed)
     out = engine.erase(noised, late)
 
-    strength, failed = safe.stats.mean * 0.0 + 1.0, integer(safe.stats.mean * 0.0)
+    strength = torch.ones_like(safe.stats.mean)
+    failed = torch.zeros_like(strength, dtype=torch.int64)
     if limit is not None:
-        xp = namespace(strength)
-        certificate = certify(_evidence(engine, safe, toned, noised, out, late, limit), limit)
-        strength, failed = xp.where(seen.blank, 0.0, certificate[0]), certificate[1]
+        certificate = certify(_evidence(safe, toned, noised, out, late, limit), limit)
+        strength, failed = torch.where(seen.blank, 0.0, certificate[0]), certificate[1]
         if engine.any_true(strength < 1.0):
             out = engine.blend(safe.pixels, out, strength)
-    if seen.push is not None and told and not isinstance(seen.push, Moves):
-        evidence |= {
-            "push": number(seen.push), "image_mean": number(seen.stats.mean),
-            "image_contrast": number(seen.stats.contrast),
-        }  # fmt: skip
+    if seen.push is not None and not isinstance(seen.push, Moves):
+        evidence |= {"push": seen.push, "image_contrast": seen.stats.contrast}
     drawn = _framed(where.entries, safe.frame) | entries | tone | late
     params = ViewParams(
         size=size, view=view, keys=keys, entries=drawn, matrix=safe.matrix, span=safe.span,
         lift=safe.lift, colour=colour, noise_seed=seed, strength=strength, failed=failed,
-        frame=safe.frame & logical_not(seen.blank), blank=seen.blank, guards=policy.guards,
-        evidence=evidence | tone_evidence | draws.evidence() if told else {},
+        frame=safe.frame & ~seen.blank, blank=seen.blank, guards=policy.guards,
+        evidence=evidence | tone_evidence | draws.evidence(),
     )  # fmt: skip
-    return out, params.rows() if told else params
+    return out, params
 
 
 class _Safe(NamedTuple):
@@ -147,42 +124,36 @@ class _Safe(NamedTuple):
     frame: Array  # (B,) whether the full frame took its place
 
 
-def _safe_crop(engine: ModuleType, pixels: Any, where: plan.Where, size: int, seen: Look) -> _Safe:
+def _safe_crop(pixels: torch.Tensor, where: plan.Where, size: int, seen: Look) -> _Safe:
     """The crop where the plan says; the full frame where that is flat; lifted where it is too dark or too bright."""
     matrix, span, limit = where.matrix, where.span, seen.limit
     crop = engine.warp(pixels, matrix, span, size)
     plane = engine.luma(crop)
     stats = engine.crop_stats(crop, plane)
     mean, std = stats.moments
-    xp = namespace(mean)
-    frame, scale, offset = mean > 9.0, mean * 0.0 + 1.0, mean * 0.0
+    frame, scale, offset = mean > 9.0, torch.ones_like(mean), torch.zeros_like(mean)
     if limit is not None:
         scale, offset = guard.lift(mean, limit)
         frame = (std * scale < limit.std + 0.5 * guard.LEVEL * (scale < 1.0)) | seen.blank
-        scale, offset = xp.where(frame, 1.0, scale), xp.where(frame, 0.0, offset)
+        scale, offset = torch.where(frame, 1.0, scale), torch.where(frame, 0.0, offset)
         if engine.any_true(frame | (scale < 1.0)):
             frame_matrix, frame_span = _frame_geometry(seen.stats)
-            matrix, span = choose(frame, frame_matrix, matrix), xp.where(frame, frame_span, span)
-            if not never(frame):
-                whole = full_frame(engine, pixels, seen.stats, size) if seen.frame is None else seen.frame
-                crop = engine.select(frame, whole, crop)
-            crop = engine.lift(crop, stack([scale, offset]))
+            matrix, span = choose(frame, frame_matrix, matrix), torch.where(frame, frame_span, span)
+            crop = engine.select(frame, seen.frame, crop)
+            crop = engine.lift(crop, torch.stack([scale, offset], -1))
             plane = engine.luma_again(frame | (scale < 1.0), crop, plane)
             stats = engine.crop_stats(crop, plane)
-    return _Safe(crop, plane, stats, std, matrix, span, stack([scale, offset]), frame)
+    return _Safe(crop, plane, stats, std, matrix, span, torch.stack([scale, offset], -1), frame)
 
 
 def _framed(entries: dict[str, Entry], frame: Array) -> dict[str, Entry]:
     """The geometry's entries where the full frame took the crop's place: nothing of them is left."""
-    if never(frame):
-        return entries
-    xp = namespace(frame)
     out = {}
     for name, entry in entries.items():
         op, _, part = name.partition(".")
-        value = xp.where(frame, OPS[op].parameters[part or "range"].identity, entry.value)
-        reason = integer(xp.where(frame, float(guard.FLAT_CROP), double(entry.reason)))
-        out[name] = entry._replace(value=value, reason=reason, applied=entry.applied & logical_not(frame))
+        value = torch.where(frame, OPS[op].parameters[part or "range"].identity, entry.value)
+        reason = torch.where(frame, guard.FLAT_CROP, entry.reason)
+        out[name] = entry._replace(value=value, reason=reason, applied=entry.applied & ~frame)
     return out
 
 
@@ -194,7 +165,7 @@ def _any(flags: list[Array]) -> Array:
 
 
 def _evidence(
-    engine: ModuleType, safe: _Safe, toned: Any, noised: Any, out: Any, late: dict[str, Entry], limit: guard.Limits
+    safe: _Safe, toned: Any, noised: Any, out: Any, late: dict[str, Entry], limit: guard.Limits
 ) -> Evidence:  # fmt: skip
     """The moments that the certificate judges, computed once where no late operation changes them."""
     toned_plane = engine.luma(toned)
@@ -214,8 +185,8 @@ def _evidence(
 
 
 def replay(
-    engine: ModuleType, pixels: Any, params: ViewParams, nearest: bool = False, tone: bool = True
-) -> Any:
+    pixels: torch.Tensor, params: ViewParams, nearest: bool = False, tone: bool = True
+) -> torch.Tensor:
     """The views that `params` describe, measuring nothing. `tone=False` follows the geometry alone."""
     crop = engine.warp(pixels, params.matrix, params.span, params.size, nearest)
     if not tone:

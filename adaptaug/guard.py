@@ -18,33 +18,25 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
+
 from adaptaug.arrays import (
     Array,
     clamp,
-    double,
     extremes,
-    how_many,
-    integer,
-    is_number,
     larger,
-    logical_not,
     may_look,
     mean_variance,
-    namespace,
-    number,
-    part,
     ranked,
     smaller,
     weighted,
 )  # fmt: skip
 from adaptaug.crops import CropStats
 from adaptaug.levels import BOTTOM, LUMA, TOP
-from adaptaug.measure import ImageStats
 from adaptaug.schema import Promise
 
 DARK_SOURCE, BRIGHT_SOURCE = 0.25, 0.75  # beyond these a view never goes further out than its own crop
 LEVEL = 1.0 / 255.0
-FLAT = 0.05  # std of a source below which it is looked at more closely
 
 REASONS = (
     "not drawn this time",
@@ -109,21 +101,6 @@ def limits(promise: Promise, frame_mean: Array, frame_std: Array, image_mean: Ar
     )
 
 
-def quick_limits(stats: ImageStats, promise: Promise) -> Limits | None:
-    """The promise's numbers without the full frame: of a single image neither small, flat, dark nor bright.
-
-    There the limits of the mean are the promise's own, and the full frame's std is at most that of the image's pixels,
-    so that views keep the promise or a slightly stricter one. None where the frame must be looked at.
-    """
-    mean = number(stats.mean)
-    if not is_number(mean) or min(stats.height, stats.width) < 2 * stats.thumb.shape[-1]:
-        return None
-    # Averaged over as much as a thumbnail's pixel nothing may look flat: noise does, and the frame of a small view.
-    if stats.coarse_contrast < FLAT or not promise.dark + FLAT < mean < promise.bright - FLAT:
-        return None
-    return limits(promise, 0.5, stats.fine_contrast, mean)
-
-
 # --- the safe crop ----------------------------------------------------------------------------------------
 def lift(mean: Array, limit: Limits) -> tuple[Array, Array]:
     """The least affine shift of tone that brings a crop's mean into the promised range: (scale, offset).
@@ -134,9 +111,8 @@ def lift(mean: Array, limit: Limits) -> tuple[Array, Array]:
     margin = 0.3 * LEVEL  # rounding to levels may not undo it
     up = clamp((limit.low + margin - mean) / larger(1.0 - mean, 1e-6), 0.0, 1.0)
     down = clamp(1.0 - (limit.high - margin) / larger(mean, 1e-6), 0.0, 1.0)
-    xp = namespace(mean)
-    up = xp.where(mean < limit.low, up, 0.0)
-    down = xp.where(mean > limit.high, down, 0.0)
+    up = torch.where(mean < limit.low, up, 0.0)
+    down = torch.where(mean > limit.high, down, 0.0)
     return (1.0 - up) * (1.0 - down), up
 
 
@@ -156,10 +132,9 @@ class ToneRoom(NamedTuple):
 
     def greatest_gain(self, target: Array) -> Array:
         """Greatest gain at which no more pixels clip than allowed, if the mean goes to `target`."""
-        xp = namespace(target)
         above, below = self.high_tail - self.mean, self.mean - self.low_tail
-        top = xp.where(above > 1e-6, (TOP - target) / larger(above, 1e-6), 1e6)
-        bottom = xp.where(below > 1e-6, (target - BOTTOM) / larger(below, 1e-6), 1e6)
+        top = torch.where(above > 1e-6, (TOP - target) / larger(above, 1e-6), 1e6)
+        bottom = torch.where(below > 1e-6, (target - BOTTOM) / larger(below, 1e-6), 1e6)
         return larger(smaller(top, bottom), self.least_gain)
 
 
@@ -170,31 +145,30 @@ def tone_room(crop: CropStats, coloured: Array, limit: Limits) -> ToneRoom:
     in the crop do not count. With H and L the channel values that the allowed share of pixels exceeds, the
     gain g and mean' must satisfy mean' + g (H - mean) <= TOP and mean' - g (mean - L) >= BOTTOM.
     """
-    xs, xp = namespace(coloured), namespace(crop.mean)
     greatest, least = extremes(coloured)
     count = greatest.shape[-1]
     allowed = int(0.8 * limit.promise.clip * count)  # 0.8: the samples are a part of the pixels
-    high_tail = ranked(xs.where(crop.clipped, -9.0, greatest), count - 1 - allowed)
-    low_tail = ranked(xs.where(crop.clipped, 9.0, least), allowed)
+    high_tail = ranked(torch.where(crop.clipped, -9.0, greatest), count - 1 - allowed)
+    low_tail = ranked(torch.where(crop.clipped, 9.0, least), allowed)
     least_gain = clamp(1.1 * limit.std / larger(crop.std, 1e-6), 0.0, 6.0)
     margin = LEVEL
     low = larger(BOTTOM + least_gain * larger(crop.mean - low_tail, 0.0), limit.low + margin)
     high = smaller(TOP - least_gain * larger(high_tail - crop.mean, 0.0), limit.high - margin)
-    reason_low = integer(xp.where(limit.dark & (limit.own > low), float(DARK), float(CLIPPING)))
-    reason_high = integer(xp.where(limit.bright & (limit.own < high), float(BRIGHT), float(CLIPPING)))
-    low = xp.where(limit.dark, larger(low, limit.own), low)
-    high = xp.where(limit.bright, smaller(high, limit.own), high)
+    reason_low = torch.where(limit.dark & (limit.own > low), DARK, CLIPPING)
+    reason_high = torch.where(limit.bright & (limit.own < high), BRIGHT, CLIPPING)
+    low = torch.where(limit.dark, larger(low, limit.own), low)
+    high = torch.where(limit.bright, smaller(high, limit.own), high)
     stay = clamp(crop.mean, limit.low, limit.high)
     impossible = low > high
     return ToneRoom(
-        crop.mean, crop.std, xp.where(impossible, stay, low), xp.where(impossible, stay, high), least_gain,
+        crop.mean, crop.std, torch.where(impossible, stay, low), torch.where(impossible, stay, high), least_gain,
         high_tail, low_tail, reason_low, reason_high,
     )  # fmt: skip
 
 
 def luma_share(crop: CropStats) -> Array:
     """(B,) luma's variance over the mean variance of the channels: 1 for grey, 0 for isoluminant content."""
-    channels = sum(part(crop.covariance, i, i) for i in range(3)) / 3.0
+    channels = sum(crop.covariance[:, i, i] for i in range(3)) / 3.0
     return crop.sampled_luma[1] / larger(channels, 1e-9)
 
 
@@ -205,14 +179,12 @@ def tone_strength(crop: CropStats, target: Array, limit: Limits) -> Array:
     """
 
     def at_half(crop: CropStats, target: Array, limit: Limits) -> Array:
-        return 0.5 * double(_tone_keeps(crop, crop.samples + 0.5 * (target - crop.samples), limit))
+        return 0.5 * _tone_keeps(crop, crop.samples + 0.5 * (target - crop.samples), limit).double()
 
     whole = _tone_keeps(crop, target, limit)
-    if is_number(whole):
-        return 1.0 if whole else at_half(crop, target, limit)
     if not may_look(whole):
-        return namespace(whole).where(whole, 1.0, at_half(crop, target, limit))
-    strength, rows = double(whole), logical_not(whole).nonzero()[:, 0]
+        return torch.where(whole, 1.0, at_half(crop, target, limit))
+    strength, rows = whole.double(), (~whole).nonzero()[:, 0]
     if len(rows):  # few of a batch
         strength[rows] = at_half(crop.rows(rows), target[rows], limit.rows(rows))
     return strength
@@ -220,19 +192,18 @@ def tone_strength(crop: CropStats, target: Array, limit: Limits) -> Array:
 
 def _tone_keeps(crop: CropStats, channels: Array, limit: Limits) -> Array:
     """(B,) whether the samples keep the promise with these (B, 3, N) channels, unclipped."""
-    xp = namespace(crop.mean)
     greatest, least = extremes(channels)
     newly = ((greatest > TOP) | (least < BOTTOM)) & ~crop.clipped
-    share = how_many(newly) / channels.shape[-1]
+    share = newly.count_nonzero(-1) / channels.shape[-1]
     luma_mean, variance = mean_variance(weighted(LUMA, clamp(channels, 0.0, 1.0)))
     own_mean, own_variance = crop.sampled_luma
     # The samples give the change of mean and std; where it starts is known from all of the pixels.
     mean = crop.mean + luma_mean - own_mean
-    std = crop.std * xp.sqrt(variance / larger(own_variance, 1e-9))
+    std = crop.std * torch.sqrt(variance / larger(own_variance, 1e-9))
     ok = (share <= 0.87 * limit.promise.clip) & (std >= 1.05 * limit.std + 0.5 * LEVEL * (limit.std > 0))
     ok = ok & (mean >= limit.low + 0.5 * LEVEL) & (mean <= limit.high - 0.5 * LEVEL)
-    ok = ok & logical_not(limit.dark & (mean < limit.own - 0.2 * LEVEL))
-    return ok & logical_not(limit.bright & (mean > limit.own + 0.2 * LEVEL))
+    ok = ok & ~(limit.dark & (mean < limit.own - 0.2 * LEVEL))
+    return ok & ~(limit.bright & (mean > limit.own + 0.2 * LEVEL))
 
 
 def blur_limit(crop: CropStats, size: int) -> Array:

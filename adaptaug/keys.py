@@ -77,30 +77,6 @@ def uniforms(keys: Any, view: int, slots: int) -> Any:
     return _shift_right(bits, 64 - _BITS).astype(np.float64) * 2.0**-_BITS
 
 
-class Uniforms:
-    """What `uniforms` gives for one key, by slot, each number made when it is asked for: `numbers[slot]`.
-
-    Python's own integers: for the few numbers that a view of one image needs they are quicker than an array of all.
-    """
-
-    def __init__(self, key: Sequence[int], view: int):
-        state = 0
-        for word in (*key, view):
-            state = _mixed(state ^ word & _WORD)
-        self._state = state
-
-    def __getitem__(self, slot: int) -> float:
-        return (_mixed(self._state ^ slot) >> 64 - _BITS) * 2.0**-_BITS
-
-
-def _mixed(bits: int) -> int:
-    """splitmix64 of one word."""
-    bits = bits + _GOLDEN & _WORD
-    bits = (bits ^ bits >> 30) * _MULTIPLIERS[0] & _WORD
-    bits = (bits ^ bits >> 27) * _MULTIPLIERS[1] & _WORD
-    return bits ^ bits >> 31
-
-
 def another(keys: Any, number: int) -> Any:
     """(B, 3) keys of the `number`-th further draw of the same images; number 0 is the keys themselves."""
     if number == 0:

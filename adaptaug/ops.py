@@ -4,8 +4,8 @@ An operation belongs to one kind, which says how it is applied:
 
 * `geometry`: ``matrix(amount)`` maps view to source in coordinates centred on the crop, in which the crop
   has about the extent [-1, 1] (y down). All matrices of a view are multiplied and it is warped once.
-* `filter`: reads neighbours; one function for a torch batch, one for a uint8 image.
-* `table`: pointwise, as a lookup table of 256 levels; the same function serves both renderers.
+* `filter`: reads neighbours; a function of a torch batch.
+* `table`: pointwise, as a lookup table of 256 levels.
 * `tone`: gain and offset, chosen by `plan` from the crop's statistics.
 * `colour`: ``matrix(amount)`` is 3x3 on RGB and keeps luma. All tone and colour is one affine map.
 * `late`: after everything else, bounded: noise and erase.
@@ -18,15 +18,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import accumulate, pairwise
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from adaptaug.arrays import Array, clamp, larger, matrices, namespace
+from adaptaug.arrays import Array, larger, matrices
 from adaptaug.keys import splitmix64
 
 LUMA = (0.299, 0.587, 0.114)
@@ -63,7 +61,6 @@ class Op:
     matrix: Callable[..., list[list[Any]]] | None = None
     table: Callable[..., Array] | None = None
     torch: Callable[..., torch.Tensor] | None = None
-    opencv: Callable[..., np.ndarray] | None = None
 
     single: bool = field(init=False)  # whether it has one number, called `range` in a policy file
     switch: bool = field(
@@ -86,20 +83,22 @@ def _vflip(amount: Array) -> list[list[Any]]:
 
 def _rotate(degrees: Array) -> list[list[Any]]:
     """Counter-clockwise by `degrees`, as torchvision."""
-    xp = namespace(degrees)
-    cos, sin = xp.cos(degrees * (math.pi / 180)), xp.sin(degrees * (math.pi / 180))
+    cos, sin = torch.cos(degrees * (math.pi / 180)), torch.sin(degrees * (math.pi / 180))
     return [[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]]
 
 
 def _shear(x: Array, y: Array) -> list[list[Any]]:
     """Shift rows by tan(x) of their height and columns by tan(y) of their width; degrees."""
-    xp = namespace(x)
-    return [[1.0, xp.tan(x * (math.pi / 180)), 0.0], [xp.tan(y * (math.pi / 180)), 1.0, 0.0], [0.0, 0.0, 1.0]]
+    return [
+        [1.0, torch.tan(x * (math.pi / 180)), 0.0],
+        [torch.tan(y * (math.pi / 180)), 1.0, 0.0],
+        [0.0, 0.0, 1.0],
+    ]
 
 
 def _stretch(ratio: Array) -> list[list[Any]]:
     """Width over height grows by `ratio` at constant area."""
-    root = namespace(ratio).sqrt(ratio)
+    root = torch.sqrt(ratio)
     return [[1.0 / root, 0.0, 0.0], [0.0, root, 0.0], [0.0, 0.0, 1.0]]
 
 
@@ -123,8 +122,7 @@ def _saturation(amount: Array) -> list[list[Any]]:
 
 def _hue(turns: Array) -> list[list[Any]]:
     """Rotate chroma in YIQ by `turns` of the circle: luma stays. Not torchvision's HSV hue, which moves it."""
-    xp = namespace(turns)
-    cos, sin = xp.cos(turns * (2 * math.pi)), xp.sin(turns * (2 * math.pi))
+    cos, sin = torch.cos(turns * (2 * math.pi)), torch.sin(turns * (2 * math.pi))
     return [[LUMA[j] + cos * _HUE_COS[i][j] + sin * _HUE_SIN[i][j] for j in range(3)] for i in range(3)]
 
 
@@ -141,10 +139,8 @@ def _grey(amount: Array) -> list[list[Any]]:
 
 # --- tables: levels 0..255 -> levels 0..255 ---------------------------------------------------------------
 def _levels(amount: Array) -> Array:
-    """(1, 256) float64 levels in [0, 1] in the amount's library."""
-    if isinstance(amount, torch.Tensor):
-        return torch.arange(256, device=amount.device, dtype=torch.float64)[None] / 255.0
-    return np.arange(256, dtype=np.float64)[None] / 255.0
+    """(1, 256) float64 levels in [0, 1]."""
+    return torch.arange(256, device=amount.device, dtype=torch.float64)[None] / 255.0
 
 
 def _gamma(exponent: Array) -> Array:
@@ -159,14 +155,13 @@ def _invert(amount: Array) -> Array:
 def _solarize(threshold: Array) -> Array:
     """Invert the levels at or above `threshold`."""
     levels = _levels(threshold)
-    return namespace(threshold).where(levels >= threshold[:, None], 1.0 - levels, levels)
+    return torch.where(levels >= threshold[:, None], 1.0 - levels, levels)
 
 
 def _posterize(bits: Array) -> Array:
     """Keep the `bits` highest bits (a whole number), as torchvision."""
-    xp = namespace(bits)
-    step = 2.0 ** (8.0 - xp.round(bits))[:, None]
-    return xp.floor(_levels(bits) * 255.0 / step + 1e-6) * step / 255.0
+    step = 2.0 ** (8.0 - torch.round(bits))[:, None]
+    return torch.floor(_levels(bits) * 255.0 / step + 1e-6) * step / 255.0
 
 
 # --- filters ----------------------------------------------------------------------------------------------
@@ -194,25 +189,6 @@ def _blur_torch(images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
     return flat.reshape(images.shape)
 
 
-def _blur_opencv(image: np.ndarray, sigma: float) -> np.ndarray:
-    """What cv2.GaussianBlur gives, in a fifth of the time: it runs over all taps, most of which weigh nothing."""
-    kernel = _whole_kernel(max(sigma, 1e-3), blur_kernel_size(image.shape[1]))
-    return cv2.sepFilter2D(image, -1, kernel, kernel, borderType=cv2.BORDER_REFLECT_101)
-
-
-def _whole_kernel(sigma: float, taps: int) -> np.ndarray:
-    """A Gaussian in whole 256ths that sum to 1 (so no level shifts), without the outer ones that come to nothing."""
-    side = [math.exp(-0.5 * ((i - taps // 2) / sigma) ** 2) for i in range(taps // 2)]
-    unit = 256.0 / (2.0 * sum(side) + 1.0)
-    sums = [
-        round(total * unit) for total in accumulate(side, initial=0.0)
-    ]  # what one tap is rounded by the next makes up
-    weights = [after - before for before, after in pairwise(sums)]
-    while weights and weights[0] == 0:
-        weights.pop(0)
-    return np.array([*weights, 256 - 2 * sums[-1], *reversed(weights)], np.float32) / 256.0
-
-
 _SHARPEN = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], dtype=np.float32) / 13.0
 
 
@@ -223,41 +199,27 @@ def _sharpen_torch(images: torch.Tensor, amount: torch.Tensor) -> torch.Tensor:
     return (images + amount.to(images.dtype)[:, None, None, None] * (images - smooth)).clamp(0, 255)
 
 
-def _sharpen_opencv(image: np.ndarray, amount: float) -> np.ndarray:
-    kernel = -amount * _SHARPEN
-    kernel[1, 1] += 1.0 + amount
-    return cv2.filter2D(image, -1, kernel, borderType=cv2.BORDER_REFLECT_101)
-
-
 # --- late: noise and erase --------------------------------------------------------------------------------
 def noise_levels(seed: Array, size: int, sigma: Array) -> Array:
     """(B, S, S) near-normal noise in levels: the sum of four hashed 16-bit uniforms, the same bits everywhere.
 
     Args: seed: (B,) whole numbers below 2^24; size: S; sigma: (B,) standard deviation in [0, 1].
     """
-    if isinstance(seed, torch.Tensor):
-        counter: Array = torch.arange(size * size, device=seed.device)
-        bits = splitmix64((seed.to(torch.int64) << 32)[:, None] + counter[None])
-        total = sum((bits >> shift & 0xFFFF).to(torch.float64) for shift in (0, 16, 32, 48))
-    else:
-        counter = np.arange(size * size, dtype=np.uint64)
-        with np.errstate(over="ignore"):
-            bits = splitmix64((seed.astype(np.uint64) << np.uint64(32))[:, None] + counter[None])
-        total = sum((bits >> np.uint64(s) & np.uint64(0xFFFF)).astype(np.float64) for s in (0, 16, 32, 48))
+    counter = torch.arange(size * size, device=seed.device)
+    bits = splitmix64((seed.to(torch.int64) << 32)[:, None] + counter[None])
+    total = torch.zeros_like(bits, dtype=torch.float64)
+    for shift in (0, 16, 32, 48):
+        total += (bits >> shift & 0xFFFF).to(torch.float64)
     unit = (total / 65535.0 - 2.0) * math.sqrt(3.0)  # four uniforms have variance 4/12
     return (unit * (sigma * 255.0)[:, None]).reshape(-1, size, size)
 
 
 def erase_mask(area: Array, ratio: Array, x: Array, y: Array, size: int) -> Array:
     """(B, S, S) True where a rectangle of that share of the view is erased; never more than the share."""
-    xp = namespace(area)
-    width = clamp(xp.floor(xp.sqrt(area * ratio) * size), 0, size)
-    height = clamp(xp.floor(xp.sqrt(area / ratio) * size), 0, size)
-    left, top = xp.floor(x * (size - width + 1)), xp.floor(y * (size - height + 1))
-    if isinstance(area, torch.Tensor):
-        pixel: Array = torch.arange(size, device=area.device, dtype=torch.float64)[None]
-    else:
-        pixel = np.arange(size, dtype=np.float64)[None]
+    width = torch.floor(torch.sqrt(area * ratio) * size).clamp(0, size)
+    height = torch.floor(torch.sqrt(area / ratio) * size).clamp(0, size)
+    left, top = torch.floor(x * (size - width + 1)), torch.floor(y * (size - height + 1))
+    pixel = torch.arange(size, device=area.device, dtype=torch.float64)[None]
     inside_x = (pixel >= left[:, None]) & (pixel < (left + width)[:, None])
     inside_y = (pixel >= top[:, None]) & (pixel < (top + height)[:, None])
     return inside_y[:, :, None] & inside_x[:, None, :]
@@ -300,11 +262,11 @@ OPS: dict[str, Op] = {
         ),
         Op(
             "blur", "filter", 8, "Gaussian blur", _one(0, 0, 5, "sigma in pixels of the view"),
-            torch=_blur_torch, opencv=_blur_opencv,
+            torch=_blur_torch,
         ),
         Op(
             "sharpen", "filter", 9, "add detail back", _one(0, 0, 4, "share of the detail"),
-            torch=_sharpen_torch, opencv=_sharpen_opencv,
+            torch=_sharpen_torch,
         ),
         Op("gamma", "table", 10, "level ** amount", _one(0.2, 1, 5, "exponent", log=True), table=_gamma),
         Op("invert", "table", 11, "negative", _SWITCH, table=_invert),

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from adaptaug import arrays
-from adaptaug.arrays import Array, constant, number, pick_rows
+from adaptaug.arrays import Array, pick_rows
 from adaptaug.certificate import TESTS
 from adaptaug.errors import AdaptAugError
 from adaptaug.guard import REASONS
@@ -92,7 +91,7 @@ class ViewParams:
             fused |= op.kind in ("tone", "colour")
             identity = op.parameters[name.partition(".")[2] or "range"].identity
             entries[name] = entry._replace(
-                value=constant(identity, entry.value), applied=entry.applied & ~entry.applied
+                value=entry.value * 0.0 + identity, applied=entry.applied & ~entry.applied
             )
         colour = self.colour
         if fused:
@@ -133,14 +132,6 @@ class ViewParams:
             return np.asarray(row.cpu() if isinstance(row, torch.Tensor) else row)
 
         return _joined([self], one)
-
-    def rows(self) -> ViewParams:
-        """A single image's parameters, planned as plain numbers, as NumPy arrays of one row."""
-        return _joined([self], lambda values: arrays.row(values[0]))
-
-    def numbers(self) -> ViewParams:
-        """The opposite of `rows`: what the OpenCV renderer reads."""
-        return _joined([self], lambda values: number(values[0]))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, lists and strings (JSON); `from_dict` restores it to the bit."""

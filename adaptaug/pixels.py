@@ -59,15 +59,21 @@ class Source:
             return self.data if self.single else self.data.contiguous()
         return torch.round(self.data.to(torch.float32) * 255.0).to(torch.uint8).contiguous()
 
-    def levels(self) -> torch.Tensor:
-        """What torch reads: (B, 3, H, W) float32 whole levels."""
+    def planes(self) -> torch.Tensor:
+        """(B, 3, H, W) whole levels, uint8 where they came so."""
         if self.single:
-            batch = torch.from_numpy(self.data).permute(2, 0, 1)[None].to(torch.float32)
+            batch = torch.as_tensor(self.data if self.data.flags.writeable else self.data.copy()).permute(
+                2, 0, 1
+            )[None]
         elif self.data.dtype == torch.uint8:
-            batch = self.data.to(torch.float32)
+            batch = self.data
         else:
             batch = torch.round(self.data.to(torch.float32) * 255.0)
         return batch.expand(-1, 3, -1, -1) if self.channels == 1 else batch
+
+    def levels(self) -> torch.Tensor:
+        """What torch reads: the same in float32."""
+        return self.planes().to(torch.float32)
 
 
 def read(images: Any) -> Source:
@@ -83,7 +89,9 @@ def read(images: Any) -> Source:
             )
         try:  # PIL reads a file's pixels only now
             grey = images.mode in ("1", "L")
-            array = np.asarray(images if images.mode in ("RGB", "L") else images.convert("L" if grey else "RGB"))
+            array = np.asarray(
+                images if images.mode in ("RGB", "L") else images.convert("L" if grey else "RGB")
+            )
         except (OSError, SyntaxError, ValueError) as error:
             raise AdaptAugError(
                 f"{_ACCEPTED}; got a PIL image whose pixels cannot be read: {error}."
@@ -112,7 +120,9 @@ def _read_array(array: np.ndarray) -> Source:
         )
     if array.ndim != 3 or array.shape[2] not in (1, 3):
         raise AdaptAugError(f"{_ACCEPTED}; got an array of shape {array.shape}.")
-    gapless = array.strides[1:] == (array.shape[2], 1) and array.strides[0] > 0  # rows may have a gap between them
+    gapless = (
+        array.strides[1:] == (array.shape[2], 1) and array.strides[0] > 0
+    )  # rows may have a gap between them
     return Source(_checked(array if gapless else np.ascontiguousarray(array)), kind)
 
 
@@ -206,7 +216,7 @@ def from_planes(room: torch.Tensor, source: Source, finish: str) -> Any:
 
 
 def write(pixels: torch.Tensor, source: Source, finish: str) -> Any:
-    """Rendered (B, 3, S, S) float levels -> what the caller wants: `none` (what came), `unit`, `imagenet` or `uint8`."""
+    """Rendered (B, 3, S, S) float levels -> what the caller wants, one of FINISHES; `none` is what came."""
     if finish == "none":
         grey = source.channels == 1 and source.kind != "pil"
         out = luma_levels(pixels)[:, None] if grey else pixels

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
+import torch
 
 from adaptaug.data import Images
 from adaptaug.levels import BLANK_STD, box_reduce, luma_levels
@@ -86,7 +87,7 @@ class Profile:
 
     def add(self, name: str, image: np.ndarray) -> None:
         """Look at one (H, W, 3) uint8 image."""
-        stats = measure_pixels(image)
+        stats = measure_pixels(_planes(image))
         values = _values(stats, image)
         for statistic, value in values.items():
             low, high = STATISTICS[statistic][1:3]
@@ -211,6 +212,16 @@ class Profile:
         return draw(self, source)
 
 
+def _planes(image: np.ndarray) -> torch.Tensor:
+    """(1, 3, H, W) of an (H, W, 3) uint8 image."""
+    return torch.from_numpy(np.array(image, copy=not image.flags.writeable)).permute(2, 0, 1)[None]
+
+
+def _luma(image: np.ndarray, factor: int = 1) -> np.ndarray:
+    """(h, w) uint8 luma levels of an (H, W, 3) uint8 image, averaged before."""
+    return luma_levels(box_reduce(_planes(image).float(), factor))[0].to(torch.uint8).numpy()
+
+
 def _values(stats: ImageStats, image: np.ndarray) -> dict[str, float]:
     measured = {
         "mean": stats.mean, "contrast": stats.contrast, "dark": stats.dark_fraction, "bright": stats.bright_fraction,
@@ -218,7 +229,7 @@ def _values(stats: ImageStats, image: np.ndarray) -> dict[str, float]:
         "foreground": stats.foreground_fraction, "border": stats.border_uniformity,
     }  # fmt: skip
     values = {name: float(value[0]) for name, value in measured.items()}
-    return values | {"levels": separation(stats.histogram[0]), "ink": ink(image)}
+    return values | {"levels": separation(stats.histogram[0].numpy()), "ink": ink(image)}
 
 
 def looks_like(values: dict[str, float], stats: ImageStats, image: np.ndarray) -> str:
@@ -250,7 +261,7 @@ def separation(histogram: np.ndarray) -> float:
 
 def strokes(image: np.ndarray) -> int:
     """Connected pieces of the rarer of two levels, of more than 2 pixels at about 256 px: a glyph has few."""
-    luma = luma_levels(box_reduce(image, -(-max(image.shape[:2]) // ANALYSIS_SIZE)))
+    luma = _luma(image, -(-max(image.shape[:2]) // ANALYSIS_SIZE))
     _, upper = cv2.threshold(luma, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     rarer = upper if upper.mean() < 0.5 else 1 - upper
     areas = cv2.connectedComponentsWithStats(rarer)[2][1:, cv2.CC_STAT_AREA]
@@ -264,10 +275,11 @@ def ink(image: np.ndarray) -> float:
     Text gives .8 and more (ink) or less than -.8 (light on dark); photographs have both. 0 where less than 3 % count,
     or where the image is at most 64 px.
     """
-    luma = luma_levels(image)
-    if min(luma.shape) <= _SMALL:
+    if min(image.shape[:2]) <= _SMALL:
         return 0.0
-    luma = box_reduce(luma, max(1, round(max(luma.shape) / 512)))
+    luma = _luma(image)
+    levels = torch.from_numpy(luma)[None, None].float()
+    luma = box_reduce(levels, max(1, round(max(luma.shape) / 512)))[0, 0].to(torch.uint8).numpy()
     rest = luma.astype(np.int16) - cv2.medianBlur(luma, 21)
     darker, lighter = float((rest < -20).mean()), float((rest > 20).mean())
     return (darker - lighter) / (darker + lighter) if darker + lighter >= 0.03 else 0.0
@@ -275,7 +287,7 @@ def ink(image: np.ndarray) -> float:
 
 def _mark(image: np.ndarray) -> bytes:
     """Difference hash (64 bits: is luma lighter than to its left, on 9 x 8) and an 8 x 8 thumbnail of luma."""
-    luma = luma_levels(image)
+    luma = _luma(image)
     rows = cv2.resize(luma, (9, 8), interpolation=cv2.INTER_AREA)
     thumb = cv2.resize(luma, (8, 8), interpolation=cv2.INTER_AREA)
     return np.packbits(rows[:, 1:] > rows[:, :-1]).tobytes() + thumb.tobytes()

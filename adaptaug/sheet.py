@@ -103,9 +103,7 @@ def _as_pil(image: Any) -> Image.Image:
     source = read(image)
     if len(source) != 1:
         raise AdaptAugError(f"image: expected one image, got a batch of {len(source)}; show them one by one.")
-    if source.kind in ("plane", "array"):
-        return Image.fromarray(source.pixels)
-    return Image.fromarray(source.pixels[0].permute(1, 2, 0).to("cpu").numpy().astype(np.uint8))
+    return Image.fromarray(source.levels()[0].permute(1, 2, 0).to("cpu").numpy().astype(np.uint8))
 
 
 class _Pair:

@@ -19,7 +19,6 @@ from adaptaug.measure import ImageStats, measure_pixels, with_statistics
 from adaptaug.params import Explanation, ViewParams
 from adaptaug.pixels import FINISHES, Source, core_form, from_planes, read, write, write_core
 from adaptaug.policy import Policy
-from adaptaug.render import torch as torch_engine
 from adaptaug.similarity import similarity
 
 MAX_SIZE = 4096
@@ -64,7 +63,9 @@ class AdaptiveAugment(nn.Module):
     def forward(self, images: Any, *others: Any, key: Any = None, view: int = 0) -> Any:
         """A view of each image; `key` as in `keys.as_rows`."""
         _alone(others)
-        (out,), _ = _views(images, self.policy, self.size, key, range(view, view + 1), self.finish, told=False)
+        (out,), _ = _views(
+            images, self.policy, self.size, key, range(view, view + 1), self.finish, told=False
+        )
         return out
 
     def plan(self, images: Any, key: Any = None, view: int = 0) -> ViewParams:
@@ -123,7 +124,15 @@ class Views:
         """
         _alone(others)
         views, params = _views(
-            images, self.policy, self.size, key, self.numbers, self.finish, self.return_params, strength, self.alike
+            images,
+            self.policy,
+            self.size,
+            key,
+            self.numbers,
+            self.finish,
+            self.return_params,
+            strength,
+            self.alike,
         )
         return (views, params) if self.return_params else views
 
@@ -192,10 +201,10 @@ def _views(
         return _by_core(source, policy, size, key, numbers, finish, told, strength, alike)
     rows, pixels = _rows(key, source), source.levels()
     with _whole_levels(source):
-        seen = generate.look(torch_engine, pixels, policy, size)
+        seen = generate.look(pixels, policy, size)
         if strength is not None:
             seen = replace(seen, push=strength(seen.stats))
-        views, params = band.make_views(torch_engine, pixels, rows, numbers, policy, size, seen, alike, told)
+        views, params = band.make_views(pixels, rows, numbers, policy, size, seen, alike)
     made = [write(view, source, finish) for view in views]
     return made, [p.row(0) if source.single else p for p in params] if told else []
 
@@ -206,7 +215,7 @@ def _by_core(
 ) -> tuple[list[Any], list[ViewParams]]:  # fmt: skip
     pixels, rows = source.eight_bits(), keys.as_rows(key, len(source))
     record = engine.source_of(pixels)
-    push = None if strength is None else strength(with_statistics(source.levels(), engine.measure(record)))
+    push = None if strength is None else strength(with_statistics(source.planes(), engine.measure(record)))
     if policy.band is not None and len(numbers) > 1:
         rooms, plans = band.by_core(record, policy, rows, numbers, size, push, alike, told)
         rooms = [from_planes(room, source, finish) for room in rooms]
@@ -240,7 +249,7 @@ def _rows(key: Any, source: Source) -> Any:
 
 def measure(images: Any) -> ImageStats:
     """The statistics of an image or batch (see ImageStats); the same for an array and a tensor."""
-    return measure_pixels(read(images).levels())
+    return measure_pixels(read(images).planes())
 
 
 def render(
@@ -262,9 +271,11 @@ def render(
         engine.check(params)
         pixels = source.eight_bits()
         form = core_form(source, finish)
-        return write_core(engine.replay(engine.source_of(pixels), params, form, nearest, tone), source, finish)
+        return write_core(
+            engine.replay(engine.source_of(pixels), params, form, nearest, tone), source, finish
+        )
     with _whole_levels(source):
-        made = generate.replay(torch_engine, source.levels(), params.to(source.device), nearest, tone)
+        made = generate.replay(source.levels(), params.to(source.device), nearest, tone)
     return write(made, source, finish)
 
 

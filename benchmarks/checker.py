@@ -1,7 +1,8 @@
 """An independent judge of the promise (method: policies/README.md). NumPy only; knows nothing of guard.py.
 
-Everything is (B, S, S, 3) uint8: `view` as delivered, `quiet` the view before noise and erase, `whole`
-before erase, `crop` the safe crop, `frame` the full frame at the view's size.
+Everything is (B, S, S, 3) uint8, or one (S, S, 3): `view` as delivered, `quiet` the view before noise and erase,
+`whole` before erase, `crop` the safe crop, `frame` the full frame at the view's size. What is worked out for an image
+does not depend on what lies beside it.
 """
 
 import numpy as np
@@ -21,7 +22,7 @@ def clipped(images: np.ndarray) -> np.ndarray:
 
 def blank(frame: np.ndarray) -> np.ndarray:
     """Images without content: every channel's standard deviation below 2/255."""
-    return (frame.reshape(len(frame), -1, 3).std(1) < 2.0).all(-1)
+    return (frame.std((1, 2)) < 2.0).all(-1)
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -45,22 +46,24 @@ def violations(
     like: float = 0.5,
     most_erased: float = 0.25,
 ) -> dict[str, np.ndarray]:
-    """Which views break which test: name -> (B,) bool; 'any' joins them. Blank sources break none."""
-    y, y_crop, y_frame = luma(view), luma(crop), luma(frame)
-    y_quiet = y if quiet is None else luma(quiet)
-    y_whole = y if whole is None else luma(whole)
-    floor = np.minimum(std, std_share * y_frame.std(1))
+    """Which views break which test: name -> (B,) bool, () of one image; 'any' joins them. Blank sources break none."""
+    single, frame = view.ndim == 3, frame[None] if view.ndim == 3 else frame
+    images = {"view": view, "crop": crop, "quiet": quiet, "whole": whole}
+    levels = {name: v[None] if single else v for name, v in images.items() if v is not None}
+    planes = {name: luma(v) for name, v in levels.items()}
+    y, y_crop, y_frame = planes["view"], planes["crop"], luma(frame)
     low = np.minimum(dark, y_frame.mean(1))
     high = np.maximum(bright, y_frame.mean(1))
+    floor = np.minimum(std, std_share * y_frame.std(1))
     out = {
-        "std": y_quiet.std(1) < floor - TOLERANCE,
-        "clip": (clipped(view) & ~clipped(crop)).mean(1) > clip + 1e-9,
+        "std": planes.get("quiet", y).std(1) < floor - TOLERANCE,
+        "clip": (clipped(levels["view"]) & ~clipped(levels["crop"])).mean(1) > clip + 1e-9,
         "mean": (y.mean(1) < low - TOLERANCE) | (y.mean(1) > high + TOLERANCE),
-        "like": (correlation(y_whole, y_crop) < like - TOLERANCE) & (y_crop.std(1) > 1e-9),
+        "like": (correlation(planes.get("whole", y), y_crop) < like - TOLERANCE) & (y_crop.std(1) > 1e-9),
     }
     if erased is not None:
-        out["erased"] = erased > most_erased + 1e-9
-    exempt = blank(frame)
-    out = {name: broken & ~exempt for name, broken in out.items()}
-    out["any"] = np.any(list(out.values()), axis=0)
-    return out
+        out["erased"] = np.atleast_1d(erased) > most_erased + 1e-9
+    broken = np.any(list(out.values()), axis=0)
+    broken[broken] = ~blank(frame[broken])  # of the few that need it: it costs as much as all the rest
+    out = {name: flags & broken for name, flags in out.items()} | {"any": broken}
+    return {name: flags[0] for name, flags in out.items()} if single else out

@@ -22,7 +22,7 @@ from skimage.exposure import is_low_contrast
 
 import adaptaug
 from adaptaug.data import Images, open_data
-from benchmarks.promise import FRAME, judge
+from benchmarks.judging import FRAME, judge
 
 POLICIES = ("simclr", "simclr-cifar", "mocov2", "natural", "digits", "documents", "lowlight")
 

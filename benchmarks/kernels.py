@@ -25,8 +25,18 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from adaptaug.ops import blur_kernel_size
+
 SIZE = 224
-CORE, SOURCES = Path(__file__).parents[1] / "adaptaug" / "core", ("arena.c", "levels.c")
+CORE, SOURCES = (
+    Path(__file__).parents[1] / "adaptaug" / "core",
+    (
+        "arena.c",
+        "levels.c",
+        "warp.c",
+        "filters.c",
+    ),
+)
 ROUNDS, LEAST_US = 15, 3000.0  # a sample lasts at least so long
 
 
@@ -57,6 +67,8 @@ def photograph(height: int, width: int) -> np.ndarray:
 def kernels(core: ctypes.CDLL) -> Iterator[Kernel]:
     yield from level_kernels(core)
     yield from box_kernels(core)
+    yield from warp_kernels(core)
+    yield from filter_kernels(core)
 
 
 def level_kernels(core: ctypes.CDLL) -> Iterator[Kernel]:
@@ -140,7 +152,10 @@ def level_kernels(core: ctypes.CDLL) -> Iterator[Kernel]:
         "noise",
         lambda: core.add_noise(after, c_int(SIZE), c_int64(7), c_double(0.05)),
         lambda: cv2.add(
-            view, cv2.merge([cv2.randn(grain, (0.0,), (12.0,))] * 3), dst=mapped, dtype=cv2.CV_8U
+            view,
+            cv2.merge([cv2.randn(grain, np.zeros(1), np.full(1, 12.0))] * 3),
+            dst=mapped,
+            dtype=cv2.CV_8U,
         ),
     )
     yield Kernel(
@@ -182,6 +197,84 @@ def box_kernels(core: ctypes.CDLL) -> Iterator[Kernel]:
             partial(core.box_plane, address(part), *sizes, address(out), ctypes.byref(arena)),
             partial(cv2.resize, part, reduced, interpolation=cv2.INTER_AREA),
         )
+
+
+def warp_kernels(core: ctypes.CDLL) -> Iterator[Kernel]:
+    """Luma and its sums are in the core's alone."""
+    work, out = np.empty(1 << 24, np.uint8), np.empty((4, SIZE, SIZE), np.uint8)
+    arena = Arena(work.ctypes.data, work.size, 0, 0)
+    turn = np.array([[0.92, -0.39, 0], [0.39, 0.92, 0], [0, 0, 1]])
+    recede = np.array([[1, 0, 0], [0, 1, 0], [0.1, -0.05, 1]])
+    for height, width in ((375, 500), (1536, 2048)):
+        image = photograph(height, width)
+        source = [address(image), c_int(height), c_int(width), c_int64(3 * width), c_int(3)]
+        for share in (0.9, 0.45):
+            crop = np.array([[share / 2, 0, 0.5], [0, share / 2, 0.5], [0, 0, 1]])
+            for name, change in (("", np.eye(3)), (", turned", turn), (", receding", recede)):
+                matrix = crop @ change
+                numbers = [(c_double * 9)(*matrix.flat), c_double(share), c_int(SIZE), c_int(0)]
+                yield Kernel(
+                    f"warp {share} of {width}x{height}{name}",
+                    partial(core.warp, *source, *numbers, planes(out), ctypes.byref(arena)),
+                    partial(opencv_warp, image, matrix, share),
+                )
+
+
+def opencv_warp(image: np.ndarray, matrix: np.ndarray, share: float) -> np.ndarray:
+    """The same by OpenCV: the average of whole boxes of the part that is seen, then one bilinear warp."""
+    height, width = image.shape[:2]
+    factor = max(1, int(share * min(height, width) / SIZE + 1e-9))
+    corners = matrix @ np.array([[-1, 1, -1, 1], [-1, -1, 1, 1], [1, 1, 1, 1]])
+    ends = (corners[:2] / corners[2]).clip(0, 1) * [[width], [height]]
+    (x0, y0), (x1, y1) = (
+        ends.min(1).astype(int) // factor * factor,
+        np.ceil(ends.max(1) / factor).astype(int) * factor,
+    )
+    part = image[y0:y1, x0:x1]
+    if factor > 1:
+        size = (part.shape[1] // factor, part.shape[0] // factor)
+        part = cv2.resize(part[: size[1] * factor, : size[0] * factor], size, interpolation=cv2.INTER_AREA)
+    place = np.array(
+        [[width / factor, 0, -x0 / factor - 0.5], [0, height / factor, -y0 / factor - 0.5], [0, 0, 1]]
+    )
+    view = np.array([[2 / SIZE, 0, 1 / SIZE - 1], [0, 2 / SIZE, 1 / SIZE - 1], [0, 0, 1]])
+    flags, whole = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, place @ matrix @ view
+    part = cv2.cvtColor(
+        part, cv2.COLOR_RGB2RGBA
+    )  # OpenCV reads four channels more than twice as fast as three
+    if abs(whole[2, :2]).max() < 1e-12:
+        out = cv2.warpAffine(
+            part, whole[:2] / whole[2, 2], (SIZE, SIZE), flags=flags, borderMode=cv2.BORDER_REFLECT
+        )
+    else:
+        out = cv2.warpPerspective(part, whole, (SIZE, SIZE), flags=flags, borderMode=cv2.BORDER_REFLECT)
+    return cv2.cvtColor(out, cv2.COLOR_RGBA2RGB)
+
+
+def opencv_blur(view: np.ndarray, sigma: float) -> np.ndarray:
+    taps = min(blur_kernel_size(SIZE), 2 * round(3 * sigma) + 1)  # those that weigh something
+    kernel = cv2.getGaussianKernel(taps, sigma)
+    return cv2.sepFilter2D(view, -1, kernel, kernel, borderType=cv2.BORDER_REFLECT_101)
+
+
+def opencv_sharpen(view: np.ndarray, amount: float) -> np.ndarray:
+    kernel = -amount * np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / 13
+    kernel[1, 1] += 1 + amount
+    return cv2.filter2D(view, -1, kernel, borderType=cv2.BORDER_REFLECT_101)
+
+
+def filter_kernels(core: ctypes.CDLL) -> Iterator[Kernel]:
+    view, out = photograph(SIZE, SIZE), np.empty((4, SIZE, SIZE), np.uint8)
+    planar, work = np.concatenate([np.moveaxis(view, -1, 0), out[:1]]), np.empty(1 << 20, np.uint8)
+    arena = Arena(work.ctypes.data, work.size, 0, 0)
+    for name, amounts in (("blur", (0.5, 1.0, 2.0, 4.0)), ("sharpen", (1.0,))):
+        for amount in amounts:
+            numbers = [c_int(SIZE), c_double(amount), planes(out), ctypes.byref(arena)]
+            yield Kernel(
+                f"{name} {amount}",
+                partial(getattr(core, name), planes(planar), *numbers),
+                partial(opencv_blur if name == "blur" else opencv_sharpen, view, amount),
+            )
 
 
 class Arena(ctypes.Structure):

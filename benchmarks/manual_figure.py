@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 import adaptaug
-from benchmarks.promise import FRAME, gather_sources, judge
+from benchmarks.judging import FRAME, gather_sources, judge
 
 KEYS = 200
 SIZE = 96

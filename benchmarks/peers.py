@@ -47,7 +47,7 @@ PHOTO = Recipe(224, 1.0, 0.5, "simclr")
 SMALL = Recipe(32, 0.5, 0.0, "simclr-cifar")
 
 
-def ours(policy: str, size: int, finish: str = "none") -> Call:
+def ours(policy: str | adaptaug.Policy, size: int, finish: str = "none") -> Call:
     views = adaptaug.Views(policy, n=2, size=size, finish=finish)
     count = 0
 
@@ -60,8 +60,10 @@ def ours(policy: str, size: int, finish: str = "none") -> Call:
     return call
 
 
-def albumentations(recipe: Recipe, normalise: bool = False) -> Call:
+def albumentations(recipe: Recipe, finish: str = "none") -> Call:
+    """Views as arrays (`none`), or as tensors of levels (`uint8`) or normalised (`imagenet`), as ours have it."""
     import albumentations as A
+    from albumentations.pytorch import ToTensorV2
 
     side = (recipe.size, recipe.size)
     steps = [
@@ -72,11 +74,9 @@ def albumentations(recipe: Recipe, normalise: bool = False) -> Call:
     ]
     if recipe.blur:
         steps.append(A.GaussianBlur(blur_limit=0, sigma_limit=(0.1, 2.0), p=recipe.blur))
-    if normalise:
-        from albumentations.pytorch import ToTensorV2
-
-        steps += [A.Normalize(MEAN, STD), ToTensorV2()]
-    compose = A.Compose(steps)
+    if finish == "imagenet":
+        steps.append(A.Normalize(MEAN, STD))
+    compose = A.Compose([*steps, ToTensorV2()] if finish != "none" else steps)
     return lambda image: [compose(image=image)["image"] for _ in range(2)]
 
 
@@ -109,11 +109,12 @@ def lightly(recipe: Recipe, normalise: bool = False) -> Call:
 
 
 def kornia(recipe: Recipe, device: str = "cpu") -> Call:
-    """On a float batch in [0, 1], its own kind of input."""
+    """On a float batch in [0, 1], its own kind of input; small images cropped in one call, which is faster there."""
     import kornia.augmentation as K
 
+    cropping = "resample" if recipe.size <= 64 else "slice"
     steps = [
-        K.RandomResizedCrop((recipe.size, recipe.size), AREA, RATIO), K.RandomHorizontalFlip(),
+        K.RandomResizedCrop((recipe.size, recipe.size), AREA, RATIO, cropping_mode=cropping), K.RandomHorizontalFlip(),
         K.ColorJitter(*recipe.jitter, p=0.8), K.RandomGrayscale(p=0.2),
     ]  # fmt: skip
     if recipe.blur:

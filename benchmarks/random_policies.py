@@ -6,13 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from adaptaug.conditional import STATISTICS
 from adaptaug.ops import OPS
 from adaptaug.policy import Policy
 from adaptaug.schema import Promise
 
 
 def random_policy(seed: int) -> Policy:
-    """Each operation is in with probability .6; ranges, probabilities, settings, limits and coupling are drawn."""
+    """Each operation is in with probability .6; ranges, probabilities, settings, limits, coupling and conditional
+    weights are drawn. Only `band` is not: it asks for other keys' draws, which are judged as such.
+    """
     rng = np.random.default_rng((seed, 12345))
 
     def entry(name: str) -> dict[str, Any]:
@@ -46,7 +49,34 @@ def random_policy(seed: int) -> Policy:
     if "crop" in names and "crop" not in pair["share"] and rng.random() < 0.3:
         low = float(rng.uniform(0, 0.8))
         pair["overlap"] = (low, float(rng.uniform(low + 0.06, 1.0)))
+    operations = {n: entry(n) for n in names}
     return Policy.parse({
         "version": 1, "name": f"random {seed}", "guards": True, "promise": limits, "pair": pair,
-        "operations": {n: entry(n) for n in names},
+        "operations": operations, "conditional": _conditional(rng, operations, pair.get("second", {})),
     })  # fmt: skip
+
+
+def _conditional(
+    rng: np.random.Generator, operations: dict[str, Any], second: dict[str, Any]
+) -> dict[str, Any]:
+    """For one policy in two weights of some statistics; those of p at the first of a group, in every view."""
+    if rng.random() < 0.5:
+        return {}
+    told = [name for name in STATISTICS if rng.random() < 0.4]
+    statistics = {name: (float(rng.uniform(0.1, 0.6)), float(rng.uniform(0.05, 0.3))) for name in told}
+
+    def weights() -> dict[str, float]:
+        return {name: float(rng.uniform(-5, 5)) for name in told if rng.random() < 0.5}
+
+    changed = {n: fields | second.get(n, {}) for n, fields in operations.items()}
+    followers: set[str] = set()
+    for view in (operations, changed):
+        first: set[str] = set()
+        for name in (n for n in OPS if n in view and "together" in view[n]):
+            followers |= {name} if view[name]["together"] in first else set()
+            first.add(view[name]["together"])
+    of: dict[str, Any] = {}
+    for name in operations:
+        of[name] = {} if name in followers else {"p": weights()}
+        of[name] |= {} if OPS[name].switch else {"strength": weights()}
+    return {"statistics": statistics, "operations": of}

@@ -1,9 +1,9 @@
 """What the cost depends on: the image's size, the batch's, the number of operations, workers; its parts and its memory.
 
-    python -m benchmarks.scaling [--out FILE.json] [--plot FILE.png]
+    python -m benchmarks.scaling [--out FILE.json] [--plot FILE.png] [--only PART...] [--quick]
 
-`natural` unless said otherwise, one thread, processor time; medians. The operations' rows are of a policy with the
-first n of twelve matrix operations, all always applied, so that only their number changes.
+`natural` unless said otherwise, one thread, processor time; medians, of operations and parts in turns. The operations'
+rows are of the first n of twelve matrix operations, all always applied, so that only their number changes.
 """
 
 from __future__ import annotations
@@ -13,27 +13,19 @@ import json
 import resource
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import cv2
 import numpy as np
 import torch
 
 import adaptaug
-from adaptaug import generate
-from adaptaug.pixels import read
-from benchmarks.throughput import machine, photographs, small_images
-
-MATRIX = {
-    "hflip": {}, "brightness": {"range": [-0.2, 0.2]}, "saturation": {"range": [-0.3, 0.3]},
-    "contrast": {"range": [-0.2, 0.2]}, "hue": {"range": [-0.1, 0.1]}, "grey": {},
-    "temperature": {"range": [-0.3, 0.3]}, "vflip": {}, "rotate": {"range": [-10, 10]}, "shear": {"x": [-5, 5]},
-    "stretch": {"range": [0.9, 1.1]}, "perspective": {"x": [-0.1, 0.1]},
-}  # fmt: skip
+from adaptaug.policy import Policy
+from benchmarks import peers, turns
+from benchmarks.workloads import operations_row, photographs, small_images
 
 
 def cost(call: Callable[[int], Any], views: int, calls: int = 40) -> float:
@@ -75,18 +67,15 @@ def by_batch() -> dict[str, float]:
     return out
 
 
-def by_operations() -> dict[str, Any]:
-    image, batch, out = photographs(None, 500, 375)[0], small_images(None, 512, 32), {}
-    for count in (1, 3, 6, 9, 12):
-        operations = {"crop": {"area": [0.08, 1.0]}, **dict(list(MATRIX.items())[:count])}
-        policy = adaptaug.Policy.parse({"version": 1, "guards": False, "operations": operations})
-        one = adaptaug.Views(policy, size=224, finish="none")
-        many = adaptaug.Views(policy, size=32, finish="none")
-        out[str(count)] = {
-            "photograph": cost(partial(one_call, one, image), 2),
-            "batch of 512": cost(partial(one_call, many, batch), 2 * len(batch), 8),
-        }
-    return out
+def by_operations(rounds: int = 15) -> dict[str, Any]:
+    counts = (1, 3, 6, 9, 12)
+    found = medians(operations_row(None, counts), rounds)
+    return {str(n): {kind: found[f"{n}, {kind}"] for kind in ("photograph", "batch of 512")} for n in counts}
+
+
+def medians(contenders: list[turns.Contender], rounds: int) -> dict[str, float]:
+    turns.measure(contenders, rounds, 0.1, time.process_time)
+    return {one.name: round(float(np.median(one.times)), 4) for one in contenders}
 
 
 def by_workers() -> dict[str, int]:
@@ -106,36 +95,20 @@ def by_workers() -> dict[str, int]:
     return out
 
 
-def shares() -> dict[str, float]:
-    """ms a view of a 500x375 photograph for each part, timed inside real calls (which costs a microsecond each)."""
-    image = photographs(None, 500, 375)[0]
-    engine, plans = read(image).engine, generate.plan
-    parts = {
-        "measure the image": [(generate, "look")], "measure the crop": [(engine, "luma"), (engine, "moments")],
-        "plan": [(plans, "Draws"), (plans, "plan_where"), (plans, "plan_filters"), (plans, "plan_tone")],
-        "render": [(engine, "warp"), (engine, "filters"), (engine, "affine")],
-        "certify": [(engine, "covariance"), (engine, "newly_clipped"), (generate, "certify")],
-    }  # fmt: skip
-    spent, calls = dict.fromkeys(parts, 0.0), 400
-
-    def timed(part: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*given: Any, **named: Any) -> Any:
-            start = time.process_time()
-            out = function(*given, **named)
-            spent[part] += time.process_time() - start
-            return out
-
-        return call
-
-    views = adaptaug.Views("natural", size=224, finish="none")
-    with ExitStack() as stack:
-        for part, places in parts.items():
-            for module, name in places:
-                stack.enter_context(patch.object(module, name, timed(part, getattr(module, name))))
-        for number in range(calls):
-            one_call(views, image, number)
-    out = {part: round(seconds * 1e3 / (2 * calls), 4) for part, seconds in spent.items()}
-    return out | {"a view, all of it, untimed inside": cost(partial(one_call, views, image), 2, calls)}
+def by_part(rounds: int = 15) -> dict[str, float]:
+    """ms a view of a 500x375 photograph with ever more of what `natural` does, and in what form it is given back."""
+    images, natural = photographs(None, 500, 375), Policy.load("natural")
+    crop = {name: None for name in natural.operations if name != "crop"}
+    told = adaptaug.Views(natural, size=224, finish="none", return_params=True)
+    calls: dict[str, Callable[[Any], Any]] = {
+        "crop alone, no guards": peers.ours(natural.edit(crop, guards=False), 224),
+        "all operations, no guards": peers.ours(natural.edit(guards=False), 224),
+        "natural": peers.ours(natural, 224),
+        "natural, levels as tensors": peers.ours(natural, 224, "uint8"),
+        "natural, normalised": peers.ours(natural, 224, "imagenet"),
+        "natural, with its parameters": told,
+    }
+    return medians([turns.Contender(name, call, cycle(images), 2) for name, call in calls.items()], rounds)
 
 
 def million(count: int = 1_000_000) -> dict[str, float]:
@@ -144,7 +117,7 @@ def million(count: int = 1_000_000) -> dict[str, float]:
     before, start = 0, time.process_time()
     for number in range(count):
         stats = adaptaug.measure(images[number % len(images)])
-        float(stats.mean[0]), float(stats.contrast[0]), stats.integrals
+        float(stats.mean[0]), float(stats.contrast[0]), stats.detail_total
         if number == 1000:
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
@@ -189,19 +162,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parts: dict[str, Callable[..., Any]] = {
+        "image size": by_image_size, "batch": by_batch, "operations": by_operations, "workers": by_workers,
+        "parts": by_part, "measure": million,
+    }  # fmt: skip
+    parser.add_argument("--only", nargs="+", choices=list(parts), default=list(parts), metavar="PART")
     parser.add_argument("--thumbnails", type=int, default=1_000_000)
+    parser.add_argument("--quick", action="store_true", help="few rounds: that it runs, not how fast")
     parser.add_argument("--out")
-    parser.add_argument("--plot")
+    parser.add_argument("--plot", help="of image size, batch and operations")
     options = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    result: dict[str, Any] = {"machine": machine("cpu")}
-    for name, measure in (
-        ("image size", by_image_size), ("batch", by_batch), ("operations", by_operations), ("workers", by_workers),
-        ("shares", shares), ("measure", lambda: million(options.thumbnails)),
-    ):  # fmt: skip
-        result[name] = measure()
+    parts["measure"] = partial(million, 2000 if options.quick else options.thumbnails)
+    if options.quick:
+        parts |= {name: partial(parts[name], 2) for name in ("operations", "parts")}
+    result, load = turns.line("scaling", "scaling"), turns.Load()
+    for name in options.only:
+        result[name] = parts[name]()
         print(name, json.dumps(result[name]), flush=True)
+    result["load"] = load.told()
     result["peak memory, MB"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     if options.out:
         Path(options.out).write_text(json.dumps(result, indent=1) + "\n")

@@ -16,7 +16,7 @@ import torch
 
 import adaptaug
 from benchmarks.checker import luma
-from benchmarks.promise import gather_sources
+from benchmarks.judging import gather_sources
 
 KINDS = ("dark", "dark_lowcontrast", "highkey", "normal")
 

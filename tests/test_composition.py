@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 import adaptaug
 from adaptaug import generate, keys
@@ -17,14 +18,14 @@ SIZE = 64
 
 def crops(image, policy, stats=None):
     """(KEYS, 4) x0, y0, x1, y1 in pixels and the first reason of each; `stats` may be another image's."""
-    source = read(image)
+    pixels = read(image).levels()
     policy = Policy.load(policy)
-    seen = generate.look(source.engine, source.pixels, policy, SIZE)
+    seen = generate.look(pixels, policy, SIZE)
     seen = replace(seen, stats=stats) if stats is not None else seen
     boxes, reasons = [], []
     for number in range(KEYS):
-        rows = keys.as_rows((3, 0, number), 1)
-        _, params = generate.make_view(source.engine, source.pixels, rows, 0, policy, SIZE, seen)
+        rows = torch.from_numpy(keys.as_rows((3, 0, number), 1))
+        _, params = generate.make_view(pixels, rows, 0, policy, SIZE, seen)
         x, y, w, h = (float(params.evidence[f"box_{part}"][0]) for part in ("x", "y", "width", "height"))
         boxes.append((x * SIDE, y * SIDE, (x + w) * SIDE, (y + h) * SIDE))
         reasons.append(params.explain().rows[0]["reason"])

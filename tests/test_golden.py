@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,12 @@ from skimage import data
 from sklearn.datasets import load_digits
 
 import adaptaug
+from adaptaug.core.engine import off
 from adaptaug.policy import preset_names
 
 FILE = Path(__file__).with_name("golden.json")
 SIZE, BLOCKS = 64, 4
-ENGINES = ("opencv", "torch")
+ENGINES = ("core", "torch")
 VIEWS = (((0, 0, 0), 0), ((1, 2, 3), 1), ((2**40 + 7, 0, 99), 0))  # key and number of the view
 
 
@@ -50,10 +52,11 @@ def numbers(values: Any) -> list[float]:
 
 def look(image: np.ndarray, engine: str, preset: str, key: tuple[int, int, int], view: int) -> dict[str, Any]:
     """What was planned for one view, as plain numbers, and its pixels as 4 x 4 means of red, green and blue."""
-    given = image if engine == "opencv" else torch.from_numpy(image).permute(2, 0, 1)
-    params = adaptaug.AdaptiveAugment(preset, SIZE).plan(given, key=key, view=view)
-    out = adaptaug.render(given, params)
-    pixels = out if engine == "opencv" else out.permute(1, 2, 0).numpy()
+    given = image if engine == "core" else torch.from_numpy(image).permute(2, 0, 1)
+    with off() if engine == "torch" else nullcontext():
+        params = adaptaug.AdaptiveAugment(preset, SIZE).plan(given, key=key, view=view)
+        out = adaptaug.render(given, params)
+    pixels = out if engine == "core" else out.permute(1, 2, 0).numpy()
     side = SIZE // BLOCKS
     params = params.row(0)
     decided = {name: int(getattr(params, name)[0]) for name in ("failed", "frame", "blank", "noise_seed")}

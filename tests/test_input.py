@@ -15,7 +15,7 @@ import adaptaug
 
 SIZE = 32
 KEY = (1, 0, 0)
-ENGINES = ("torch", "opencv")
+ENGINES = ("torch", "core")
 
 
 def augment(images: Any, policy: str = "natural", key: Any = KEY) -> Any:
@@ -135,11 +135,11 @@ def test_arrays_that_are_not_contiguous(photo):
 @pytest.mark.parametrize("policy", ["natural", "digits", "simclr"])
 def test_the_input_is_left_as_it_was(engine: str, policy: str, photo, to_tensor):
     image = photo("coffee", 60, 48)
-    given = image if engine == "opencv" else to_tensor(image)
+    given = image if engine == "core" else to_tensor(image)
     before = np.array(image)
     for index in range(6):
         augment(given, policy, (1, 0, index))
-    assert np.array_equal(before, image if engine == "opencv" else given.permute(1, 2, 0).numpy())
+    assert np.array_equal(before, image if engine == "core" else given.permute(1, 2, 0).numpy())
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -150,7 +150,7 @@ def test_small_and_slender_images(engine: str, policy: str, width: int, height: 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for index in range(4):
-            view = augment(image if engine == "opencv" else to_tensor(image), policy, (1, 0, index))
+            view = augment(image if engine == "core" else to_tensor(image), policy, (1, 0, index))
             assert SIZE in view.shape
 
 
@@ -281,11 +281,11 @@ def test_a_blank_image_is_left_alone_and_flagged(
     engine: str, policy: str, colour: tuple[int, int, int], to_tensor
 ):
     image = np.full((48, 60, 3), colour, np.uint8)
-    given = image if engine == "opencv" else to_tensor(image)
+    given = image if engine == "core" else to_tensor(image)
     for index in range(5):
         params = adaptaug.AdaptiveAugment(policy, SIZE).plan(given, key=(1, 0, index))
         view = augment(given, policy, (1, 0, index))
-        view = view if engine == "opencv" else view.permute(1, 2, 0).numpy()
+        view = view if engine == "core" else view.permute(1, 2, 0).numpy()
         assert bool(params.blank[0]) and (view == colour).all()
     assert "blank" in params.explain().certificate
 
@@ -309,7 +309,7 @@ def test_blank_images_leave_their_neighbours_alone(photo, to_tensor):
 def test_almost_blank_is_not_blank(engine: str, to_tensor):
     image = np.full((48, 60, 3), 100, np.uint8)
     image[:, 30:] = 108
-    given = image if engine == "opencv" else to_tensor(image)
+    given = image if engine == "core" else to_tensor(image)
     params = adaptaug.AdaptiveAugment("natural", SIZE).plan(given, key=KEY)
     assert not bool(params.blank[0])
     assert np.asarray(augment(given)).std() > 0

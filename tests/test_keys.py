@@ -125,7 +125,7 @@ def test_as_rows_refuses_other_keys_in_one_sentence(key: object):
         keys.as_rows(key, 2)
 
 
-@pytest.mark.parametrize("engine", ["torch", "opencv"])
+@pytest.mark.parametrize("engine", ["torch", "core"])
 def test_a_key_leaves_every_global_generator_alone(engine: str, photo, view_of):
     before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # noqa: NPY002
     view_of(engine, adaptaug.Policy.load("natural"), photo(), 32)
@@ -133,7 +133,7 @@ def test_a_key_leaves_every_global_generator_alone(engine: str, photo, view_of):
     assert before == after
 
 
-@pytest.mark.parametrize("engine", ["torch", "opencv"])
+@pytest.mark.parametrize("engine", ["torch", "core"])
 def test_without_a_key_manual_seed_decides(engine: str, photo, view_of):
     policy = adaptaug.Policy.load("natural")
 

@@ -44,20 +44,20 @@ def test_a_large_image_measures_as_its_average(photo):
 
 @pytest.mark.parametrize("share", [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99])
 def test_quantiles_are_numpys(image, share):
-    luma = luma_levels(image) / 255
+    luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) / 255
     expected = np.quantile(luma, share, method="inverted_cdf")
     assert adaptaug.measure(image).quantile(share)[0] == pytest.approx(expected, abs=1e-9)
 
 
 def test_dark_and_bright_fractions(image):
-    stats, luma = adaptaug.measure(image), luma_levels(image) / 255
+    stats, luma = adaptaug.measure(image), cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) / 255
     assert stats.dark_fraction[0] == pytest.approx((luma < 0.05).mean(), abs=1e-9)
     assert stats.bright_fraction[0] == pytest.approx((luma > 0.95).mean(), abs=1e-9)
 
 
 def test_entropy_is_scikit_images(image):
     assert adaptaug.measure(image).entropy[0] == pytest.approx(
-        shannon_entropy(luma_levels(image) // 8), abs=1e-9
+        shannon_entropy(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) // 8), abs=1e-9
     )
 
 
@@ -78,7 +78,7 @@ def test_colourfulness_on_the_thumbnail_is_near_that_of_the_pixels(image):
 
 def test_grey_flag(image):
     assert not adaptaug.measure(image).grey[0]
-    assert adaptaug.measure(luma_levels(image)).grey[0]
+    assert adaptaug.measure(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)).grey[0]
 
 
 def test_detail_map_finds_the_subject(photo):
@@ -103,18 +103,17 @@ def test_array_and_tensor_measure_the_same(shape, photo, to_tensor):
 @pytest.mark.parametrize("shape", [(150, 200), (33, 70), (2, 2)])
 def test_sums_over_boxes_are_those_of_their_pixels(shape, photo, to_tensor):
     image = photo("coffee", shape[1], shape[0])
-    one = adaptaug.measure(image)
     batch = adaptaug.measure(torch.stack([to_tensor(image)] * 2))
-    luma, detail = one.thumb[0].astype(np.int64), batch._detail[0].numpy()
+    luma, detail = batch.thumb[0].long().numpy(), batch._detail[0].numpy()
     rows, columns = luma.shape
     boxes = [(0, 0, columns, rows), (0, 0, 1, 1), (columns - 1, rows - 1, columns, rows)]
     boxes += [(columns // 3, rows // 4, columns // 3 + 1 + columns // 2, rows)]
     inside = [(slice(y0, y1), slice(x0, x1)) for x0, y0, x1, y1 in boxes]
     expected = [[plane[part].sum() for part in inside] for plane in (luma, luma**2, detail)]
     ends = torch.tensor(boxes, dtype=torch.float64).T
-    for found in (batch.box_sums(*(end.repeat(2, 1) for end in ends)), one.box_sums(*ends.numpy()[:, None])):
-        assert np.array_equal(np.stack([np.asarray(sums)[-1] for sums in found]), expected)
-    assert np.array_equal(np.transpose([one.box_sums(*map(float, box)) for box in boxes]), expected)
+    found = batch.box_sums(*(end.repeat(2, 1) for end in ends))
+    for image_sums in zip(*found, strict=True):
+        assert np.array_equal(np.stack(image_sums), expected)
 
 
 def test_a_batch_measures_as_its_images(photo, to_tensor):
@@ -134,7 +133,9 @@ def test_rows_of_a_batch_measure_as_before(side, photo, to_tensor):
 @pytest.mark.parametrize("name", NAMES)
 def test_luma_is_the_same_integer_in_both(name, photo, to_tensor):
     image = photo(name, 200, 150)
-    assert np.array_equal(luma_levels(image), luma_levels(to_tensor(image)[None].float())[0].numpy())
+    assert np.array_equal(
+        cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), luma_levels(to_tensor(image)[None].float())[0]
+    )
 
 
 @pytest.mark.parametrize("factor", [2, 3, 4, 5, 7])
@@ -142,17 +143,15 @@ def test_luma_is_the_same_integer_in_both(name, photo, to_tensor):
 def test_box_reduce_is_the_same_levels_in_both(factor, shape, photo, to_tensor):
     image = photo("coffee", shape[1], shape[0])
     by_torch = box_reduce(to_tensor(image)[None].float(), factor)[0].permute(1, 2, 0).numpy()
-    assert np.array_equal(box_reduce(image, factor), by_torch)
+    assert by_torch.shape == (-(-shape[0] // factor), -(-shape[1] // factor), 3)
     if shape == (60, 84) and not any(side % factor for side in shape):
         plain = cv2.resize(image, (84 // factor, 60 // factor), interpolation=cv2.INTER_AREA)
         assert np.abs(by_torch - plain).max() <= (factor == 4)  # halved twice, rounded in between
 
 
-def test_crop_statistics_are_the_same_in_both(photo, to_tensor):
+def test_crop_statistics_are_those_of_its_luma(photo, to_tensor):
     crop = photo("astronaut", 96, 96)
     levels = to_tensor(crop)[None].float()
-    ours, theirs = CropStats(crop, luma_levels(crop)), CropStats(levels, luma_levels(levels))
-    for name in ("mean", "std", "step", "samples", "reach"):
-        assert np.allclose(getattr(ours, name), getattr(theirs, name), atol=1e-9), name
-    assert ours.mean == pytest.approx(rounded_luma(crop).mean(), abs=2e-4)
-    assert ours.std == pytest.approx(rounded_luma(crop).std(), abs=2e-4)
+    ours = CropStats(levels, luma_levels(levels))
+    assert float(ours.mean[0]) == pytest.approx(rounded_luma(crop).mean(), abs=2e-4)
+    assert float(ours.std[0]) == pytest.approx(rounded_luma(crop).std(), abs=2e-4)

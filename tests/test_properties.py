@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import adaptaug
-from benchmarks.promise import FRAME, judge
+from benchmarks.judging import FRAME, judge
 from benchmarks.random_policies import random_policy
 
 CHECK = settings(

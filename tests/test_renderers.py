@@ -50,7 +50,7 @@ def test_same_key_same_plan_in_both(policy: str, photo, to_tensor):
         assert np.array_equal(ours.frame, theirs.frame) and np.array_equal(ours.strength, theirs.strength)
 
 
-@pytest.mark.parametrize("engine", ["torch", "opencv"])
+@pytest.mark.parametrize("engine", ["torch", "core"])
 @pytest.mark.parametrize("factor", [2, 3, 4, 5])
 def test_downscaling_is_the_box_average(engine: str, factor: int, photo, view_of):
     image = photo("astronaut", 64 * factor, 64 * factor)
@@ -58,7 +58,7 @@ def test_downscaling_is_the_box_average(engine: str, factor: int, photo, view_of
     assert np.abs(view_of(engine, FULL, image, 64).astype(int) - expected).max() <= 1
 
 
-@pytest.mark.parametrize("engine", ["torch", "opencv"])
+@pytest.mark.parametrize("engine", ["torch", "core"])
 @pytest.mark.parametrize("source", [200, 224, 291, 320])
 def test_fine_patterns_do_not_alias(engine: str, source: int, view_of):
     """One-pixel stripes and checks, reduced 3 to 5 times, average to grey instead of making moire."""
@@ -70,7 +70,7 @@ def test_fine_patterns_do_not_alias(engine: str, source: int, view_of):
         assert abs(view.mean() - 127.5) <= 3 and np.abs(view - 127.5).max() <= 255 / 6 + 1
 
 
-@pytest.mark.parametrize("engine", ["torch", "opencv"])
+@pytest.mark.parametrize("engine", ["torch", "core"])
 @pytest.mark.parametrize("factor", [2.3, 3.7, 6.1])
 def test_downscaling_by_no_whole_factor_makes_no_moire(engine: str, factor: float, photo, view_of):
     """Against exact area resampling, and plain bilinear's distance from it.
@@ -127,7 +127,7 @@ def test_autocast_around_it_changes_nothing(dtype: torch.dtype, photo, to_tensor
         )
 
 
-@pytest.mark.parametrize("engine", ["opencv", "torch"])
+@pytest.mark.parametrize("engine", ["core", "torch"])
 def test_a_plan_is_applied_to_another_size_as_if_planned_for_it(engine: str, photo, to_tensor):
     crop = {
         "version": 1,
@@ -135,7 +135,7 @@ def test_a_plan_is_applied_to_another_size_as_if_planned_for_it(engine: str, pho
         "operations": {"crop": {"area": [0.3, 1.0]}, "rotate": {"range": [-9, 9]}},
     }
     sizes = [photo("coffee", height, width) for height, width in ((90, 120), (360, 480))]
-    small, large = sizes if engine == "opencv" else map(to_tensor, sizes)
+    small, large = sizes if engine == "core" else map(to_tensor, sizes)
     augment = adaptaug.AdaptiveAugment(crop, 32)
     for index in range(8):
         for image, other in ((small, large), (large, small)):
@@ -199,7 +199,7 @@ def test_a_batch_is_its_images_one_by_one(policy: str, photographs, photo, to_te
 
 
 @pytest.mark.parametrize("width", [120, 480])  # at 480 the image itself is reduced first; labels must not be
-@pytest.mark.parametrize("engine", ["torch", "opencv"])
+@pytest.mark.parametrize("engine", ["torch", "core"])
 def test_a_mask_follows_the_geometry(engine: str, width: int, photo, to_tensor):
     """Nearest, tone=False: no label that was not there, each where the image's own pixel went."""
     unit = width // 12
@@ -213,9 +213,9 @@ def test_a_mask_follows_the_geometry(engine: str, width: int, photo, to_tensor):
     augment = adaptaug.AdaptiveAugment("natural", 64)
     for index in range(5):
         params = augment.plan(image, key=(1, 0, index))
-        mask = marked if engine == "opencv" else to_tensor(marked)
+        mask = marked if engine == "core" else to_tensor(marked)
         out = adaptaug.render(mask, params, interpolation="nearest", tone=False)
-        out = out if engine == "opencv" else out.permute(1, 2, 0).numpy()
+        out = out if engine == "core" else out.permute(1, 2, 0).numpy()
         smooth = adaptaug.render(marked, params, tone=False)
         assert set(np.unique(out)) <= {0, 7, 200}
         inside = cv2.dilate(smooth[..., 0], np.ones((5, 5))) == cv2.erode(smooth[..., 0], np.ones((5, 5)))
@@ -228,7 +228,7 @@ def test_a_grey_mask_keeps_its_channel(photo):
     assert adaptaug.render(mask, params, interpolation="nearest", tone=False).shape == (1, 64, 64)
 
 
-@pytest.mark.parametrize("engine", ["torch", "opencv"])
+@pytest.mark.parametrize("engine", ["torch", "core"])
 def test_geometry_applies_at_another_size(engine: str, photo, to_tensor):
     """The same part of a picture four times as large: the same view, but for its resolution."""
     small, large = photo("astronaut", 128, 96), photo("astronaut", 512, 384)
@@ -236,10 +236,10 @@ def test_geometry_applies_at_another_size(engine: str, photo, to_tensor):
     for index in range(4):
         params = augment.plan(small, key=(3, 0, index))
         views = [
-            adaptaug.render(x if engine == "opencv" else to_tensor(x), params, tone=False)
+            adaptaug.render(x if engine == "core" else to_tensor(x), params, tone=False)
             for x in (small, large)
         ]
-        a, b = (np.asarray(v if engine == "opencv" else v.permute(1, 2, 0)).astype(float) for v in views)
+        a, b = (np.asarray(v if engine == "core" else v.permute(1, 2, 0)).astype(float) for v in views)
         assert np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.9
 
 

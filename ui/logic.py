@@ -15,10 +15,10 @@ import numpy as np
 from PIL import Image
 
 import adaptaug
-from adaptaug import AdaptAugError, ImageStats, Policy, ViewParams, band, generate, keys
+from adaptaug import AdaptAugError, ImageStats, Policy, ViewParams
 from adaptaug.files import find_images, open_image, printable, sample_images
+from adaptaug.lazy import cached_property
 from adaptaug.ops import OPS
-from adaptaug.render import opencv as engine
 from adaptaug.ui import likeness
 from adaptaug.ui.judge import Failure, is_blank, judge_view, luma
 
@@ -26,6 +26,7 @@ MAX_PIXELS = 40_000_000
 MAX_PAIRS, MIN_SIZE, MAX_SIZE = 12, 32, 224
 MAX_SEED = 2**31 - 1
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
+_WHOLE = Policy(name="the whole frame", guards=False)
 ABSENT = "not in the policy of this view"
 # name in ImageStats.summary(), what people call it, the end of its bar, what it means
 STATISTICS = (
@@ -53,23 +54,15 @@ class Source:
     name: str
     pixels: np.ndarray  # (H, W, 3) uint8
     stats: ImageStats
-    looks: dict[Any, generate.Look] = field(default_factory=dict, compare=False, repr=False)
     frames: dict[int, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
-
-    def look(self, policy: Policy, size: int) -> generate.Look:
-        """What views of a policy start from, kept: of a large photograph it takes longer than all its pairs."""
-        key = size, policy.guards, str(policy.promise)
-        if key not in self.looks:
-            self.looks[key] = generate.look(engine, self.pixels, policy, size)
-        return self.looks[key]
 
     def frame(self, size: int) -> np.ndarray:
         """The full frame at a view's size, which the judge compares with."""
         if size not in self.frames:
-            self.frames[size] = generate.full_frame(engine, self.pixels, self.stats, size)
+            self.frames[size] = adaptaug.AdaptiveAugment(_WHOLE, size)(self.pixels)
         return self.frames[size]
 
-    @property
+    @cached_property
     def blank(self) -> bool:
         return is_blank(self.pixels)
 
@@ -189,13 +182,12 @@ def samples_from(path: str | Path) -> list[tuple[str, Image.Image]]:
 
 @likeness.one_thread()
 def make_pairs(source: Source, policy: Policy, seed: int, count: int, size: int) -> Column:
-    """`count` pairs of a policy. What does not depend on the key is measured once for all of them."""
-    seen = source.look(policy, size)
+    """`count` pairs of a policy, with the keys (seed, 0, 0), (seed, 0, 1), ..."""
+    views = adaptaug.Views(policy, 2, size, "none", return_params=True)
     frame = source.frame(size)
     pairs: Pairs = []
     for index in range(count):
-        rows = keys.as_rows((seed, 0, index), 1)
-        made = band.make_views(engine, source.pixels, rows, range(2), policy, size, seen)
+        made = views(source.pixels, key=(seed, 0, index))
         one, other = (_judged(source, p, params, frame, policy) for p, params in zip(*made, strict=True))
         pairs.append((one, other))
     return Column(policy, pairs, likeness.alike(as_pixels(pairs)))

@@ -19,7 +19,18 @@ import torch
 from adaptaug.conditional import STATISTICS, Moves
 from adaptaug.core import library
 from adaptaug.core.records import (
-    EVIDENCE, FLOATS, INTERLEAVED, NUMBERS, PLANAR, SLOTS, MovesRecord, Output, Report, SourceRecord, pack,
+    EVIDENCE,
+    FLOATS,
+    INTERLEAVED,
+    KINDS,
+    NUMBERS,
+    PLANAR,
+    SLOTS,
+    MovesRecord,
+    Output,
+    Report,
+    SourceRecord,
+    pack,
 )  # fmt: skip
 from adaptaug.errors import AdaptAugError
 from adaptaug.ops import OPS
@@ -70,14 +81,16 @@ if hasattr(os, "register_at_fork"):  # a forked child has the parent's pools, bu
 def _over_images(call: Callable[[int, int], int], count: int) -> None:
     """`call(start, stop)` over the images of a batch, on as many threads as torch has here (one in a worker)."""
     threads = min(torch.get_num_threads(), count)
-    if threads <= 1:
+    if count == 0:
+        failed = False
+    elif threads <= 1:
         failed = bool(call(0, count))
     else:
         if threads not in _pools:
             _pools[threads] = ThreadPoolExecutor(threads, "adaptaug")
         parts = min(count, threads * _TASKS_PER_THREAD)
         ends = [count * i // parts for i in range(parts + 1)]
-        failed = any([bool(r) for r in _pools[threads].map(call, ends[:-1], ends[1:])])
+        failed = max(map(abs, _pools[threads].map(call, ends[:-1], ends[1:]))) > 0
     if failed:
         raise MemoryError("adaptaug: no memory for the views; ask for smaller ones, or for fewer at a time.")
 
@@ -197,7 +210,9 @@ def measure(source: SourceRecord) -> dict[str, np.ndarray]:
     assert lib is not None
     out = np.empty((source.count, len(STATISTICS)))
     address = ctypes.c_void_p(out.ctypes.data)
-    _over_images(lambda start, stop: lib.core_measure(ctypes.byref(source), start, stop, address), source.count)
+    _over_images(
+        lambda start, stop: lib.core_measure(ctypes.byref(source), start, stop, address), source.count
+    )
     return {name: out[:, i] for i, name in enumerate(STATISTICS)}
 
 
@@ -223,9 +238,13 @@ def params_of(
 ) -> ViewParams:
     """The (B,) reports of one view as ViewParams: NumPy rows of a single image, torch tensors of a batch."""
     policy = policy.for_view(view)
-    array: Callable[[Any], Any] = (lambda a: torch.from_numpy(np.ascontiguousarray(a))) if batch else np.ascontiguousarray
+
+    def array(values: Any) -> Any:
+        values = np.ascontiguousarray(values)
+        return torch.from_numpy(values) if batch else values
+
     entries = {}
-    for op in (op for kind in ("geometry", "filter", "table", "tone", "colour", "late") for op in policy.of_kind(kind)):
+    for op in policy.of_kind(*KINDS):
         for i, name in enumerate(op.parameters):
             met = reports["entry"][:, op.slot, i]
             entries[op.name if op.single else f"{op.name}.{name}"] = Entry(
@@ -241,9 +260,7 @@ def params_of(
     )  # fmt: skip
 
 
-def _evidence(
-    reports: np.ndarray, policy: Policy, push: Any, array: Callable[[Any], Any]
-) -> dict[str, Any]:
+def _evidence(reports: np.ndarray, policy: Policy, push: Any, array: Callable[[Any], Any]) -> dict[str, Any]:
     """The statistics that the reasons quote, and what moved the draws: those that there are for any image."""
     found = {}
 
@@ -254,7 +271,10 @@ def _evidence(
     for i, name in enumerate(EVIDENCE):
         keep(name, reports["evidence"][:, i])
     if push is not None and not isinstance(push, Moves):
-        found |= {"push": array(np.asarray(push, np.float64)), "image_contrast": array(reports["evidence"][:, EVIDENCE.index("image_std")])}
+        found |= {
+            "push": array(np.asarray(push, np.float64)),
+            "image_contrast": found["image_std"],
+        }
     for name, entry in policy.operations.items():
         slot = OPS[name].slot
         odds = reports["probability"][:, slot]
@@ -282,18 +302,20 @@ def _reports_of(params: ViewParams) -> np.ndarray:
     """ViewParams as the reports that C replays."""
     reports = np.zeros(len(params), _REPORT)
 
-    def rows(values: Any, shape: tuple[int, ...] = (-1,)) -> np.ndarray:
-        return np.asarray(values.cpu() if isinstance(values, torch.Tensor) else values).reshape(len(params), *shape)
+    def rows(values: Any, *shape: int) -> np.ndarray:
+        return np.asarray(values.cpu() if isinstance(values, torch.Tensor) else values).reshape(
+            len(params), *shape
+        )
 
-    reports["matrix"], reports["colour"] = rows(params.matrix), rows(params.colour)
-    reports["lift"] = rows(params.lift)
+    reports["matrix"], reports["colour"] = rows(params.matrix, 9), rows(params.colour, 12)
+    reports["lift"] = rows(params.lift, 2)
     for name in ("span", "strength", "noise_seed"):
-        reports[name] = rows(getattr(params, name), ())
+        reports[name] = rows(getattr(params, name))
     for name, entry in params.entries.items():
         op_name, _, part = name.partition(".")
         op = OPS[op_name]
         place = reports["entry"][:, op.slot, list(op.parameters).index(part or "range")]
-        place["value"], place["applied"] = rows(entry.value, ()), rows(entry.applied, ())
+        place["value"], place["applied"] = rows(entry.value), rows(entry.applied)
     return reports
 
 
@@ -305,4 +327,6 @@ def check(params: ViewParams) -> None:
         raise AdaptAugError("params: expected finite numbers, got NaN or infinity; plan them anew.")
 
 
-assert max(op.slot for op in OPS.values()) < SLOTS and max(len(op.parameters) for op in OPS.values()) <= NUMBERS
+assert (
+    max(op.slot for op in OPS.values()) < SLOTS and max(len(op.parameters) for op in OPS.values()) <= NUMBERS
+)

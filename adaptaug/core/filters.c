@@ -1,7 +1,7 @@
 // Filters: see pixels.h.
 //
 // Blurring is in 16 bits: 256ths of levels between the passes, and the upper halves of products. Half of what they cut off
-// is given back, which leaves an error of less than a hundredth of a level (a tenth at worst, sigma 5).
+// is given back, which leaves an error of about a hundredth of a level (a tenth at worst, sigma 5).
 #include "pixels.h"
 
 #include <math.h>
@@ -13,7 +13,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { LANES = 16, BLOCK = 4 };                // 16-bit lanes of a vector, vectors at a time
+enum { LANES = 16, BLOCK = 4 };              // 16-bit lanes of a vector, vectors at a time
 enum { WHOLE = 1 << 16, NOTHING = 1 << 2 };  // weights sum to WHOLE, outer ones to less than NOTHING are left out
 
 typedef u8 Levels __attribute__((vector_size(16)));
@@ -30,6 +30,7 @@ static int mirrored(int i, int length) {
 
 INLINE int least(int a, int b) { return a < b ? a : b; }
 INLINE int greatest(int a, int b) { return a > b ? a : b; }
+
 INLINE Words words(const uint16_t *from) {
   Words v;
   memcpy(&v, from, sizeof v);

@@ -332,20 +332,21 @@ void plan_geometry(const ImageStats *stats, Draws *draws, const Draws *first, Re
     report->entry[CROP][0] = crop.area, report->entry[CROP][1] = crop.ratio;
     evidence[BOX_X] = crop.box.x, evidence[BOX_Y] = crop.box.y, evidence[BOX_WIDTH] = crop.box.width, evidence[BOX_HEIGHT] = crop.box.height;
   }
-  int distorted = 0;
+  int distorted = 0, distorts = 0;
   for (int i = 0; i < policy->count; i++) {
     int slot = policy->order[i];
     if (!is_distortion(policy, slot)) continue;
     int applied = applied_of(draws, slot);
     for (int k = 0; k < policy->operation[slot].parameters; k++) report->entry[slot][k] = draw(draws, slot, k, applied, policy->operation[slot].identity[k]);
+    distorts |= !policy->operation[slot].on_or_off;
     distorted |= applied && !policy->operation[slot].on_or_off;
   }
   compose(stats, policy, crop.box, report->entry, 1.0, report->matrix);
   double floor = policy->operation[CROP].present ? policy->operation[CROP].setting : 0.0;
-  if (policy->guards && floor > 0.0 && distorted) {
+  if (policy->guards && floor > 0.0 && (distorted || (distorts && draws->report))) {
     double content = content_in_view(stats, report->matrix);
     evidence[WARPED_CONTENT] = content, evidence[SHRINK] = 1.0;
-    if (content < floor) evidence[SHRINK] = shrink_distortions(stats, policy, crop.box, content, floor, report);
+    if (distorted && content < floor) evidence[SHRINK] = shrink_distortions(stats, policy, crop.box, content, floor, report);
   }
   double shortest = lesser(crop.box.width * stats->width, crop.box.height * stats->height);
   report->span = shortest / (stats->width < stats->height ? stats->width : stats->height);

@@ -226,7 +226,6 @@ static void halve(const u8 *a, const u8 *b, int columns, int count, u8 *out) {
   }
 }
 
-// One row of averages of factor x factor levels, for an odd factor: none lies between two levels.
 enum { MOST_ROWS = 257 };  // of which the sums fit in 16 bits
 
 // Sums of `factor` rows, column by column; the last row and column are repeated as often as needed.
@@ -260,6 +259,7 @@ INLINE void average_across(const uint16_t *restrict sums, int factor, int count,
   }
 }
 
+// One row of `count` averages of `factor` rows, for an odd factor: none lies between two levels.
 static void reduce_by_odd(const Strip *strip, int factor, int count, u8 *out, uint16_t *sums) {
   if (factor > MOST_ROWS) {  // a plane of so few boxes that each may be walked through
     for (int x = 0; x < count; x++) {
@@ -280,7 +280,7 @@ static void reduce_by_odd(const Strip *strip, int factor, int count, u8 *out, ui
   }
 }
 
-// One row of `count` averages of `factor` rows. An even factor halves into `room` first; it stays in cache.
+// The same for any factor. An even one halves into `room` first; it stays in cache.
 static void reduce_strip(const Strip *strip, int factor, int count, u8 *out, u8 *room) {
   if (factor == 1) {
     memcpy(out, strip->pixels, (size_t)count);

@@ -99,13 +99,18 @@ def _pack(policy: Policy, whole: Policy, out: PolicyRecord) -> None:
         setattr(out, name, getattr(policy.promise, name))
     out.guards = policy.guards
     if whole.pair.overlap is not None:
-        out.overlaps, out.overlap = 1, whole.pair.overlap
+        out.overlaps, out.overlap[:] = 1, whole.pair.overlap
     order = [op for op in OPS.values() if op.name in policy]
     out.count = len(order)
     out.order[: len(order)] = [op.slot for op in order]
     for op in order:
         entry, record = policy[op.name], out.operation[op.slot]
-        record.p, record.shape, record.present, record.parameters = entry.p, entry.shape, 1, len(op.parameters)
+        record.p, record.shape, record.present, record.parameters = (
+            entry.p,
+            entry.shape,
+            1,
+            len(op.parameters),
+        )
         record.kind, record.leader = KINDS.index(op.kind), OPS[policy.leading[op.name]].slot
         record.guard, record.lock, record.on_or_off = entry.guard, entry.lock, op.switch
         for setting in op.settings:
@@ -116,9 +121,8 @@ def _pack(policy: Policy, whole: Policy, out: PolicyRecord) -> None:
             record.logarithmic[i], record.place[i] = parameter.log, parameter.place
     for name in policy.pair.share:
         out.operation[OPS[name].slot].shared = 1
-    for name, statistic in policy.conditional.statistics.items():
-        k = STATISTICS.index(name)
-        out.usual[k], out.deviation[k] = statistic
+    for name, usual in policy.conditional.statistics.items():
+        out.usual[STATISTICS.index(name)], out.deviation[STATISTICS.index(name)] = usual
     out.conditional = bool(policy.conditional.operations)
     for name, weights in policy.conditional.operations.items():
         for given, rows in ((weights.p, out.weight_p), (weights.strength, out.weight_strength)):

@@ -257,7 +257,7 @@ static int make_view(Look *look, const Policy policies[2], const int64_t key[3],
   CropStats *safe = arena_take(arena, sizeof *safe), *now = arena_take(arena, sizeof *now);
   if (arena->failed) return -1;
   clear_report(report);
-  start_draws(&draws, policy, key, view, look->stats, moves, report);
+  start_draws(&draws, policy, key, view, look->stats, moves, look->wants_report ? report : NULL);
   int overlaps = view && policies[0].overlaps;
   if (overlaps) start_draws(&first, &policies[0], key, 0, look->stats, moves, NULL);
   plan_geometry(look->stats, &draws, overlaps ? &first : NULL, report);
@@ -427,6 +427,7 @@ CORE_API int core_plan(const Source *source, const Policy policies[2], const int
     Draws draws, first;
     failed = measure_image(image.rgb, source->height, source->width, image.stride, policies[0].conditional, stats, arena);
     clear_report(report);
+    report->evidence[IMAGE_MEAN] = stats->mean, report->evidence[IMAGE_STD] = stats->contrast;
     start_draws(&draws, policy, key, view, stats, moves ? moves + index : NULL, report);
     start_draws(&first, &policies[0], key, 0, stats, moves ? moves + index : NULL, NULL);
     plan_geometry(stats, &draws, view && policies[0].overlaps ? &first : NULL, report);

@@ -14,20 +14,19 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { WIDE = 32, LANES = 16, PIXELS = 4 };  // bytes, 16-bit lanes and pixels of four channels in a vector
-enum { BLENDED = 4 };                        // channels of a blended pixel, whatever the source has
-enum { MOST_ROWS = 257 };                    // whose sum fits in 16 bits
+enum { LANES = 16, PIXELS = 4 };  // 16-bit lanes of a vector, and pixels of four channels
+enum { BLENDED = 4 };             // channels of a blended pixel, whatever the source has
+enum { MOST_ROWS = 257 };         // whose sum fits in 16 bits
 
 typedef u8 Bytes __attribute__((vector_size(32)));
 typedef u8 HalfBytes __attribute__((vector_size(16)));
-typedef u8 EighthBytes __attribute__((vector_size(8)));
+typedef u8 EightBytes __attribute__((vector_size(8)));
 typedef int16_t Words __attribute__((vector_size(32)));
 typedef uint16_t UnsignedWords __attribute__((vector_size(32)));
-typedef int16_t HalfWords __attribute__((vector_size(16)));
-typedef uint16_t UnsignedHalfWords __attribute__((vector_size(16)));
+typedef uint16_t EightWords __attribute__((vector_size(16)));
 typedef int32_t Ints __attribute__((vector_size(64)));
 typedef int32_t HalfInts __attribute__((vector_size(32)));
-typedef uint32_t UnsignedHalfInts __attribute__((vector_size(32)));
+typedef uint32_t EightInts __attribute__((vector_size(32)));
 typedef uint64_t Longs __attribute__((vector_size(32)));
 typedef uint32_t HalfLongs __attribute__((vector_size(16)));
 typedef uint64_t TwoLongs __attribute__((vector_size(16)));
@@ -146,15 +145,15 @@ INLINE void average_across(const uint16_t *sums, int pitch, int odd, int count, 
   while (((uint32_t)2 << (16 + shift)) / (uint32_t)area < 65535) shift++;
   const uint32_t by = (((uint32_t)1 << (16 + shift)) + (uint32_t)area - 1) / (uint32_t)area;
   for (int x = 0; x < count; x += 2) {
-    UnsignedHalfWords sum = {0};
+    EightWords sum = {0};
     for (int i = 0; i < odd; i++) {
       const uint16_t *from = sums + pitch * (odd * x + i);
       const TwoLongs two = {eight_bytes(from), eight_bytes(from + pitch * odd)};
-      sum += (UnsignedHalfWords)two;
+      sum += (EightWords)two;
     }
-    const UnsignedHalfInts product = __builtin_convertvector(sum + (uint16_t)(area / 2), UnsignedHalfInts) * by;
-    const EighthBytes mean =
-        __builtin_convertvector(__builtin_convertvector(product >> 16, UnsignedHalfWords) >> shift, EighthBytes);
+    const EightInts product = __builtin_convertvector(sum + (uint16_t)(area / 2), EightInts) * by;
+    const EightBytes mean =
+        __builtin_convertvector(__builtin_convertvector(product >> 16, EightWords) >> shift, EightBytes);
     memcpy(out + BLENDED * x, &mean, sizeof mean);
   }
 }

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 
 from adaptaug import guard, keys
-from adaptaug.arrays import Array, clamp, constant, integer, larger, namespace, number
+from adaptaug.arrays import Array, clamp, constant, larger
 from adaptaug.conditional import REACH, Moves
 from adaptaug.measure import ImageStats
 from adaptaug.ops import OPS, SLOTS_PER_OP, Op, slot_count
@@ -31,14 +30,11 @@ class Draws:
 
     def __init__(
         self, policy: Policy, rows: Array, view: int, stats: ImageStats | None,
-        push: Array | Moves | None = None, told: bool = True,
+        push: Array | Moves | None = None,
     ):  # fmt: skip
-        """`told`: whether anybody will ask why; if not, reasons are left out, and ranges of what is not applied."""
-        self.told = told
-        self.policy = policy
-        self._own = _numbers(rows, view)
-        self._single, self._shared = isinstance(self._own, keys.Uniforms), policy.pair.share
-        self._first = _numbers(rows, 0) if self._shared and view else self._own
+        self.policy, self._shared = policy, policy.pair.share
+        self._own = keys.uniforms(rows, view, slot_count())
+        self._first = keys.uniforms(rows, 0, slot_count()) if self._shared and view else self._own
         self._entries, self._leading = policy.operations, policy.leading
         self._odds: dict[str, Array] = {}  # factor on the odds p / (1 - p): exp(w . s)
         self._power: dict[str, Array] = {}  # of the fraction's way from the identity: exp(-w . s)
@@ -48,11 +44,10 @@ class Draws:
         if isinstance(push, Moves):
             self._move(push)
         elif push is not None:
-            self._push(number(push))
+            self._push(push)
 
     def _condition(self, stats: ImageStats) -> None:
         """exp(w . s) of every operation with weights; those of 0 are left out: they cost nothing, change no bit."""
-        xp = namespace(number(stats.mean))
         unusual: dict[str, Array] = {}
         for name, weights in self.policy.conditional.operations.items():
             for given, sign, out in ((weights.p, 1.0, self._odds), (weights.strength, -1.0, self._power)):
@@ -63,16 +58,15 @@ class Draws:
                     if statistic not in unusual:
                         mean, deviation = self.policy.conditional.statistics[statistic]
                         unusual[statistic] = clamp(
-                            (number(getattr(stats, statistic)) - mean) / deviation, -REACH, REACH
+                            (getattr(stats, statistic) - mean) / deviation, -REACH, REACH
                         )
                     term = sign * weight * unusual[statistic]
                     total = term if total is None else total + term
                 if total is not None:
-                    out[name] = xp.exp(total)
+                    out[name] = torch.exp(total)
 
     def _push(self, push: Array) -> None:
-        xp = namespace(push)
-        odds, power = xp.exp(push), xp.exp(-push)
+        odds, power = torch.exp(push), torch.exp(-push)
         for name, entry in self.policy.operations.items():
             if entry.lock or entry.p == 0.0:
                 continue
@@ -83,17 +77,16 @@ class Draws:
                 factors[name] = factors[name] * factor if name in factors else factor
 
     def _move(self, moves: Moves) -> None:
-        self._met = {name: number(value) for name, value in moves.evidence.items()}
+        self._met = dict(moves.evidence)
         for given, sign, factors in ((moves.p, 1.0, self._odds), (moves.strength, -1.0, self._power)):
             for name, added in given.items():
-                factor = namespace(number(added)).exp(sign * number(added))
+                factor = torch.exp(sign * added)
                 factors[name] = factors[name] * factor if name in factors else factor
 
     def number(self, name: str, index: int) -> Array:
         """(B,) uniforms: the `index`-th number of an operation."""
         source = self._first if name in self._shared else self._own
-        slot = _FIRST_SLOT[name] + index
-        return source[slot] if self._single else source[:, slot]
+        return source[:, _FIRST_SLOT[name] + index]
 
     def probability(self, name: str) -> Array | float:
         """(B,) p of an operation for each image: sigmoid(logit(p) + w . s); the policy's own p without weights."""
@@ -104,10 +97,6 @@ class Draws:
     def applied(self, name: str) -> Array:
         """(B,) whether the probability lets an operation act."""
         return self.number(self._leading[name], 0) < self.probability(name)
-
-    def left_out(self, applied: Array) -> bool:
-        """Whether nothing need be worked out of what is not applied."""
-        return applied is False and not self.told
 
     def fraction(self, name: str, index: int) -> Array:
         """(B,) position in the safe range, in [0, 1], by the policy's distribution alone."""
@@ -147,20 +136,11 @@ class Draws:
         return further(fraction, self._power[name], start)
 
 
-def _numbers(rows: Array, view: int) -> Any:
-    """The uniforms of a view: all of a batch's at once, one image's as they are asked for."""
-    if isinstance(rows, torch.Tensor):
-        return keys.uniforms(rows, view, slot_count())
-    (key,) = rows.tolist()
-    return keys.Uniforms(key, view)
-
-
 def position(value: Array | float, low: Array, high: Array, log: bool = False) -> Array:
     """(B,) where a value lies in [low, high], as a fraction; the nearer end where it lies outside."""
     if log:
-        xp = namespace(low)
-        low, high = xp.log(low), xp.log(high)
-        value = math.log(value) if isinstance(value, (int, float)) else xp.log(value)
+        low, high = torch.log(low), torch.log(high)
+        value = math.log(value) if isinstance(value, (int, float)) else torch.log(value)
     return clamp((value - low) / larger(high - low, 1e-12), 0.0, 1.0)
 
 
@@ -169,18 +149,15 @@ def further(fraction: Array, power: Array, start: Array) -> Array:
 
     With d in [0, 1] the share of the way from `start` to the end on the fraction's own side: d -> d ** power.
     """
-    xp = namespace(fraction)
-    above = fraction >= start
-    way = xp.where(above, 1.0 - start, -start)
-    share = clamp((fraction - start) / xp.where(way == 0.0, 1.0, way), 0.0, 1.0)
+    way = torch.where(fraction >= start, 1.0 - start, -start)
+    share = clamp((fraction - start) / torch.where(way == 0.0, 1.0, way), 0.0, 1.0)
     return start + way * share**power
 
 
 def between(low: Array, high: Array, fraction: Array, log: bool = False) -> Array:
     if not log:
         return low + fraction * (high - low)
-    xp = namespace(fraction)
-    return xp.exp(xp.log(low) + fraction * (xp.log(high) - xp.log(low)))
+    return torch.exp(torch.log(low) + fraction * (torch.log(high) - torch.log(low)))
 
 
 def full(value: float, like: Array) -> Array:
@@ -194,8 +171,6 @@ def draw(
     """A number from the policy's whole range; `origin`: what leaves the image alone, if not the identity."""
     spec = op.parameters[parameter]
     bounds = policy.operations[op.name].bounds(parameter)
-    if draws.left_out(applied):
-        return Entry(spec.identity, bounds[0], bounds[1], guard.NOT_DRAWN, applied, bounds)
     low, high = full(bounds[0], applied), full(bounds[1], applied)
     if spec.place:  # neither strong nor weak
         fraction = draws.fraction(op.name, index)
@@ -203,13 +178,9 @@ def draw(
         fraction = draws.within(
             op.name, index, low, high, spec.identity if origin is None else origin, spec.log
         )
-    value, reason = between(low, high, fraction, spec.log), _unrestricted(policy, op)
-    if applied is True:
-        return Entry(value, low, high, reason, applied, bounds)
-    xp = namespace(applied)
-    if draws.told:
-        reason = integer(xp.where(applied, float(reason), float(guard.NOT_DRAWN)))
-    return Entry(xp.where(applied, value, spec.identity), low, high, reason, applied, bounds)
+    value = torch.where(applied, between(low, high, fraction, spec.log), spec.identity)
+    reason = torch.where(applied, _unrestricted(policy, op), guard.NOT_DRAWN)
+    return Entry(value, low, high, reason, applied, bounds)
 
 
 def _unrestricted(policy: Policy, op: Op) -> int:

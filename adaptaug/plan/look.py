@@ -4,27 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from adaptaug import guard
-from adaptaug.arrays import (
-    Array,
-    between_maps,
-    choose,
-    clamp,
-    double,
-    integer,
-    larger,
-    logical_not,
-    matrices,
-    mix,
-    namespace,
-    never,
-    none_true,
-    part,
-    product,
-    scaled,
-    shifted,
-    smaller,
-)  # fmt: skip
+from adaptaug.arrays import Array, choose, clamp, larger, matrices, mix, product, smaller
 from adaptaug.crops import CropStats
 from adaptaug.ops import OPS, Op, matrix_of
 from adaptaug.params import Entry
@@ -38,19 +21,18 @@ _IDENTITY: list[list[Any]] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
 def plan_filters(crop: CropStats, policy: Policy, draws: Draws, size: int) -> dict[str, Entry]:
     """Filters and lookup tables: what can destroy, decided before the second look."""
     entries: dict[str, Entry] = {}
-    xp = namespace(crop.mean)
     for op in policy.of_kind("filter", "table"):
         applied = draws.applied(op.name)
         for i, parameter in enumerate(op.parameters):
             entry = draw(policy, draws, op, parameter, 1 + i, applied)
-            if op.name == "blur" and policy.guards and policy["blur"].guard and not draws.left_out(applied):
+            if op.name == "blur" and policy.guards and policy["blur"].guard:
                 limit = guard.blur_limit(crop, size)
                 low, high = smaller(limit, entry.low), smaller(limit, entry.high)
                 bounded = applied & (high < entry.high)
                 code = guard.TOO_SMALL if size <= 32 else guard.SHARPNESS
-                reason = xp.where(bounded, float(code), double(entry.reason))
-                value = xp.where(applied, between(low, high, draws.within("blur", 1, low, high, 0.0)), 0.0)
-                entry = Entry(value, low, high, integer(reason), applied & (value > 0), entry.policy)
+                reason = torch.where(bounded, code, entry.reason)
+                value = torch.where(applied, between(low, high, draws.within("blur", 1, low, high, 0.0)), 0.0)
+                entry = Entry(value, low, high, reason, applied & (value > 0), entry.policy)
             entries[label(op, parameter)] = entry
     return entries
 
@@ -67,26 +49,24 @@ def plan_tone(
     entries, colour, evidence = _colour(crop, policy, draws, limit)
     if limit is None:
         gain, offset, tone = _manual_tone(crop, policy, draws)
-        colour = scaled(colour, gain)
+        colour = colour * gain[:, None, None]
     else:
         coloured = mix(colour, crop.samples)
         gain, offset, tone = _guarded_tone(crop, coloured, policy, draws, limit)
-        strength = guard.tone_strength(crop, shifted(coloured, gain, offset), limit)
+        coloured.mul_(gain[:, None, None]).add_(offset[:, None, None])
+        strength = guard.tone_strength(crop, coloured, limit)
         evidence |= {
             "clip": full(limit.promise.clip, crop.mean),
             "std_floor": limit.std,
             "tone_strength": strength,
         }
-        colour = scaled(colour, gain)
-        if not none_true(strength < 1.0):
-            weaker = between_maps(matrices(_IDENTITY, gain), colour, strength)
-            colour, offset = choose(strength == 1.0, colour, weaker), offset * strength
-            if draws.told:
-                start = {"exposure.mean": crop.mean, "exposure.std": crop.std}
-                tone = {k: _drawn_back(e, strength, start.get(k, 0.0)) for k, e in tone.items()}
-                entries = {k: _drawn_back(e, strength, 0.0) for k, e in entries.items()}
-    rows = [[part(colour, i, j) for j in range(3)] + [offset] for i in range(3)]
-    return matrices(rows, gain), tone | entries, evidence
+        colour, identity = colour * gain[:, None, None], matrices(_IDENTITY, gain)
+        weaker = identity + (colour - identity) * strength[:, None, None]
+        colour, offset = choose(strength == 1.0, colour, weaker), offset * strength
+        start = {"exposure.mean": crop.mean, "exposure.std": crop.std}
+        tone = {k: _drawn_back(e, strength, start.get(k, 0.0)) for k, e in tone.items()}
+        entries = {k: _drawn_back(e, strength, 0.0) for k, e in entries.items()}
+    return torch.cat([colour, offset[:, None, None].expand(-1, 3, 1)], 2), tone | entries, evidence
 
 
 def _colour(
@@ -103,46 +83,40 @@ def _colour(
         if limit is not None and policy[op.name].guard and op.name in ("grey", "saturation"):
             entry = _keep_colour(entry, op, draws, share)
         entries[op.name] = entry
-        if not never(entry.applied):
-            colour = product(matrix_of(op, entry.value), colour)
+        colour = product(matrix_of(op, entry.value), colour)
     return entries, colour, evidence
 
 
 def _keep_colour(entry: Entry, op: Op, draws: Draws, share: Array) -> Entry:
     """No grey, no desaturation, where luma carries less than 30 % of the colour variance."""
     isoluminant = share < 0.3
-    if draws.left_out(entry.applied) or never(isoluminant):
-        return entry
-    xp = namespace(share)
     if op.switch:
-        applied = entry.applied & logical_not(isoluminant)
-        value = xp.where(applied, entry.value, 0.0)
-        low, high = xp.where(isoluminant, 0.0, entry.low), xp.where(isoluminant, 0.0, entry.high)
+        applied = entry.applied & ~isoluminant
+        value = torch.where(applied, entry.value, 0.0)
+        low, high = torch.where(isoluminant, 0.0, entry.low), torch.where(isoluminant, 0.0, entry.high)
     else:
         applied = entry.applied
-        low, high = xp.where(isoluminant, larger(entry.low, 0.0), entry.low), entry.high
+        low, high = torch.where(isoluminant, larger(entry.low, 0.0), entry.low), entry.high
         high = larger(high, low)
-        value = xp.where(applied, between(low, high, draws.within(op.name, 1, low, high, 0.0)), 0.0)
-    reason = xp.where(
-        entry.applied & isoluminant & (entry.low != low), float(guard.ISOLUMINANT), double(entry.reason)
+        value = torch.where(applied, between(low, high, draws.within(op.name, 1, low, high, 0.0)), 0.0)
+    limited = entry.applied & isoluminant
+    if not op.switch:
+        limited = limited & (entry.low != low)
+    return Entry(
+        value, low, high, torch.where(limited, guard.ISOLUMINANT, entry.reason), applied, entry.policy
     )
-    if op.switch:
-        reason = xp.where(entry.applied & isoluminant, float(guard.ISOLUMINANT), double(entry.reason))
-    return Entry(value, low, high, integer(reason), applied, entry.policy)
 
 
 def _drawn_back(entry: Entry, strength: Array, start: Array | float) -> Entry:
     """An entry of the tone after all of it was weakened together: the value that the view really has."""
-    xp = namespace(strength)
     weaker = entry.applied & (strength < 1.0)
-    value = xp.where(weaker, start + strength * (entry.value - start), entry.value)
-    reason = integer(xp.where(weaker, float(guard.TONE_REDUCED), double(entry.reason)))
+    value = torch.where(weaker, start + strength * (entry.value - start), entry.value)
+    reason = torch.where(weaker, guard.TONE_REDUCED, entry.reason)
     return Entry(value, entry.low, entry.high, reason, entry.applied, entry.policy)
 
 
 def _manual_tone(crop: CropStats, policy: Policy, draws: Draws) -> tuple[Array, Array, dict[str, Entry]]:
     """torchvision's brightness and contrast, fused: x (1 + b) (1 + c) - (1 + b) c mean. The order is immaterial."""
-    xp = namespace(crop.mean)
     entries: dict[str, Entry] = {}
     gain, offset = crop.mean * 0.0 + 1.0, crop.mean * 0.0
     exposed = None
@@ -154,7 +128,7 @@ def _manual_tone(crop: CropStats, policy: Policy, draws: Draws) -> tuple[Array, 
         }
     for name in ("brightness", "contrast"):
         if name in policy:
-            applied = draws.applied(name) if exposed is None else draws.applied(name) & logical_not(exposed)
+            applied = draws.applied(name) if exposed is None else draws.applied(name) & ~exposed
             entries[name] = draw(policy, draws, OPS[name], "range", 1, applied)
             amount = entries[name].value
             if name == "contrast":
@@ -162,8 +136,8 @@ def _manual_tone(crop: CropStats, policy: Policy, draws: Draws) -> tuple[Array, 
             gain = gain * (1.0 + amount)
     if exposed is not None:
         target = clamp(entries["exposure.std"].value / larger(crop.std, 1e-6), 0.0, policy["exposure"].gain)
-        gain = xp.where(exposed, target, gain)
-        offset = xp.where(exposed, entries["exposure.mean"].value - gain * crop.mean, offset)
+        gain = torch.where(exposed, target, gain)
+        offset = torch.where(exposed, entries["exposure.mean"].value - gain * crop.mean, offset)
     return gain, offset, entries
 
 
@@ -171,12 +145,11 @@ def _guarded_tone(
     crop: CropStats, coloured: Array, policy: Policy, draws: Draws, limit: guard.Limits
 ) -> tuple[Array, Array, dict[str, Entry]]:
     """Tone in the coordinates (mean, std) of the view: the mean from its feasible interval, then the gain."""
-    xp = namespace(crop.mean)
     room = guard.tone_room(crop, coloured, limit)
     nothing = crop.mean > 9.0
     entries: dict[str, Entry] = {}
     repair = guard.needs_repair(crop, limit)
-    mean = xp.where(repair, clamp(crop.mean, room.low, room.high), crop.mean)
+    mean = torch.where(repair, clamp(crop.mean, room.low, room.high), crop.mean)
     any_drawn = repair
     gain_low = gain_high = crop.mean * 0.0 + 1.0
     gain_fraction = crop.mean * 0.0
@@ -188,11 +161,11 @@ def _guarded_tone(
             draws, "exposure", spec.bounds("mean"), spec.bounds("mean"), exposed, room, 0.0, 1.0
         )
         entries["exposure.mean"] = entry
-        mean, any_drawn = xp.where(exposed, entry.value, mean), any_drawn | exposed
+        mean, any_drawn = torch.where(exposed, entry.value, mean), any_drawn | exposed
     for name in ("brightness", "contrast"):
         if name not in policy:
             continue
-        applied = draws.applied(name) & logical_not(exposed)
+        applied = draws.applied(name) & ~exposed
         any_drawn = any_drawn | applied
         low, high = policy[name].bounds("range")
         if name == "brightness":
@@ -201,58 +174,48 @@ def _guarded_tone(
                 draws, name, (crop.mean + 0.5 * low, crop.mean + 0.5 * high), (low, high), applied, room,
                 crop.mean, 0.5,
             )  # fmt: skip
-            mean = xp.where(applied, crop.mean + 0.5 * entry.value, mean)
-            entries[name] = _exclusive(entry, exposed) if draws.told else entry
+            mean = torch.where(applied, crop.mean + 0.5 * entry.value, mean)
+            entries[name] = _exclusive(entry, exposed)
         else:
-            gain_low = xp.where(applied, 1.0 + low, gain_low)
-            gain_high = xp.where(applied, 1.0 + high, gain_high)
-            gain_fraction = xp.where(applied, draws.fraction(name, 1), gain_fraction)
-            entries[name] = Entry(
-                crop.mean, crop.mean, crop.mean, integer(crop.mean * 0.0), applied, (low, high)
-            )
+            gain_low = torch.where(applied, 1.0 + low, gain_low)
+            gain_high = torch.where(applied, 1.0 + high, gain_high)
+            gain_fraction = torch.where(applied, draws.fraction(name, 1), gain_fraction)
+            contrasted = applied
     if "exposure" in policy:
         low, high = policy["exposure"].bounds("std")
         limited = policy["exposure"].gain
-        gain_low = xp.where(exposed, smaller(low / larger(crop.std, 1e-6), limited), gain_low)
-        gain_high = xp.where(exposed, smaller(high / larger(crop.std, 1e-6), limited), gain_high)
-        gain_fraction = xp.where(exposed, draws.fraction("exposure", 2), gain_fraction)
+        gain_low = torch.where(exposed, smaller(low / larger(crop.std, 1e-6), limited), gain_low)
+        gain_high = torch.where(exposed, smaller(high / larger(crop.std, 1e-6), limited), gain_high)
+        gain_fraction = torch.where(exposed, draws.fraction("exposure", 2), gain_fraction)
     greatest = room.greatest_gain(mean)
     low, high = clamp(gain_low, room.least_gain, greatest), clamp(gain_high, room.least_gain, greatest)
     for name, number in (("contrast", 1), ("exposure", 2)):  # a gain of 1 is where both start
         if draws.power(name) is not None and name in policy:
-            drawn = exposed if name == "exposure" else entries["contrast"].applied
+            drawn = exposed if name == "exposure" else contrasted
             further = draws.moved(name, number, gain_fraction, position(1.0, low, high))
-            gain_fraction = xp.where(drawn, further, gain_fraction)
-    gain = xp.where(any_drawn, low + gain_fraction * (high - low), 1.0)
-    offset = xp.where(any_drawn, mean - gain * crop.mean, 0.0)
-    if not draws.told:
-        return gain, offset, entries
-    reason = xp.where(
-        gain_high > greatest, float(guard.CLIPPING),
-        xp.where(gain_low < room.least_gain, float(guard.KEEPS_CONTRAST), float(guard.WHOLE_RANGE)),
-    )  # fmt: skip
-    if "contrast" in entries:
-        blank = entries["contrast"]
+            gain_fraction = torch.where(drawn, further, gain_fraction)
+    gain = torch.where(any_drawn, low + gain_fraction * (high - low), 1.0)
+    offset = torch.where(any_drawn, mean - gain * crop.mean, 0.0)
+    reason = torch.where(gain_low < room.least_gain, guard.KEEPS_CONTRAST, guard.WHOLE_RANGE)
+    reason = torch.where(gain_high > greatest, guard.CLIPPING, reason)
+    if "contrast" in policy:
+        bounds = policy["contrast"].bounds("range")
         entry = Entry(
-            xp.where(blank.applied, gain - 1.0, 0.0),
-            xp.where(exposed, blank.policy[0], low - 1.0), xp.where(exposed, blank.policy[1], high - 1.0),
-            integer(xp.where(blank.applied, reason, float(guard.NOT_DRAWN))), blank.applied, blank.policy,
+            torch.where(contrasted, gain - 1.0, 0.0), torch.where(exposed, bounds[0], low - 1.0),
+            torch.where(exposed, bounds[1], high - 1.0), torch.where(contrasted, reason, guard.NOT_DRAWN),
+            contrasted, bounds,
         )  # fmt: skip
         entries["contrast"] = _exclusive(entry, exposed)
     if "exposure" in policy:
         entries["exposure.std"] = Entry(
-            xp.where(exposed, gain * crop.std, 0.0), low * crop.std, high * crop.std,
-            integer(xp.where(exposed, reason, float(guard.NOT_DRAWN))), exposed, policy["exposure"].bounds("std"),
+            torch.where(exposed, gain * crop.std, 0.0), low * crop.std, high * crop.std,
+            torch.where(exposed, reason, guard.NOT_DRAWN), exposed, policy["exposure"].bounds("std"),
         )  # fmt: skip
     return gain, offset, entries
 
 
 def _exclusive(entry: Entry, exposed: Array) -> Entry:
-    if never(exposed):
-        return entry
-    xp = namespace(exposed)
-    reason = integer(xp.where(exposed, float(guard.EXCLUSIVE), double(entry.reason)))
-    return Entry(entry.value, entry.low, entry.high, reason, entry.applied, entry.policy)
+    return entry._replace(reason=torch.where(exposed, guard.EXCLUSIVE, entry.reason))
 
 
 def _mean_entry(
@@ -260,19 +223,14 @@ def _mean_entry(
     room: guard.ToneRoom, origin: Array | float, unit: float,
 ) -> Entry:  # fmt: skip
     """A target for the view's mean: the wanted interval cut to the feasible one, reported as (mean - origin) / unit."""
-    if draws.left_out(applied):
-        return Entry(0.0, bounds[0], bounds[1], guard.NOT_DRAWN, applied, bounds)
-    xp = namespace(applied)
     want_low, want_high = wanted[0] + room.mean * 0.0, wanted[1] + room.mean * 0.0
     low, high = clamp(want_low, room.low, room.high), clamp(want_high, room.low, room.high)
     mean = low + draws.within(name, 1, low, high, room.mean) * (high - low)
-    value = xp.where(applied, (mean - origin) / unit, 0.0)
-    if not draws.told:
-        return Entry(value, bounds[0], bounds[1], guard.WHOLE_RANGE, applied, bounds)
-    reason = xp.where(high < want_high, double(room.reason_high), float(guard.WHOLE_RANGE))
-    reason = xp.where(low > want_low, double(room.reason_low), reason)
-    reason = xp.where(applied, reason, float(guard.NOT_DRAWN))
-    return Entry(value, (low - origin) / unit, (high - origin) / unit, integer(reason), applied, bounds)
+    value = torch.where(applied, (mean - origin) / unit, 0.0)
+    reason = torch.where(high < want_high, room.reason_high, guard.WHOLE_RANGE)
+    reason = torch.where(low > want_low, room.reason_low, reason)
+    reason = torch.where(applied, reason, guard.NOT_DRAWN)
+    return Entry(value, (low - origin) / unit, (high - origin) / unit, reason, applied, bounds)
 
 
 # --- late -------------------------------------------------------------------------------------------------
@@ -291,4 +249,4 @@ def plan_late(policy: Policy, draws: Draws) -> tuple[dict[str, Entry], Array]:
         entries["erase.area"] = Entry(
             value, smaller(area.low, most), high, area.reason, area.applied, area.policy
         )
-    return entries, integer(draws.number("noise", 7) * 2.0**24)
+    return entries, (draws.number("noise", 7) * 2.0**24).to(torch.int64)

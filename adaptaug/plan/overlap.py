@@ -4,23 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
+import torch
 
 from adaptaug import guard
-from adaptaug.arrays import (
-    Array,
-    arange,
-    clamp,
-    constant,
-    double,
-    integer,
-    larger,
-    logical_not,
-    namespace,
-    part,
-    pick,
-    smaller,
-)  # fmt: skip
+from adaptaug.arrays import Array, arange, clamp, constant, larger, pick, smaller
 from adaptaug.boxes import judge_boxes
 from adaptaug.measure import ImageStats
 from adaptaug.params import Entry
@@ -65,7 +52,7 @@ class _Wanted:
         """Overlap and cost, (B, K) each, of (B, K, 4) boxes: the distance from the target, and what excludes."""
         low, high = self.interval
         found = intersection_over_union(places, self.reference)
-        cost = namespace(found).abs(found - self.target[:, None]) + _RESIZED * resized
+        cost = torch.abs(found - self.target[:, None]) + _RESIZED * resized
         cost = cost + _OUTSIDE * ((found < low) | (found > high))
         if self.floors is None:
             return found, cost
@@ -89,7 +76,6 @@ def place(
         box, reference: (B, 4) x0, y0, w, h in [0, 1]; areas: the crop's range; interval: of the overlap;
         uniform: (B,) for the target; floors: least std and content of a guarded crop.
     """
-    xp = namespace(box)
     low, high = interval
     drawn = intersection_over_union(box[:, None, :], reference)[:, 0]
     stays = (drawn >= low) & (drawn <= high)
@@ -98,15 +84,13 @@ def place(
         "overlap_low": constant(low, drawn),
         "overlap_high": constant(high, drawn),
     }
-    if xp is np and bool(stays.all()):  # of one image, looking costs nothing
-        return Placed(box, constant(-1.0, drawn), evidence | {"overlap": drawn})
     wanted = _Wanted(stats, box, reference, interval, low + uniform * (high - low), floors)
     placed, leg, reachable = _search(wanted, _way(box, reference, areas, drawn < low))
-    placed = xp.where(stays[:, None], box, placed)
+    placed = torch.where(stays[:, None], box, placed)
     final = intersection_over_union(placed[:, None, :], reference)[:, 0]
-    missed = xp.where(reachable, float(guard.CONTENT_WON), float(guard.OVERLAP_OUT_OF_REACH))
-    moved = xp.where(leg == 0.0, float(guard.OVERLAP_MOVED), float(guard.OVERLAP_RESIZED))
-    reason = xp.where(stays, -1.0, xp.where((final >= low) & (final <= high), moved, missed))
+    missed = torch.where(reachable, guard.CONTENT_WON, guard.OVERLAP_OUT_OF_REACH)
+    moved = torch.where(leg == 0, guard.OVERLAP_MOVED, guard.OVERLAP_RESIZED)
+    reason = torch.where(stays, -1, torch.where((final >= low) & (final <= high), moved, missed))
     return Placed(placed, reason, evidence | {"overlap": final})
 
 
@@ -116,12 +100,11 @@ def _way(box: Array, reference: Array, areas: tuple[float, float], closer: Array
     Closer: to the reference's centre, then to its shape and, within the range of area, its size. Away: to the
     corner where it overlaps least, then smaller or larger in that corner.
     """
-    xp = namespace(box)
     area, own = reference[:, 2] * reference[:, 3], box[:, 2] * box[:, 3]
     # A box that its guard enlarged, or that the frame cut, may lie outside the policy's range already.
     least, most = smaller(own, areas[0]), larger(own, areas[1])
-    like = xp.sqrt(clamp(area, least, most) / area)
-    scales = [box[:, 0] * 0.0 + 1.0, xp.sqrt(least / own), xp.sqrt(most / own)]
+    like = torch.sqrt(clamp(area, least, most) / area)
+    scales = [box[:, 0] * 0.0 + 1.0, torch.sqrt(least / own), torch.sqrt(most / own)]
     nodes: list[list[tuple[Array, Array]]] = [[] for _ in range(5)]
     near, alike, far, small, large = nodes
     for axis in (0, 1):
@@ -136,11 +119,11 @@ def _way(box: Array, reference: Array, areas: tuple[float, float], closer: Array
         forward = (at_end < at_start) | ((at_end == at_start) & (first + size / 2 >= middle))
         for scale, out in zip(scales, (far, small, large), strict=True):
             scaled = smaller(size * scale, 1.0)
-            out.append((xp.where(forward, 1.0 - scaled, 0.0), scaled))
-    boxes = [xp.stack([x for x, _ in part] + [w for _, w in part], -1) for part in nodes]
+            out.append((torch.where(forward, 1.0 - scaled, 0.0), scaled))
+    boxes = [torch.stack([x for x, _ in part] + [w for _, w in part], -1) for part in nodes]
     to, shaped, corner, less, more = boxes
     pairs = [(to, corner), (shaped, less), (shaped, more)]
-    return [box, *(xp.where(closer[:, None], a, b) for a, b in pairs)]
+    return [box, *(torch.where(closer[:, None], a, b) for a, b in pairs)]
 
 
 def _between(a: Array, b: Array, step: Array) -> Array:
@@ -148,42 +131,39 @@ def _between(a: Array, b: Array, step: Array) -> Array:
 
     Area and shape stay between the two ends', and no box leaves the frame. Step 0 is a to the bit.
     """
-    xp = namespace(a)
     places = [a[:, i, None] + step * (b[:, i] - a[:, i])[:, None] for i in (0, 1)]
     sizes = [a[:, i, None] * (b[:, i] / a[:, i])[:, None] ** step for i in (2, 3)]
-    return xp.stack(places + sizes, -1)
+    return torch.stack(places + sizes, -1)
 
 
 def _search(wanted: _Wanted, nodes: list[Array]) -> tuple[Array, Array, Array]:
     """The best box on three legs, move, then resize one way or the other: box, leg (B,), whether any would do."""
-    xp = namespace(nodes[0])
     low, high = wanted.interval
     count = STEPS + 1
     number = arange(count, nodes[0])
     legs = ((nodes[0], nodes[1]), (nodes[1], nodes[2]), (nodes[1], nodes[3]))
-    resized = double(xp.floor(arange(3 * count, nodes[0]) / count) > 0)[None, :]
+    resized = (torch.arange(3 * count, device=nodes[0].device) >= count).double()[None, :]
 
     def look(steps: list[Array]) -> tuple[Array, Array, Array]:
-        boxes = xp.stack([_between(*leg, step) for leg, step in zip(legs, steps, strict=True)], 1)
+        boxes = torch.stack([_between(*leg, step) for leg, step in zip(legs, steps, strict=True)], 1)
         boxes = boxes.reshape(-1, 3 * count, 4)
         return boxes, *wanted.cost(boxes, resized)
 
     _, coarse, cost = look([(number / STEPS)[None, :]] * 3)
     cost = cost.reshape(-1, 3, count)
-    best = [double(xp.argmin(cost[:, leg], 1))[:, None] for leg in range(3)]
+    best = [torch.argmin(cost[:, leg], 1).double()[:, None] for leg in range(3)]
     # Again around the best of each leg, in steps eight times finer; the best itself is among them.
     offset = (number * 2.0 / STEPS - 1.0)[None, :]
     boxes, fine, cost = look([clamp((middle + offset) / STEPS, 0.0, 1.0) for middle in best])
-    chosen = xp.argmin(cost, 1)
+    chosen = torch.argmin(cost, 1)
     reachable = [((found >= low) & (found <= high)).any(-1) for found in (coarse, fine)]
-    box = xp.stack([pick(boxes[..., i], chosen) for i in range(4)], -1)
-    return box, xp.floor(double(chosen) / count), reachable[0] | reachable[1]
+    box = torch.stack([pick(boxes[..., i], chosen) for i in range(4)], -1)
+    return box, chosen // count, reachable[0] | reachable[1]
 
 
 def placed_entries(placed: Placed, entries: dict[str, Entry], stats: ImageStats) -> dict[str, Entry]:
     """The crop's entries after it was placed: the numbers that the box really has, and why."""
-    width, height = part(placed.box, 2), part(placed.box, 3)
-    xp = namespace(width)
+    width, height = placed.box[:, 2], placed.box[:, 3]
     moved = placed.reason >= 0
     values = {"crop.area": width * height, "crop.ratio": width / height * (stats.width / stats.height)}
     out = {}
@@ -191,14 +171,12 @@ def placed_entries(placed: Placed, entries: dict[str, Entry], stats: ImageStats)
         entry = entries[name]
         # A mere move leaves the numbers as they were, and the area its own reason if it was enlarged.
         resized = moved & (placed.reason != guard.OVERLAP_MOVED)
-        kept = logical_not(moved) | (
-            (entry.reason == guard.BOX_ENLARGED) & logical_not(resized) & (name == "crop.area")
-        )
-        value = xp.where(resized, value, entry.value)
-        reason = integer(xp.where(kept, double(entry.reason), placed.reason))
+        kept = ~moved | ((entry.reason == guard.BOX_ENLARGED) & ~resized & (name == "crop.area"))
+        value = torch.where(resized, value, entry.value)
+        reason = torch.where(kept, entry.reason, placed.reason)
         out[name] = entry._replace(
             value=value, reason=reason,
-            low=xp.where(resized, smaller(entry.low, value), entry.low),
-            high=xp.where(resized, larger(entry.high, value), entry.high),
+            low=torch.where(resized, smaller(entry.low, value), entry.low),
+            high=torch.where(resized, larger(entry.high, value), entry.high),
         )  # fmt: skip
     return entries | out

@@ -4,25 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
+
 from adaptaug import boxes, guard
-from adaptaug.arrays import (
-    Array,
-    choose,
-    constant,
-    double,
-    integer,
-    larger,
-    matrices,
-    namespace,
-    never,
-    none_true,
-    number,
-    part,
-    product,
-    row,
-    smaller,
-    stack,
-)  # fmt: skip
+from adaptaug.arrays import Array, choose, constant, larger, matrices, may_look, product, smaller
 from adaptaug.measure import ImageStats
 from adaptaug.ops import OPS, Op, matrix_of
 from adaptaug.params import Entry
@@ -59,7 +44,7 @@ def plan_where(
             evidence | placed.evidence,
         )
     if "crop" in policy:
-        evidence |= {f"box_{name}": part(box, i) for i, name in enumerate(("x", "y", "width", "height"))}
+        evidence |= {f"box_{name}": box[:, i] for i, name in enumerate(("x", "y", "width", "height"))}
     geometry = [op for op in policy.of_kind("geometry") if op.matrix is not None]
     drawn: dict[str, list[Entry]] = {}
     for op in geometry:
@@ -69,13 +54,10 @@ def plan_where(
         ]
     matrix = _compose(stats, box, geometry, drawn, policy, 1.0)
     floor = policy["crop"].content if "crop" in policy else 0.0
-    distorts = [
-        entry for op in geometry if not op.switch for entry in drawn[op.name] if not never(entry.applied)
-    ]
-    if policy.guards and floor > 0 and distorts:
+    if policy.guards and floor > 0 and any(not op.switch for op in geometry):
         content = boxes.content_in_view(stats, matrix)
-        evidence["warped_content"] = content
-        if not none_true(content < floor):
+        evidence |= {"warped_content": content, "shrink": constant(1.0, content)}
+        if not may_look(content) or bool((content < floor).any()):
             matrix, shrink = _less_distorted(stats, box, geometry, drawn, policy, (matrix, content, floor))
             evidence["shrink"] = shrink
             for op in geometry:
@@ -86,7 +68,7 @@ def plan_where(
                     ]
     for op in geometry:
         entries |= {label(op, p): e for p, e in zip(op.parameters, drawn[op.name], strict=True)}
-    shortest = smaller(part(box, 2) * stats.width, part(box, 3) * stats.height)
+    shortest = smaller(box[:, 2] * stats.width, box[:, 3] * stats.height)
     return Where(entries, matrix, shortest / min(stats.width, stats.height), evidence)
 
 
@@ -104,13 +86,12 @@ def _less_distorted(
         candidate = _compose(stats, box, geometry, drawn, policy, step)
         tried.append((step, candidate, boxes.content_in_view(stats, candidate)))
     # The undistorted crop may hold less than the floor in whole cells; a distortion may not cost much more.
-    shrink, matrix, undistorted = tried.pop()
+    least, matrix, undistorted = tried.pop()
     wanted = smaller(undistorted * 0.9, floor)
-    xp = namespace(wanted)
-    shrink = constant(shrink, wanted)
+    shrink = constant(least, wanted)
     for step, candidate, content in reversed(tried):
         enough = content >= wanted
-        matrix, shrink = choose(enough, candidate, matrix), xp.where(enough, step, shrink)
+        matrix, shrink = choose(enough, candidate, matrix), torch.where(enough, step, shrink)
     return matrix, shrink
 
 
@@ -120,16 +101,15 @@ def _plan_crop(
     evidence: dict[str, Array] = {}
     if "crop" not in policy:
         zero = draws.number("crop", 0) * 0.0
-        return stack([zero, zero, zero + 1.0, zero + 1.0]), {}, evidence
+        return torch.stack([zero, zero, zero + 1.0, zero + 1.0], -1), {}, evidence
     entry, aspect = policy["crop"], stats.width / stats.height
     area, ratio, width, height = _drawn_size(policy, draws, aspect)
     applied = area.applied
-    xp = namespace(applied)
     x, y = draws.number("crop", 3) * (1.0 - width), draws.number("crop", 4) * (1.0 - height)
-    box = stack([x, y, width, height])
+    box = torch.stack([x, y, width, height], -1)
     if policy.guards and entry.guard:
         promise = policy.promise
-        floor = smaller(number(stats.contrast) * promise.std_share, promise.std) * 1.2
+        floor = smaller(stats.contrast * promise.std_share, promise.std) * 1.2
         box, step, std, content = boxes.choose_box(stats, box, floor, entry.content)
         evidence |= {
             "drawn_std": std,
@@ -137,23 +117,21 @@ def _plan_crop(
             "box_std_floor": floor,
             "content_floor": full(entry.content, std),
         }
-        if not draws.told:
-            return box, {"crop.area": area, "crop.ratio": ratio}, evidence
         enlarged = step > 0
-        reason = xp.where(enlarged, float(guard.BOX_ENLARGED), double(area.reason))
-        final = part(box, 2) * part(box, 3)
+        reason = torch.where(enlarged, guard.BOX_ENLARGED, area.reason)
+        final = box[:, 2] * box[:, 3]
         area = Entry(
             final,
-            xp.where(enlarged, final, area.low),
+            torch.where(enlarged, final, area.low),
             larger(area.high, final),
-            integer(reason),
+            reason,
             applied,
             area.policy,
         )
-        shape = part(box, 2) / part(box, 3) * aspect
+        shape = box[:, 2] / box[:, 3] * aspect
         ratio = Entry(
-            xp.where(enlarged, shape, ratio.value), xp.where(enlarged, shape, ratio.low),
-            xp.where(enlarged, shape, ratio.high), integer(reason), applied, ratio.policy,
+            torch.where(enlarged, shape, ratio.value), torch.where(enlarged, shape, ratio.low),
+            torch.where(enlarged, shape, ratio.high), reason, applied, ratio.policy,
         )  # fmt: skip
     return box, {"crop.area": area, "crop.ratio": ratio}, evidence
 
@@ -161,12 +139,11 @@ def _plan_crop(
 def _drawn_size(policy: Policy, draws: Draws, aspect: float) -> tuple[Entry, Entry, Array, Array]:
     """Area and ratio of the crop, and its width and height as shares of a frame of that aspect."""
     applied, op = draws.applied("crop"), OPS["crop"]
-    xp = namespace(applied)
     area = draw(policy, draws, op, "area", 1, applied)
     ratio = draw(policy, draws, op, "ratio", 2, applied)
     # A box that would stick out is cut to the frame, where torchvision draws again: one draw, always.
-    width = xp.where(applied, smaller(xp.sqrt(area.value * ratio.value / aspect), 1.0), 1.0)
-    height = xp.where(applied, smaller(xp.sqrt(area.value / ratio.value * aspect), 1.0), 1.0)
+    width = torch.where(applied, smaller(torch.sqrt(area.value * ratio.value / aspect), 1.0), 1.0)
+    height = torch.where(applied, smaller(torch.sqrt(area.value / ratio.value * aspect), 1.0), 1.0)
     return area, ratio, width, height
 
 
@@ -178,7 +155,7 @@ def shortest_side(policy: Policy, rows: Array, view: int, width: int, height: in
     if "crop" not in policy:
         return float(min(width, height))
     _, _, across, down = _drawn_size(policy, Draws(policy, rows, view, None), width / height)
-    return min(across * width, down * height)
+    return min(float(across) * width, float(down) * height)
 
 
 def _place_crop(
@@ -192,14 +169,13 @@ def _place_crop(
     reference, _, _ = _plan_crop(stats, first.policy, first)
     floors = None
     if "box_std_floor" in evidence:
-        floors = (row(evidence["box_std_floor"]), row(evidence["content_floor"]))
-    areas, uniform = policy["crop"].bounds("area"), row(draws.number("crop", 5))
-    placed = place(stats, row(box), row(reference), areas, interval, uniform, floors)
-    applied = entries["crop.area"].applied
-    xp, found = namespace(applied), {name: number(value) for name, value in placed.evidence.items()}
+        floors = (evidence["box_std_floor"], evidence["content_floor"])
+    areas, uniform = policy["crop"].bounds("area"), draws.number("crop", 5)
+    placed = place(stats, box, reference, areas, interval, uniform, floors)
+    applied, found = entries["crop.area"].applied, placed.evidence
     return Placed(
-        choose(applied, number(placed.box), box), xp.where(applied, number(placed.reason), -1.0),
-        found | {"overlap": xp.where(applied, found["overlap"], found["drawn_overlap"])},
+        choose(applied, placed.box, box), torch.where(applied, placed.reason, -1),
+        found | {"overlap": torch.where(applied, found["overlap"], found["drawn_overlap"])},
     )  # fmt: skip
 
 
@@ -212,14 +188,13 @@ def _towards_identity(entry: Entry, op: Op, parameter: str, step: Array | float)
 
 
 def _shrunk(entry: Entry, op: Op, parameter: str, shrink: Array) -> Entry:
-    xp = namespace(shrink)
     identity = op.parameters[parameter].identity
     reduced = entry.applied & (shrink < 1.0)
-    value = xp.where(reduced, _towards_identity(entry, op, parameter, shrink), entry.value)
-    low = xp.where(reduced, smaller(value, identity), entry.low)
-    high = xp.where(reduced, larger(value, identity), entry.high)
-    reason = xp.where(reduced, float(guard.DISTORTION_REDUCED), double(entry.reason))
-    return Entry(value, low, high, integer(reason), entry.applied, entry.policy)
+    value = torch.where(reduced, _towards_identity(entry, op, parameter, shrink), entry.value)
+    low = torch.where(reduced, smaller(value, identity), entry.low)
+    high = torch.where(reduced, larger(value, identity), entry.high)
+    reason = torch.where(reduced, guard.DISTORTION_REDUCED, entry.reason)
+    return Entry(value, low, high, reason, entry.applied, entry.policy)
 
 
 def _compose(
@@ -235,10 +210,9 @@ def _compose(
     Distortions act in pixels of the source over r = half the crop's geometric mean side, so that a rotation
     is a rotation whatever the aspect of crop and source.
     """
-    x, y, width, height = (part(box, i) for i in range(4))
-    xp = namespace(x)
+    x, y, width, height = box.unbind(1)
     half_width, half_height = width * (stats.width / 2), height * (stats.height / 2)
-    radius = xp.sqrt(half_width * half_height)
+    radius = torch.sqrt(half_width * half_height)
     total = matrices(
         [[half_width / radius, 0.0, 0.0], [0.0, half_height / radius, 0.0], [0.0, 0.0, 1.0]], radius
     )
@@ -248,8 +222,7 @@ def _compose(
             _towards_identity(entry, op, parameter, step) if guarded and step != 1.0 else entry.value
             for parameter, entry in zip(op.parameters, drawn[op.name], strict=True)
         ]
-        if not all(never(entry.applied) for entry in drawn[op.name]):
-            total = product(matrix_of(op, *amounts), total)
+        total = product(matrix_of(op, *amounts), total)
     centre_x, centre_y = x + width / 2, y + height / 2
     place = matrices(
         [[radius / stats.width, 0.0, centre_x], [0.0, radius / stats.height, centre_y], [0.0, 0.0, 1.0]],

@@ -1,1 +1,1 @@
-"""Two renderers of the same ViewParams: `torch` for batches on any device, `opencv` for one uint8 image."""
+"""The renderer of ViewParams in torch, for batches on any device; the core has its own in C."""

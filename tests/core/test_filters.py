@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from ctypes import POINTER, byref, c_double, c_int, c_size_t, c_void_p
+from ctypes import POINTER, byref, c_double, c_int, c_void_p
 from typing import Any
 
 import numpy as np
@@ -13,16 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adaptaug.ops import OPS
-
-GUARD, MARK = 64, 0xA5  # bytes that nothing may write to, before and behind
-
-
-class Arena(ctypes.Structure):
-    _fields_ = [("start", c_void_p), ("room", c_size_t), ("used", c_size_t), ("failed", c_int)]
-
-
-class Planes(ctypes.Structure):
-    _fields_ = [("plane", c_void_p * 4)]
+from tests.core.structs import GUARD, MARK, Arena, Planes
 
 
 @pytest.fixture(scope="module")

@@ -15,21 +15,7 @@ from hypothesis import strategies as st
 from adaptaug.levels import box_reduce, luma_levels
 from adaptaug.ops import erase_mask, noise_levels
 from adaptaug.render import torch as renderer
-
-
-class Arena(ctypes.Structure):
-    _fields_ = [("start", c_void_p), ("room", c_size_t), ("used", c_size_t), ("failed", c_int)]
-
-
-class Planes(ctypes.Structure):
-    _fields_ = [("plane", c_void_p * 4)]
-
-
-class Sums(ctypes.Structure):
-    _fields_ = [("sum", c_int64), ("square", c_int64)]
-
-    def told(self) -> tuple[int, int]:
-        return self.sum, self.square
+from tests.core.structs import Arena, Planes, Sums
 
 
 class Toned(ctypes.Structure):

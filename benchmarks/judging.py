@@ -1,0 +1,105 @@
+"""Views made as a user makes them and what benchmarks/checker.py says of them; the images that are judged."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+import adaptaug
+from adaptaug.params import ViewParams
+from adaptaug.policy import Policy
+from adaptaug.schema import Promise
+from benchmarks.checker import violations
+
+FRAME = Policy.parse({"version": 1, "name": "frame", "guards": False, "operations": {}})
+
+
+class Seen(NamedTuple):
+    """One view of each image, what it is judged by, and what the certificate did."""
+
+    pixels: dict[str, np.ndarray]  # the checker's (B, S, S, 3)
+    pulled: np.ndarray  # (B,) whether drawn back towards its crop
+    framed: np.ndarray  # (B,) whether the full frame took the crop's place
+    failed: np.ndarray  # (B,) which test it failed: certificate.TESTS
+
+    @property
+    def acted(self) -> np.ndarray:
+        return self.pulled | self.framed
+
+    def broken(self, promise: Promise) -> dict[str, np.ndarray]:
+        whole = self.pixels.get("whole")
+        erased = None if whole is None else (whole != self.pixels["view"]).any(-1).mean((1, 2))
+        return violations(
+            **self.pixels, erased=erased, std=promise.std, std_share=promise.std_share, clip=promise.clip,
+            dark=promise.dark, bright=promise.bright, like=promise.correlation, most_erased=promise.erased,
+        )  # fmt: skip
+
+
+def see(images: Any, views: adaptaug.Views, frame: Any, key: Any) -> list[Seen]:
+    """Make `views` of each image (a batch or one array), which come with their parameters; one Seen a view.
+
+    `frame` is what FRAME, a policy without any operation, makes of the images: the full frame.
+    """
+    made, params = views(images, key=key)
+    return [_seen(images, view, drawn, frame) for view, drawn in zip(made, params, strict=True)]
+
+
+def _seen(images: Any, view: Any, drawn: ViewParams, frame: Any) -> Seen:
+    pixels = {"view": view, "frame": frame, "crop": adaptaug.render(images, drawn.safe_crop())}
+    if "noise" in drawn.entries or "erase.area" in drawn.entries:
+        pixels["quiet"] = adaptaug.render(images, drawn.without("noise", "erase"))
+        pixels["whole"] = adaptaug.render(images, drawn.without("erase"))
+    pulled = (np.asarray(drawn.strength) < 1) & ~np.asarray(drawn.blank)
+    return Seen(
+        {name: _levels(p) for name, p in pixels.items()}, pulled, np.asarray(drawn.frame), np.asarray(drawn.failed)
+    )  # fmt: skip
+
+
+def _levels(pixels: Any) -> np.ndarray:
+    """What a call gave back as (B, S, S, 3) uint8."""
+    if isinstance(pixels, np.ndarray):
+        return pixels[None]
+    pixels = pixels.detach()
+    pixels = (pixels * 255.0).round().to(torch.uint8) if pixels.is_floating_point() else pixels
+    return np.ascontiguousarray(pixels.permute(0, 2, 3, 1).numpy())
+
+
+def together(parts: Sequence[Seen]) -> Seen:
+    """Single images' as a batch's."""
+    pixels = {name: np.concatenate([p.pixels[name] for p in parts]) for name in parts[0].pixels}
+    return Seen(pixels, *(np.concatenate(flags) for flags in zip(*(p[1:] for p in parts), strict=True)))
+
+
+def judge(images, aug, frame, key, view=0) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Make one view of each image, judge it, and say where the certificate acted and which test failed."""
+    views = adaptaug.Views(aug.policy, 1, aug.size, "none", return_params=True, first=view)
+    (seen,) = see(images, views, frame, key)
+    return seen.broken(aug.policy.for_view(view).promise), seen.acted, seen.failed
+
+
+@cache
+def gather_sources(data: str | None, limit: int) -> dict[str, list[np.ndarray]]:
+    """Folder name -> images. ../shared/data: the exposure categories, documents, and digits."""
+    if data is None:
+        from skimage import data as samples
+
+        images = [samples.astronaut(), samples.chelsea(), samples.coffee(), samples.rocket()]
+        dark = [((i / 255.0) ** 2 * 100).astype(np.uint8) for i in images]
+        return {"samples": images, "samples, dark": dark}
+    out: dict[str, list[np.ndarray]] = defaultdict(list)
+    root = Path(data)
+    for path in sorted((root / "photos" / "exposure").glob("*.jpg")):
+        out[path.name.split("__")[0]].append(adaptaug.decode(path.read_bytes()))
+    for path in sorted((root / "photos" / "documents").glob("*.jpg")):
+        out["documents"].append(adaptaug.decode(path.read_bytes()))
+    digits = np.load(root / "mnist_train_20k.npz")["x"]
+    out["digits"] = [np.repeat(d[:, :, None], 3, 2) for d in digits[:400]]
+    cifar = np.load(root / "cifar10_train_20k.npz")["x"]
+    out["cifar10"] = list(cifar[:400])
+    return {name: images[:limit] for name, images in out.items()}
