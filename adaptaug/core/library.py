@@ -58,13 +58,13 @@ def open_library(level: str) -> ctypes.CDLL:
         library.core_source_hash.restype, library.core_size.restype = ctypes.c_char_p, ctypes.c_int64
     except (OSError, AttributeError) as error:
         raise Unusable(f"{path.name} does not load ({error})") from error
-    library.core_shortest_side.restype = ctypes.c_double
     if library.core_source_hash().decode() != _hash():
         raise Unusable(f"{path.name} was compiled from other sources than those in {FOLDER}")
     for name, struct in STRUCTS.items():
         here, there = ctypes.sizeof(struct), library.core_size(name.encode())
         if here != there:
             raise Unusable(f"{name} has {there} bytes in {path.name} and {here} in Python")
+    library.core_shortest_side.restype = ctypes.c_double
     return library
 
 

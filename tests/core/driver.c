@@ -181,7 +181,7 @@ static void try_levels(void) {
 
 // --- the whole path -----------------------------------------------------------------------------------------------------
 // Views of a batch under one policy, then the first view replayed from its report, with its mask, and statistics.
-static void try_views(const Policy policies[2]) {
+static void try_views(const Policy policies[2], FILE *told) {
   int h = ONE_OF(SIDES), w = ONE_OF(SIDES), size = ONE_OF(VIEWS), count = 1 + (int)any(2), views = 1 + (int)any(3);
   int channels = any(4) ? 3 : 1, form = (int)any(3), of = form == FLOATS || any(4) ? 3 : 1;
   Made made = make_source(count, h, w, channels, (int)any(2), (int)any(9), (int)any(2));
@@ -194,6 +194,11 @@ static void try_views(const Policy policies[2]) {
   for (int i = 0; i < 6; i++) keys[i] = any(1000);
   Report *reports = any(2) ? exactly(sizeof *reports * (size_t)(count * views)) : NULL;
   need(!core_views(&made.source, policies, keys, NULL, 0, count, 0, views, size, outputs, reports), "core_views", h, w, size);
+  if (told && reports) {
+    int32_t head[] = {count, views, size, of, form};
+    fwrite(head, sizeof head, 1, told), fwrite(reports, sizeof *reports, (size_t)(count * views), told);
+    for (int i = 0; i < views; i++) fwrite(outputs[i].pixels, form == FLOATS ? sizeof(float) : 1, count * elements, told);
+  }
   if (reports && views == 1) {
     need(!core_replay(&made.source, policies, reports, 0, count, size, 0, 1, first), "core_replay", h, w, size);
     Output mask = {.pixels = exactly((size_t)count * size * size * channels), .image_stride = (int64_t)size * size * channels,
@@ -222,8 +227,8 @@ static void try_jpeg(void) {
 }
 
 int main(int arguments, char **argument) {
-  if (arguments != 3) return fprintf(stderr, "usage: driver POLICIES ROUNDS\n"), 2;
-  FILE *file = fopen(argument[1], "rb");
+  if (arguments < 3) return fprintf(stderr, "usage: driver POLICIES ROUNDS [RESULTS]\n"), 2;
+  FILE *file = fopen(argument[1], "rb"), *told = arguments > 3 ? fopen(argument[3], "wb") : NULL;
   if (!file) return fprintf(stderr, "driver: cannot read %s\n", argument[1]), 2;
   enum { MOST = 64 };
   Policy(*policies)[2] = exactly(sizeof *policies * MOST);
@@ -235,8 +240,9 @@ int main(int arguments, char **argument) {
   int rounds = atoi(argument[2]);
   for (int round = 0; round < rounds; round++) {
     try_warp(&arena), try_filters(&arena), try_box(&arena), try_levels(), try_jpeg();
-    try_views(policies[any((uint32_t)known)]);
+    try_views(policies[any((uint32_t)known)], told);
   }
+  need(!told || !fclose(told), "writing the results", 0, 0, 0);
   free(policies), free(arena.start);
   printf("driver: %d rounds over %zu policies\n", rounds, known);
   return 0;

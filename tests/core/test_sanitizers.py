@@ -1,4 +1,4 @@
-"""The core under gcc's sanitizers: tests/core/driver.c runs every kernel and the whole path over images of all shapes."""
+"""The core under gcc's sanitizers: driver.c runs every kernel and the whole path over images of all shapes."""
 
 from __future__ import annotations
 
