@@ -54,7 +54,7 @@ def decode(
 
 
 def _jpeg(data: bytes) -> tuple[int, int, int] | None:
-    """Width, height and orientation of a JPEG of one or three channels; None of anything else: read_image is for that."""
+    """Width, height and orientation of a JPEG of one or three channels; None of anything else."""
     if engine.usable() and (found := engine.jpeg_size(data)) is not None:
         width, height, metadata = found
         if not metadata:  # nothing could say that it is turned
