@@ -54,13 +54,15 @@ def off() -> Iterator[None]:
 
 def usable(policy: Policy | None = None) -> bool:
     """Whether the core is there and knows all operations of a policy."""
-    if _off.get():
+    if _off.get() or library.load() is None:
         return False
+    return policy is None or all(known_operations() >> OPS[name].slot & 1 for name in policy.operations)
+
+
+def known_operations() -> int:
+    """A bit for each slot of `ops.OPS` that C has a function for."""
     lib = library.load()
-    if lib is None:
-        return False
-    known = lib.core_operations()
-    return policy is None or all(known >> OPS[name].slot & 1 for name in policy.operations)
+    return 0 if lib is None else lib.core_operations()
 
 
 def packed(policy: Policy) -> Any:
