@@ -10,7 +10,10 @@ from pathlib import Path
 
 def test_the_public_surface_needs_no_core():
     environment = {**os.environ, "ADAPTAUG_CORE": "off"}
-    called = "import sys, pytest; from adaptaug.core import library; assert library.load() is None; sys.exit(pytest.main())"
+    called = (
+        "import sys, pytest; from adaptaug.core import library; assert library.load() is None; "
+        "sys.exit(pytest.main())"
+    )
     done = subprocess.run(
         [sys.executable, "-c", called, "tests/test_api.py"],
         cwd=Path(__file__).parents[2], env=environment, capture_output=True, text=True,
