@@ -85,7 +85,7 @@ def test_parameters_of_different_policies_are_not_stacked(photo):
 
 
 # --- a policy that changes ----------------------------------------------------------------------------------
-@pytest.mark.parametrize("start", ["fork", "spawn"])
+@pytest.mark.parametrize("start", ["fork", "forkserver"])
 def test_a_changed_policy_reaches_persistent_workers(start):
     still = adaptaug.Policy.parse({"version": 1, "name": "still", "guards": False, "operations": {}})
     keyed = adaptaug.Keyed(Same(), adaptaug.Views("natural", size=32, finish="uint8"))

@@ -18,7 +18,7 @@ WORKERS = [  # workers, how they start, whether they live on
     (1, "fork", False),
     (2, "fork", False),
     (2, "fork", True),
-    (2, "spawn", False),
+    (2, "forkserver", False),
     (2, "spawn", True),
 ]  # fmt: skip
 IDS = [f"{count}-{start}{'-persistent' * lives}" for count, start, lives in WORKERS]
