@@ -13,8 +13,10 @@ import cv2
 import numpy as np
 import torch
 
-from adaptaug.errors import AdaptAugError
-from adaptaug.files import MAX_PIXELS, find_images
+from adaptaug.depth import AUTO, Range, Widest, is_deep, parse
+from adaptaug.errors import AdaptAugError, printable
+from adaptaug.files import MAX_PIXELS
+from adaptaug.folders import search
 from adaptaug.sources import Array, Files, Opened, Source, is_hub, open_hub, open_shards, open_torchvision
 
 KINDS = (
@@ -22,7 +24,10 @@ KINDS = (
     "a Hugging Face data set on disk, or torchvision:NAME"
 )
 
-_NPZ = "expected an .npz with 'x' or 'images', (N, H, W[, 3]) uint8, and, where there are labels, 'y' or 'labels'"
+_NPZ = (
+    "expected an .npz with 'x' or 'images', (N, H, W[, 3]) uint8 or deeper, and, where there are labels, "
+    "'y' or 'labels'"
+)
 
 
 @dataclass
@@ -30,7 +35,8 @@ class Images:
     """A data set, read one image at a time.
 
     `names`, `labels` (None without) and `class_names` are known at once; `images[i]` decodes to (H, W, 3)
-    uint8. Iterating skips what cannot be read and lists it in `bad` as (name, sentence).
+    uint8. Iterating skips what cannot be read and lists it in `bad` as (name, sentence). `left_out` says in a sentence
+    what else lies there and is no image of it; empty where nothing does.
     """
 
     names: list[str]
@@ -39,6 +45,7 @@ class Images:
     source: Source
     bad: list[tuple[str, str]] = field(default_factory=list)
     kept: np.ndarray | None = None
+    left_out: str = ""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -55,6 +62,11 @@ class Images:
                 yield name, self[index]
             except AdaptAugError as error:
                 self.bad.append((name, str(error)))
+
+    @property
+    def range(self) -> str:
+        """By which values deeper than 8 bits are read: auto, or LOW,HIGH."""
+        return str(self.source.range)
 
     @property
     def same_size(self) -> bool:
@@ -88,18 +100,38 @@ class Images:
         kept = np.sort(np.random.default_rng(seed).permutation(len(self))[:count])
         return Images(
             [self.names[i] for i in kept], None if self.labels is None else self.labels[kept], self.class_names,
-            self.source, kept=np.array([self._place(i) for i in kept]),
+            self.source, kept=np.array([self._place(i) for i in kept]), left_out=self.left_out,
         )  # fmt: skip
 
 
-def open_data(path: str | Path, max_pixels: int = MAX_PIXELS) -> Images:
+def open_data(path: str | Path, max_pixels: int = MAX_PIXELS, range: str | Range = AUTO) -> Images:
     """Open any of KINDS; labels where it has them.
 
-    Args: max_pixels: of an image file; larger ones are refused (and listed in `bad`), not decoded.
+    Args:
+        max_pixels: of an image file; larger ones are refused (and listed in `bad`), not decoded.
+        range: by which images deeper than 8 bits are read: auto, data, or LOW,HIGH (`depth`).
     Raises: AdaptAugError: nothing there, no image in it, or arrays of another shape or type.
     """
+    parse(range)  # before anything is read
     opened = _opened(str(path), max_pixels)
-    return Images(opened.names, opened.labels, opened.class_names, opened.source)
+    opened.source.range = range_of(opened.source, range)
+    return Images(opened.names, opened.labels, opened.class_names, opened.source, left_out=opened.left_out)
+
+
+def range_of(source: Source, range: str | Range) -> Range:
+    """What `range` is for a source: with `data`, that of all its images that can be read, each of which is."""
+    chosen = parse(range)
+    if chosen is not None:
+        return source.range if chosen == AUTO else chosen
+    return _widest(source)
+
+
+def _widest(source: Source) -> Range:
+    source.range = widest = Widest()
+    for index in range(len(source)):
+        with contextlib.suppress(AdaptAugError):
+            source[index]
+    return widest.settle()
 
 
 def _opened(name: str, max_pixels: int) -> Opened:
@@ -115,12 +147,14 @@ def _opened(name: str, max_pixels: int) -> Opened:
     if not path.is_dir():
         raise AdaptAugError(f"{path}: expected {KINDS}; there is no such folder.")
     # Images first: beside them may lie the archive that they came from, or a table about them.
-    if files := find_images([path]):
-        return _open_folder(path, files, max_pixels)
+    files, left = search([path])
+    if files:
+        return _open_folder(path, files, max_pixels)._replace(left_out=left.sentence(len(files)))
     for kind, opens in ((".tar", open_shards), (".parquet", open_hub)):
         if any(path.glob(f"*{kind}")):
             return opens(path, max_pixels)
-    raise AdaptAugError(f"{path}: expected image files in this folder or below, found none.")
+    raise AdaptAugError(f"{path}: expected image files in this folder or below, found none; "
+                        f"{left.sentence(0) or 'it is empty.'}")  # fmt: skip
 
 
 def _open_folder(path: Path, files: list[Path], max_pixels: int) -> Opened:
@@ -130,7 +164,9 @@ def _open_folder(path: Path, files: list[Path], max_pixels: int) -> Opened:
         classes = sorted({file.parts[0] for file in inside})
         number = {name: i for i, name in enumerate(classes)}
         labels = np.array([number[file.parts[0]] for file in inside])
-    return Opened(Files(files, max_pixels), [str(file) for file in inside], labels, classes)
+    return Opened(
+        Files(files, max_pixels), [printable(f) for f in inside], labels, [printable(c) for c in classes]
+    )
 
 
 def _open_npz(path: Path) -> Opened:
@@ -149,7 +185,8 @@ def _open_npz(path: Path) -> Opened:
     images = data.get("x", data.get("images"))
     if images is None:
         raise AdaptAugError(f"{path}: {_NPZ}; it has neither.")
-    if images.dtype != np.uint8 or images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] != 3):
+    known = images.dtype == np.uint8 or is_deep(images)
+    if not known or images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] != 3):
         raise AdaptAugError(f"{path}: {_NPZ}; got {images.dtype} of shape {images.shape}.")
     if not len(images) or min(images.shape[1:3]) < 2:
         raise AdaptAugError(
@@ -159,7 +196,13 @@ def _open_npz(path: Path) -> Opened:
     place = next((name for name in ("y", "labels") if name in data), None)
     if place is not None:
         labels, classes = _npz_labels(f"{path}: '{place}'", data[place], len(images), classes)
-    return Opened(Array(images), [f"{path.name}[{i}]" for i in range(len(images))], labels, classes)
+    source = Array(images)
+    if is_deep(images):
+        try:
+            source.range = Range(*AUTO.of(images))
+        except AdaptAugError as error:
+            raise AdaptAugError(f"{path}: {error}") from None
+    return Opened(source, [f"{path.name}[{i}]" for i in range(len(images))], labels, classes)
 
 
 def _npz_labels(

@@ -7,7 +7,9 @@ may go is known before any pixel is: the crops' sizes are drawn from the key, an
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,7 +18,9 @@ from PIL import Image
 
 from adaptaug import plan
 from adaptaug.core import engine
+from adaptaug.depth import AUTO, of_one
 from adaptaug.files import read_image
+from adaptaug.metadata import orientation, turn_array
 from adaptaug.policy import Policy
 
 # OpenCV's flags; its REDUCED_GRAYSCALE ones say only how far to reduce.
@@ -26,30 +30,42 @@ SHRINKS = {
     4: cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_4,
     8: cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_8,
 }
+# Which way up is ours to say: OpenCV reads other metadata than Pillow.
+_AS_IT_LIES = cv2.IMREAD_IGNORE_ORIENTATION
 _END = b"\xff\xd9"
 
 
-def decode(data: bytes, shrink: Callable[[int, int], int] = lambda width, height: 1) -> np.ndarray:
+def decode(
+    data: bytes, shrink: Callable[[int, int], int] = lambda width, height: 1, range: Any = AUTO
+) -> np.ndarray:
     """Upright (H, W, 3) uint8 RGB; a JPEG of width x height pixels at 1 / shrink(width, height) of its size.
 
+    Args: range: by which images of more than 8 bits are read, as `depth.to_levels`.
     Raises: AdaptAugError: as `files.read_image`.
     """
-    name, size = "the image's bytes", _jpeg_size(data)
+    name, found = "the image's bytes", _jpeg(data)
     # OpenCV is twice as fast as Pillow, but fills what a truncated file lacks with grey and says nothing.
-    if size and _END in data[-64:] and max(size) <= _LONGEST:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), SHRINKS[shrink(*size)])
+    if found and _END in data[-64:] and max(found[:2]) <= _LONGEST:
+        width, height, number = found
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), SHRINKS[shrink(width, height)] | _AS_IT_LIES)
         if pixels is not None:
-            return pixels
-    return np.asarray(read_image(io.BytesIO(data), name))
+            return turn_array(pixels, number)
+    return np.asarray(read_image(io.BytesIO(data), name, range=of_one(range)))
 
 
-def _jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height of a JPEG of one or three channels; None of anything else, which read_image is for."""
-    if engine.usable():
-        return engine.jpeg_size(data)
+def _jpeg(data: bytes) -> tuple[int, int, int] | None:
+    """Width, height and orientation of a JPEG of one or three channels; None of anything else."""
+    if engine.usable() and (found := engine.jpeg_size(data)) is not None:
+        width, height, metadata = found
+        if not metadata:  # nothing could say that it is turned
+            return width, height, 1
     try:
-        with Image.open(io.BytesIO(data)) as header:  # reads no pixel
-            return header.size if header.format == "JPEG" and header.mode in ("RGB", "L") else None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd metadata is no reason to stop
+            with Image.open(io.BytesIO(data)) as header:  # reads no pixel
+                if header.format != "JPEG" or header.mode not in ("RGB", "L"):
+                    return None
+                return *header.size, orientation(header)
     except Exception:  # whatever it is, read_image says so in a sentence
         return None
 

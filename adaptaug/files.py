@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import os
 import threading
 import warnings
@@ -11,64 +12,50 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 
-from adaptaug.errors import AdaptAugError
+from adaptaug import metadata
+from adaptaug.depth import AUTO, Range, is_deep, to_levels
+from adaptaug.errors import AdaptAugError, printable
+from adaptaug.folders import search
+from adaptaug.formats import WAY_OUT, formats, wants_plugin
 
-SUFFIXES = frozenset(
-    (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-)
-# What photographs come in. No EPS or other format whose decoder runs programs.
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "JPEG2000")
 MAX_PIXELS = 100_000_000
-_DEEP_MODES = ("I", "F")  # and every I;16: more than 8 bits a channel
+_PHOTOMETRIC = 262  # TIFF's tag
 
 
 def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """The image files that paths name, each once.
-
-    A folder gives the files below it, however deep, whose suffix is an image's (`SUFFIXES`), sorted by path;
-    hidden files and folders are left out and links to folders are not followed. Any other path is kept as it
-    is, even if nothing is there: `open_image` says what is wrong with it, by name.
-    """
-    found: dict[Path, None] = {}
-    for path in map(Path, paths):
-        found.update(dict.fromkeys(_below(path) if path.is_dir() else [path]))
-    return list(found)
+    """The image files that paths name, as `folders.search`, which also tells what was left out."""
+    return search(paths)[0]
 
 
-def _below(folder: Path) -> list[Path]:
-    files = []
-    for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        files += [
-            Path(root, n) for n in names if not n.startswith(".") and Path(n).suffix.lower() in SUFFIXES
-        ]
-    return sorted(files)
-
-
-def open_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Image.Image:
+def open_image(
+    path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, range: Range = AUTO
+) -> Image.Image:
     """One image file as upright 8-bit RGB, fully decoded.
 
-    EXIF orientation is applied, grey, palette, bilevel and CMYK images become RGB, and of several frames the
-    first is taken. Transparent images (RGBA, LA, PA, a palette with a transparent entry) are composited on
-    white: fit for looking at files, while the augmentations themselves refuse transparency.
+    The orientation is applied (`metadata`), grey, palette, bilevel and CMYK images become RGB, those of more than 8
+    bits are read by `range` (`depth`), and of several frames the first is taken. Transparent images (RGBA, LA, PA, a
+    palette with a transparent entry) are composited on white: fit for looking at files, while the augmentations
+    themselves refuse transparency.
 
     Args:
         max_pixels: more than this (width x height) is refused before decoding; default 100 million.
     Raises: AdaptAugError: one sentence that names the file, what was expected, what came and the way out, for
-        a file that is missing, unreadable, not an image, truncated, too large, smaller than 2 x 2 pixels, or
-        deeper than 8 bits a channel.
+        a file that is missing, unreadable, not an image, truncated, too large, or smaller than 2 x 2 pixels.
     """
     path = Path(path)
     name = printable(path)
     if not path.is_file():
-        what = "a folder" if path.is_dir() else "something else" if path.exists() else "nothing of that name"
+        what = "something else" if path.exists() else "nothing of that name"
+        what = "a folder" if path.is_dir() else "a link to nothing" if path.is_symlink() else what
         raise AdaptAugError(f"{name}: expected an image file, got {what}; check the path.")
-    return read_image(path, name, max_pixels)
+    return read_image(path, name, max_pixels, range)
 
 
-def read_image(file: Path | BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def read_image(
+    file: Path | BinaryIO, name: str, max_pixels: int = MAX_PIXELS, range: Range = AUTO
+) -> Image.Image:
     """As `open_image`, from a path or an open file, called `name` in errors."""
     known = Image.MAX_IMAGE_PIXELS
     try:
@@ -76,19 +63,13 @@ def read_image(file: Path | BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -
             warnings.simplefilter("ignore")  # ours is the limit, and odd metadata is no reason to stop
             if known is not None and max_pixels > known:
                 Image.MAX_IMAGE_PIXELS = max_pixels
-            Image.init()  # else Pillow knows only a few formats, and a name it does not know is a KeyError
-            with Image.open(file, formats=[f for f in FORMATS if f in Image.OPEN]) as image:
-                _check_header(image, name, max_pixels)
-                image.load()
-                return upright_rgb(image)
+            return _decoded(file, name, max_pixels, range)
     except AdaptAugError:
         raise
     except Image.DecompressionBombError:
         raise AdaptAugError(_too_large(name, max_pixels, "many more")) from None
     except UnidentifiedImageError:
-        raise AdaptAugError(
-            f"{name}: expected an image file, got something unknown; convert it to PNG or JPEG."
-        ) from None
+        raise AdaptAugError(f"{name}: {_unknown(_content(file)[:16])}") from None
     except PermissionError:
         raise AdaptAugError(
             f"{name}: expected a readable image file, got no permission to read it; change its mode."
@@ -105,6 +86,44 @@ def read_image(file: Path | BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -
         Image.MAX_IMAGE_PIXELS = known
 
 
+def _decoded(file: Path | BinaryIO, name: str, max_pixels: int, range: Range) -> Image.Image:
+    """The image, without its metadata where that is what Pillow cannot read."""
+    try:
+        return _opened(file, name, max_pixels, range)
+    except (AdaptAugError, Image.DecompressionBombError, PermissionError, MemoryError):
+        raise
+    except Exception:
+        rest = metadata.without(_content(file))
+        if rest is None:
+            raise
+        return metadata.turn(_opened(io.BytesIO(rest[0]), name, max_pixels, range), rest[1])
+
+
+def _opened(file: Path | BinaryIO, name: str, max_pixels: int, range: Range) -> Image.Image:
+    with Image.open(file, formats=formats()) as image:
+        _check_header(image, name, max_pixels)
+        image.load()
+        try:
+            return upright_rgb(image, range)
+        except AdaptAugError as error:
+            raise AdaptAugError(f"{name}: {error}") from None
+
+
+def _content(file: Path | BinaryIO) -> bytes:
+    if isinstance(file, Path):
+        return file.read_bytes()
+    file.seek(0)
+    return file.read()
+
+
+def _unknown(head: bytes) -> str:
+    if not head:
+        return "expected an image file, got an empty one; fetch it again, or leave it out."
+    if wants_plugin(head):
+        return f"expected an image file, got one that needs a plugin: {WAY_OUT}."
+    return "expected an image file, got something unknown; convert it to PNG or JPEG."
+
+
 def _check_header(image: Image.Image, name: str, max_pixels: int) -> None:
     width, height = image.size
     if width * height > max_pixels:
@@ -112,11 +131,6 @@ def _check_header(image: Image.Image, name: str, max_pixels: int) -> None:
     if min(width, height) < 2:
         raise AdaptAugError(
             f"{name}: expected an image of at least 2 x 2 pixels, got {width} x {height}; leave it out."
-        )
-    if image.mode in _DEEP_MODES or image.mode.startswith("I;"):
-        raise AdaptAugError(
-            f"{name}: expected 8 bits a channel, got Pillow mode {image.mode!r} (16 or 32 bits); "
-            "scale it to 8 bits yourself, since only you know its black and white points."
         )
 
 
@@ -127,14 +141,31 @@ def _too_large(name: str, max_pixels: int, got: str) -> str:
     )
 
 
-def upright_rgb(image: Image.Image) -> Image.Image:
-    """RGB, turned as EXIF says, on white where it was transparent."""
-    upright = ImageOps.exif_transpose(image)
-    if upright.has_transparency_data:
-        coloured = upright.convert("RGBA")
+def upright_rgb(image: Image.Image, range: Range = AUTO) -> Image.Image:
+    """8-bit RGB, the right way up, on white where it was transparent; no metadata is kept.
+
+    Raises: AdaptAugError: more than 8 bits, and no finite value.
+    """
+    number = metadata.orientation(image)
+    if is_deep(image):
+        image = _grey_levels(image, range)
+    if image.has_transparency_data:
+        coloured = image.convert("RGBA")
         white = Image.new("RGBA", coloured.size, "white")
-        return Image.alpha_composite(white, coloured).convert("RGB")
-    return upright.convert("RGB")
+        image = Image.alpha_composite(white, coloured)
+    upright = metadata.turn(image.convert("RGB"), number)
+    upright.info = {}
+    return upright
+
+
+def _grey_levels(image: Image.Image, range: Range) -> Image.Image:
+    """`depth.to_levels`, dark where the image is, white where it is transparent."""
+    levels = np.asarray(to_levels(image, range))
+    if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0:  # of a TIFF whose least value is white
+        levels = 255 - levels
+    if (clear := image.info.get("transparency")) is not None:
+        levels = np.where(np.asarray(image) == clear, np.uint8(255), levels)
+    return Image.fromarray(levels)
 
 
 def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any]) -> None:
@@ -150,13 +181,6 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], A
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-def printable(path: str | os.PathLike[str]) -> str:
-    """A path on one line: characters that would break the line or the terminal are escaped."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(path)
-    )
 
 
 # --- samples ----------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from PIL import Image
 
 from adaptaug.arrays import may_look
 from adaptaug.core import engine
+from adaptaug.depth import is_deep, to_levels
 from adaptaug.errors import AdaptAugError
 from adaptaug.levels import luma_levels
 
@@ -77,21 +78,25 @@ class Source:
 
 
 def read(images: Any) -> Source:
-    """Take what the caller has.
+    """Take what the caller has; of more than 8 bits a channel, by its own range (`depth`).
 
     Raises: AdaptAugError: another type, shape, range or channel count, named in one sentence.
     """
     if isinstance(images, Image.Image):
-        if images.mode not in _PIL_MODES or (images.mode == "P" and "transparency" in images.info):
+        deep = is_deep(images)
+        clear = "transparency" in images.info and (deep or images.mode == "P")
+        if clear or not (deep or images.mode in _PIL_MODES):
             raise AdaptAugError(
                 f"{_ACCEPTED}; got a PIL image of mode {images.mode!r}: convert it to 'RGB' first"
                 + (" (flatten the transparency yourself)." if images.has_transparency_data else ".")
             )
         try:  # PIL reads a file's pixels only now
-            grey = images.mode in ("1", "L")
-            array = np.asarray(
-                images if images.mode in ("RGB", "L") else images.convert("L" if grey else "RGB")
-            )
+            shown = to_levels(images) if deep else images
+            grey = shown.mode in ("1", "L")
+            plain = shown if shown.mode in ("RGB", "L") else shown.convert("L" if grey else "RGB")
+            array = np.asarray(plain)
+        except AdaptAugError:
+            raise
         except (OSError, SyntaxError, ValueError) as error:
             raise AdaptAugError(
                 f"{_ACCEPTED}; got a PIL image whose pixels cannot be read: {error}."
@@ -109,7 +114,7 @@ def read(images: Any) -> Source:
 
 
 def _read_array(array: np.ndarray) -> Source:
-    if array.dtype != np.uint8:
+    if array.dtype != np.uint8 and not is_deep(array):
         raise AdaptAugError(f"{_ACCEPTED}; got an array of {array.dtype}: scale it to 0..255 and use uint8.")
     kind = "plane" if array.ndim == 2 else "array"
     if kind == "plane":
@@ -120,9 +125,10 @@ def _read_array(array: np.ndarray) -> Source:
         )
     if array.ndim != 3 or array.shape[2] not in (1, 3):
         raise AdaptAugError(f"{_ACCEPTED}; got an array of shape {array.shape}.")
-    gapless = (
-        array.strides[1:] == (array.shape[2], 1) and array.strides[0] > 0
-    )  # rows may have a gap between them
+    if array.size:
+        array = to_levels(array)
+    # Rows may have a gap between them.
+    gapless = array.strides[1:] == (array.shape[2], 1) and array.strides[0] > 0
     return Source(_checked(array if gapless else np.ascontiguousarray(array)), kind)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+from adaptaug.depth import to_levels
 from adaptaug.errors import AdaptAugError
 from adaptaug.lettering import Text, font, shortened
 from adaptaug.notes import Note, describe_image, describe_view
@@ -187,7 +188,7 @@ def _band(name: str, image: Image.Image, lines: list[str], made: list[_Pair], si
     cell = _cell(size)
     card_width = 2 * _PAD + 2 * cell + _BETWEEN
     columns = _columns(len(made), card_width)
-    small = _fitted(image.convert("RGB"), _SOURCE, int(1.4 * _SOURCE))
+    small = _fitted(to_levels(image).convert("RGB"), _SOURCE, int(1.4 * _SOURCE))
     cards = [_card(pair, small, cell) for pair in made]
     rows = [cards[i : i + columns] for i in range(0, len(cards), columns)]
     heights = [max(card.height for card in row) for row in rows]

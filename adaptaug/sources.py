@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import io
 import os
+import posixpath
 import tarfile
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -18,16 +19,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from adaptaug.depth import AUTO, Range, to_levels
 from adaptaug.errors import AdaptAugError
-from adaptaug.files import MAX_PIXELS, SUFFIXES, open_image, printable, read_image, upright_rgb
+from adaptaug.files import MAX_PIXELS, open_image, printable, read_image, upright_rgb
+from adaptaug.folders import LeftOut
+from adaptaug.formats import suffixes
 
 LABEL_COLUMNS = ("label", "labels", "fine_label", "coarse_label", "class", "y")
 
 
 class Source(ABC):
-    """Images by number. `same_size`: whether all are known to have one size."""
+    """Images by number. `same_size`: whether all are known to have one size; `range`: of those deeper than 8 bits."""
 
     same_size = False
+    range: Range = AUTO
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -40,17 +45,18 @@ class Source(ABC):
 
 
 class Opened(NamedTuple):
-    """A source with what is known of its images; `labels` None without."""
+    """A source with what is known of its images; `labels` None without; `left_out` a sentence, where anything was."""
 
     source: Source
     names: list[str]
     labels: np.ndarray | None = None
     class_names: list[str] = []  # noqa: RUF012 - never changed
+    left_out: str = ""
 
 
 # --- arrays -------------------------------------------------------------------------------------------------
 class Array(Source):
-    """(N, H, W[, 3]) uint8."""
+    """(N, H, W[, 3]) uint8, or deeper."""
 
     same_size = True
 
@@ -61,7 +67,7 @@ class Array(Source):
         return len(self.pixels)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        image = self.pixels[index]
+        image = to_levels(self.pixels[index], self.range)
         return np.repeat(image[:, :, None], 3, 2) if image.ndim == 2 else np.ascontiguousarray(image)
 
     def raw(self, index: int) -> bytes:
@@ -79,7 +85,7 @@ class Files(Source):
         return len(self.paths)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        return np.asarray(open_image(self.paths[index], self.max_pixels))
+        return np.asarray(open_image(self.paths[index], self.max_pixels, self.range))
 
     def raw(self, index: int) -> bytes:
         return self.paths[index].read_bytes()
@@ -99,7 +105,7 @@ class Shards(Source):
 
     def __getitem__(self, index: int) -> np.ndarray:
         name = printable(self.names[index])
-        return np.asarray(read_image(io.BytesIO(self.raw(index)), name, self.max_pixels))
+        return np.asarray(read_image(io.BytesIO(self.raw(index)), name, self.max_pixels, self.range))
 
     def raw(self, index: int) -> bytes:
         tar = self.tars[self.shard[index]]
@@ -117,41 +123,78 @@ def open_shards(pattern: str | Path, max_pixels: int = MAX_PIXELS) -> Opened:
     """webdataset's tar shards: one, a folder of them, or a pattern such as `train-{0000..0999}.tar`.
 
     A sample's image is its first member with an image's suffix, its label the number in `KEY.cls`, where all have one.
+    Links to members of the same tar are followed.
     """
     tars = _tars(Path(pattern))
     names: list[str] = []
     where: list[tuple[int, int, int]] = []
     samples: list[str] = []
     classes: dict[str, int] = {}  # by the sample's name, which ends at its first dot
+    left = LeftOut()
     for number, tar in enumerate(tars):
         pictured = set()
         try:
             with tarfile.open(tar, "r:") as archive:
+                places = _places(archive)
                 for member in archive:
                     folder, _, base = member.name.rpartition("/")
                     stem, _, kind = base.partition(".")
                     sample = f"{tar.name}/{folder}/{stem}"
-                    if not member.isfile():
+                    if member.isdir():
                         continue
-                    if f".{kind.rpartition('.')[2].lower()}" in SUFFIXES and sample not in pictured:
+                    content = places.get(_path(member))
+                    if content is None:
+                        left.add("links to nothing", member.name)
+                    elif kind == "cls":
+                        label = archive.extractfile(content)
+                        classes[sample] = int(label.read(20)) if label is not None else -1
+                    elif f".{kind.rpartition('.')[2].lower()}" not in suffixes():
+                        left.add_file(base)
+                    elif base.startswith("."):
+                        left.add("hidden images", member.name)
+                    elif sample in pictured:
+                        left.add("further images of a sample", member.name)
+                    else:
                         pictured.add(sample)
                         samples.append(sample)
-                        names.append(f"{tar.name}/{member.name}")
-                        where.append((number, member.offset_data, member.size))
-                    elif kind == "cls":
-                        content = archive.extractfile(member)
-                        classes[sample] = int(content.read(20)) if content is not None else -1
+                        names.append(printable(f"{tar.name}/{member.name}"))
+                        where.append((number, content.offset_data, content.size))
         except (OSError, tarfile.TarError, ValueError) as error:
             raise AdaptAugError(f"{tar}: expected an uncompressed tar of images and .cls numbers; "
                                 f"it cannot be read ({error}).") from None  # fmt: skip
     if not names:
-        raise AdaptAugError(f"{pattern}: expected image files in {len(tars)} tar shards, found none.")
+        raise AdaptAugError(f"{pattern}: expected image files in {len(tars)} tar shards, found none; "
+                            f"{left.sentence(0) or 'they are empty.'}")  # fmt: skip
     shard, offset, size = np.array(where, np.int64).T.copy()
     labels = [classes.get(sample, -1) for sample in samples]
     return Opened(
         Shards(tars, shard, offset, size, names, max_pixels), names,
-        np.array(labels, np.int64) if min(labels) >= 0 else None,
+        np.array(labels, np.int64) if min(labels) >= 0 else None, left_out=left.sentence(len(names)),
     )  # fmt: skip
+
+
+def _places(archive: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
+    """Each member's path -> the file that it is, through links inside the archive."""
+    members = archive.getmembers()
+    found = {_path(member): member for member in members if member.isfile()}
+    links = [member for member in members if member.islnk() or member.issym()]
+    while links:  # a link may lead to a later link
+        rest = []
+        for link in links:
+            folder = posixpath.dirname(link.name) if link.issym() else ""
+            target = found.get(posixpath.normpath(posixpath.join(folder, link.linkname)))
+            if target is None:
+                rest.append(link)
+            else:
+                found[_path(link)] = target
+        if len(rest) == len(links):
+            break
+        links = rest
+    return found
+
+
+def _path(member: tarfile.TarInfo) -> str:
+    return posixpath.normpath(member.name)
 
 
 def _tars(pattern: Path) -> list[Path]:
@@ -182,7 +225,8 @@ class Hub(Source):
         return len(self.rows)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        return np.asarray(read_image(io.BytesIO(self.raw(index)), self.names[index], self.max_pixels))
+        name = self.names[index]
+        return np.asarray(read_image(io.BytesIO(self.raw(index)), name, self.max_pixels, self.range))
 
     def raw(self, index: int) -> bytes:
         cell = self.rows[index][self.column]
@@ -214,15 +258,19 @@ def open_hub(path: Path, max_pixels: int = MAX_PIXELS) -> Opened:
     except Exception as error:  # whatever its many readers raise
         reason = " ".join(str(error).split())[:120]
         raise AdaptAugError(f"{path}: cannot be read as a Hugging Face data set ({reason}).") from None
+    left = []
     if isinstance(rows, datasets.DatasetDict):
         if "train" not in rows and len(rows) > 1:
             raise AdaptAugError(
                 f"{path}: expected a split 'train', got {', '.join(rows)}; name one's folder."
             )
-        rows = rows["train"] if "train" in rows else next(iter(rows.values()))
+        chosen = "train" if "train" in rows else next(iter(rows))
+        left += [f"split {name} {len(part):,}" for name, part in rows.items() if name != chosen]
+        rows = rows[chosen]
     pictures = [name for name, kind in rows.features.items() if isinstance(kind, datasets.Image)]
     if not pictures:
         raise AdaptAugError(f"{path}: expected a column of images, got {', '.join(rows.column_names)}.")
+    left += [f"column {name} {len(rows):,}" for name in pictures[1:]]
     labels, classes = None, []
     column = next((name for name in LABEL_COLUMNS if name in rows.features), None)
     if column is not None and rows.features[column].dtype.startswith("int"):
@@ -230,7 +278,8 @@ def open_hub(path: Path, max_pixels: int = MAX_PIXELS) -> Opened:
         classes = list(getattr(rows.features[column], "names", []))
     rows = rows.select_columns([pictures[0]]).cast_column(pictures[0], datasets.Image(decode=False))
     names = [f"{printable(path.name)}[{i}]" for i in range(len(rows))]
-    return Opened(Hub(rows, names, max_pixels), names, labels, classes)
+    said = f"left out beside {len(rows):,} images: {printable(', '.join(left))}." if left else ""
+    return Opened(Hub(rows, names, max_pixels), names, labels, classes, said)
 
 
 # --- torchvision --------------------------------------------------------------------------------------------
@@ -251,7 +300,7 @@ class Torchvision(Source):
             raise AdaptAugError(f"{self.names[index]}: cannot be read ({reason}).") from None
         if not isinstance(image, Image.Image):
             raise AdaptAugError(f"{self.names[index]}: expected an image, got {type(image).__name__}.")
-        return np.asarray(upright_rgb(image))
+        return np.asarray(upright_rgb(image, self.range))
 
     def raw(self, index: int) -> bytes:
         return self[index].tobytes()

@@ -42,7 +42,7 @@ def test_npz_grey_images_become_rgb(tmp_path, images, labels):
 
 
 @pytest.mark.parametrize(
-    "arrays", [{"z": np.zeros(3)}, {"x": np.zeros((2, 4, 4))}, {"x": np.zeros((2, 4), np.uint8)}]
+    "arrays", [{"z": np.zeros(3)}, {"x": np.zeros((2, 4, 4), np.int64)}, {"x": np.zeros((2, 4), np.uint8)}]
 )
 def test_another_npz_is_refused_in_a_sentence(tmp_path, arrays):
     np.savez(tmp_path / "set.npz", **arrays)

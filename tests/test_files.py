@@ -78,16 +78,6 @@ def one_sentence(error, *parts):
         assert part in text
 
 
-@pytest.mark.parametrize(
-    "array", [np.zeros((4, 4), np.uint16), np.zeros((4, 4), np.float32), np.zeros((4, 4), np.int32)]
-)
-def test_deep_images_are_refused(tmp_path, array):
-    path = save(Image.fromarray(array), tmp_path / "deep.tif")
-    with pytest.raises(AdaptAugError) as error:
-        files.open_image(path)
-    one_sentence(error, "deep.tif", "8 bits")
-
-
 def test_broken_files_are_refused_by_name(tmp_path):
     whole = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(whole, "PNG")

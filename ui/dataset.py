@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from adaptaug import AdaptAugError, Policy
-from adaptaug.files import find_images, printable
+from adaptaug.files import printable
+from adaptaug.folders import search
 from adaptaug.profile import Profile
 from adaptaug.ui import logic
 from adaptaug.ui.logic import Column, Source, View
@@ -65,9 +66,9 @@ def uploaded(files: list[tuple[str, str]]) -> tuple[list[Item], list[str]]:
 
 def from_folder(folder: str | Path) -> tuple[list[Item], list[str]]:
     """Up to `MAX_FILES` images of a folder, spread evenly over it."""
-    files = find_images([Path(folder)])
+    files, left = search([folder])
     chosen = _spread(files, MAX_FILES)
-    said = []
+    said = [sentence] if (sentence := left.sentence(len(files))) else []
     if len(chosen) < len(files):
         said.append(
             f"{len(chosen)} of the {len(files):,} images in the folder, spread evenly over it, are looked at."

@@ -17,6 +17,7 @@ from PIL import Image
 import adaptaug
 from adaptaug import AdaptAugError, ImageStats, Policy, ViewParams
 from adaptaug.files import find_images, open_image, printable, sample_images
+from adaptaug.formats import formats
 from adaptaug.lazy import cached_property
 from adaptaug.ops import OPS
 from adaptaug.ui import likeness
@@ -25,7 +26,6 @@ from adaptaug.ui.judge import Failure, is_blank, judge_view, luma
 MAX_PIXELS = 40_000_000
 MAX_PAIRS, MIN_SIZE, MAX_SIZE = 12, 32, 224
 MAX_SEED = 2**31 - 1
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
 _WHOLE = Policy(name="the whole frame", guards=False)
 ABSENT = "not in the policy of this view"
 # name in ImageStats.summary(), what people call it, the end of its bar, what it means
@@ -127,22 +127,20 @@ def decode(path: str | Path, name: str | None = None) -> Source:
         before any pixel is decoded). The sentence has the name the user knows, not the path on this machine.
     """
     name = printable(name or Path(path).name)
+    if not Path(path).is_file():  # a pipe would never end
+        raise AdaptAugError(f"{name}: not an image that can be read; try a PNG, JPEG or WebP file.")
+    width = height = 0
     try:
-        if not Path(path).is_file():
-            raise OSError("a pipe would never end")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own size warning: the check below is stricter
-            Image.init()  # else Pillow knows only a few formats, and a name it does not know is a KeyError
-            with Image.open(path, formats=[f for f in FORMATS if f in Image.OPEN]) as header:
+            with Image.open(path, formats=formats()) as header:
                 width, height = header.size
     except Image.DecompressionBombError:  # Pillow's own limit, above ours
         raise AdaptAugError(
             f"{name}: many more pixels than the {MAX_PIXELS / 1e6:.0f} megapixels this page takes."
         ) from None
-    except Exception as error:  # Pillow's parsers raise nearly anything on a broken file
-        raise AdaptAugError(
-            f"{name}: not an image that can be read; try a PNG, JPEG or WebP file."
-        ) from error
+    except Exception:  # Pillow's parsers raise nearly anything; open_image reads it, or says what it is
+        pass
     if width * height > MAX_PIXELS:
         most = f"{MAX_PIXELS / 1e6:.0f} megapixels"
         raise AdaptAugError(f"{name}: {width} x {height} pixels are more than the {most} this page takes.")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from adaptaug import __version__
 from adaptaug.core import library
+
+if TYPE_CHECKING:
+    from adaptaug.data import Images
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 FEW = 4  # up to this many images are done before a progress bar would be read
@@ -18,6 +21,7 @@ DATA = (
     "on disk, or torchvision:NAME."
 )
 MEGAPIXELS = "Larger image files are left out, not decoded."
+RANGE = "Of images deeper than 8 bits: auto (each image's own), data (the data set's), or LOW,HIGH."
 CHECKPOINT = "A run's folder, a file of weights, or hf:OWNER/REPO[/FILE]."
 
 app = typer.Typer(
@@ -41,6 +45,25 @@ def own_side(data: Path, otherwise: int) -> int:
     images = open_data(data)
     side = max(images[0].shape[:2]) if images.same_size and len(images) else otherwise
     return max(8, side) if side <= 64 else otherwise
+
+
+def settled_range(data: Path, range: str) -> str:
+    """--range with the numbers that `data` stands for; says what of DATA is left out."""
+    from adaptaug.data import open_data
+    from adaptaug.keys import distributed_rank
+
+    images = open_data(data, range=range)
+    if distributed_rank() == 0:
+        tell(images, range)
+    return images.range if range == "data" else range
+
+
+def tell(images: Images, range: str) -> None:
+    """What is left out, and the range that was found."""
+    if images.left_out:
+        say(images.left_out)
+    if range == "data":
+        say(f"--range {images.range}, which is that of the data.")
 
 
 def missing(error: ModuleNotFoundError, extra: str) -> str:

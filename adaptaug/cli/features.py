@@ -9,8 +9,19 @@ from typing import Annotated, Any
 import typer
 
 from adaptaug import __version__
-from adaptaug.cli.base import CHECKPOINT, DATA, WorkFailed, app, missing, own_side, progress_bar, say
-from adaptaug.errors import AdaptAugError
+from adaptaug.cli.base import (
+    CHECKPOINT,
+    DATA,
+    RANGE,
+    WorkFailed,
+    app,
+    missing,
+    own_side,
+    progress_bar,
+    say,
+    tell,
+)
+from adaptaug.errors import AdaptAugError, printable
 
 
 def _backbone(checkpoint: str, normalise: str | None) -> Any:
@@ -40,6 +51,7 @@ def embed(
     limit: Annotated[
         int | None, typer.Option(min=1, help="At most this many images, drawn by the seed.")
     ] = None,
+    range_: Annotated[str, typer.Option("--range", metavar="RANGE", help=RANGE)] = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Of the views.")] = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 64,
     workers: Annotated[int, typer.Option(min=0, help="Processes that read images and make views.")] = 0,
@@ -55,7 +67,8 @@ def embed(
 
     if not out.parent.is_dir():
         raise AdaptAugError(f"--out {out}: expected a place in a folder that exists.")
-    images = open_data(data)
+    images = open_data(data, range=range_)
+    tell(images, range_)
     images = images if limit is None else images.take(limit, seed)
     say(str(backbone.report))
     bar, move = progress_bar("Embedding")
@@ -118,8 +131,8 @@ def predict(
     batch_size: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 64,
 ) -> None:
     """Classify images with backbone and head: a line each of name, class and probability, separated by tabs."""
-    from adaptaug import files, sources
-    from adaptaug.data import Images, open_data
+    from adaptaug import formats, sources
+    from adaptaug.data import Images, open_data, range_of
 
     try:
         from adaptaug.simclr.head import load_head
@@ -129,10 +142,13 @@ def predict(
     trained, made = load_head(head)
     backbone = _backbone(*matching(made, checkpoint))
     path = Path(data)
-    if path.is_file() and path.suffix.lower() in files.SUFFIXES:
-        images = Images([data], None, [], sources.Files([path]))
+    range = made.get("embeddings", {}).get("range", "auto")
+    if path.is_file() and (path.suffix.lower() in formats.suffixes() or formats.is_missing(path.suffix)):
+        images = Images([printable(data)], None, [], sources.Files([path]))
+        images.source.range = range_of(images.source, range)
     else:
-        images = open_data(data)
+        images = open_data(data, range=range)
+        tell(images, range)
     count = 0
     for name, best, probability in classify(images, backbone, trained, made, batch_size):
         print(f"{name}\t{best}\t{probability:.4f}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adaptaug.cli.base import DATA, INTERRUPTED, WorkFailed, app, missing, own_side, say
+from adaptaug.cli.base import DATA, INTERRUPTED, RANGE, WorkFailed, app, missing, own_side, say, settled_range
 from adaptaug.errors import AdaptAugError
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def search(
             min=5, help="Of a run that verifies; arms train a little less. More: fairer to small crops."
         ),
     ] = 14,
+    range_: Annotated[str, typer.Option("--range", metavar="RANGE", help=RANGE)] = "auto",
     workers: Annotated[int | None, typer.Option(min=0, help="Processes; default one a core.")] = None,
     storage: Annotated[
         str | None,
@@ -74,8 +75,9 @@ def search(
     if out.suffix not in (".yaml", ".yml") or not out.parent.is_dir() or out.is_dir():
         raise AdaptAugError(f"--out {out}: expected a .yaml file in a folder that exists.")
     recipe = Recipe(
-        str(data), limit, seed, arch=arch, size=size or own_side(data, 64), batch=batch, epochs=epochs
-    )
+        str(data), limit, seed, arch=arch, size=size or own_side(data, 64), batch=batch, epochs=epochs,
+        range=settled_range(data, range_),
+    )  # fmt: skip
     if dry_run:
         _tell_cost(recipe, start, budget, objective, workers)
         return
@@ -144,6 +146,7 @@ def pretrain(
     ] = 256,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many images to train on.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of weights, order and draws.")] = 0,
+    range_: Annotated[str, typer.Option("--range", metavar="RANGE", help=RANGE)] = "auto",
     optimizer: Annotated[str, typer.Option(help="adamw or lars.")] = "adamw",
     rate: Annotated[
         float | None, typer.Option(help="Peak learning rate; default by optimizer and batch.")
@@ -196,7 +199,7 @@ def pretrain(
         optimizer, rate, scaling, objective=objective, temperature=temperature, layers=layers, precision=precision,
         views_on=views_on, workers=workers, knn_every=knn_every, checkpoint_every=checkpoint_every,
         accumulate=accumulate, compile=compile, tensorboard=tensorboard, band=band, heads=heads,
-        **{"devices": devices or 1, "nodes": nodes or 1} | launched(),
+        range=settled_range(data, range_), **{"devices": devices or 1, "nodes": nodes or 1} | launched(),
     )  # fmt: skip
     done = train(settings, resume, progress=sys.stderr.isatty())
     if not done.first:

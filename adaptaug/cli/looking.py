@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adaptaug import __version__
-from adaptaug.cli.base import DATA, FEW, MEGAPIXELS, WorkFailed, app, say
+from adaptaug.cli.base import DATA, FEW, MEGAPIXELS, RANGE, WorkFailed, app, say, tell
 from adaptaug.errors import AdaptAugError
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from adaptaug.depth import Range
 
 
 @app.command()
@@ -29,6 +31,7 @@ def preview(
     size: Annotated[int, typer.Option(min=8, max=4096, help="Side of a view in pixels.")] = 160,
     limit: Annotated[int, typer.Option(min=1, help="At most this many images, spread evenly over all.")] = 24,
     megapixels: Annotated[float, typer.Option(min=0.01, help=MEGAPIXELS)] = 100.0,
+    range_: Annotated[str, typer.Option("--range", metavar="RANGE", help=RANGE)] = "auto",
     out: Annotated[Path, typer.Option(help="The sheet, a PNG; its report is written beside it.")] = Path(
         "sheet.png"
     ),
@@ -37,20 +40,27 @@ def preview(
 
     Files that cannot be read are listed on stderr and left out.
     """
-    from adaptaug import files
+    from adaptaug import files, folders
+    from adaptaug.data import range_of
     from adaptaug.policy import Policy
     from adaptaug.sheet import contact_sheet
+    from adaptaug.sources import Files
 
     chosen = Policy.load(policy)
     if out.suffix.lower() != ".png" or not out.parent.is_dir() or out.is_dir():
         raise AdaptAugError(f"--out {out}: expected a .png file in a folder that exists.")
-    found = files.find_images(images)
+    found, left = folders.search(images)
+    said = left.sentence(len(found))
     if not found:
-        raise WorkFailed(f"no image files in {', '.join(files.printable(path) for path in images)}.")
+        where = ", ".join(files.printable(path) for path in images)
+        raise WorkFailed(f"no image files in {where}{f'; {said}' if said else '.'}")
+    if said:
+        say(said)
     kept = [found[i * len(found) // limit] for i in range(limit)] if len(found) > limit else found
     if len(kept) < len(found):
         say(f"showing {len(kept)} of {len(found)} images, spread evenly; --limit shows more.")
-    readable = _readable(kept, round(megapixels * 1e6))
+    most = round(megapixels * 1e6)
+    readable = _readable(kept, most, range_of(Files(found, most), range_))
     first = next(readable, None)
     if first is None:
         raise WorkFailed(
@@ -59,8 +69,9 @@ def preview(
     sheet, report = contact_sheet(itertools.chain([first], readable), chosen, pairs, seed, size)
     beside = out.with_suffix(".json")
     try:
-        sheet.save(out)
+        # The numbers first: a sheet is known as ours by them.
         beside.write_text(json.dumps({"adaptaug": __version__, **report}, indent=1) + "\n", encoding="utf-8")
+        sheet.save(out)
     except OSError as error:
         raise WorkFailed(
             f"{error.filename or out}: could not be written ({error.strerror or error})."
@@ -70,7 +81,7 @@ def preview(
     )
 
 
-def _readable(paths: list[Path], max_pixels: int) -> Iterator[tuple[str, Image.Image]]:
+def _readable(paths: list[Path], max_pixels: int, range: Range) -> Iterator[tuple[str, Image.Image]]:
     """Open files one by one; those that cannot be read are named on stderr and passed over."""
     from rich.console import Console
     from rich.progress import Progress
@@ -83,7 +94,7 @@ def _readable(paths: list[Path], max_pixels: int) -> Iterator[tuple[str, Image.I
     ) as bar:
         for path in bar.track(paths, description="Views"):
             try:
-                image = files.open_image(path, max_pixels)
+                image = files.open_image(path, max_pixels, range)
             except AdaptAugError as error:
                 say(f"left out {error}")
                 continue
@@ -101,6 +112,7 @@ def profile(
         typer.Option(min=8, max=1024, help="Of the timed view; default 224, or the images' up to 64 px."),
     ] = None,
     megapixels: Annotated[float, typer.Option(min=0.01, help=MEGAPIXELS)] = 100.0,
+    range_: Annotated[str, typer.Option("--range", metavar="RANGE", help=RANGE)] = "auto",
     out: Annotated[Path, typer.Option(help="The plot, a PNG; every number goes beside it.")] = Path(
         "profile.png"
     ),
@@ -118,11 +130,8 @@ def profile(
 
     if out.suffix.lower() != ".png" or not out.parent.is_dir() or out.is_dir():
         raise AdaptAugError(f"--out {out}: expected a .png file in a folder that exists.")
-    if data.is_dir() and out.resolve().is_relative_to(data.resolve()):
-        raise AdaptAugError(
-            f"--out {out}: expected a place outside DATA, where the plot would count as an image."
-        )
-    everything = open_data(data, round(megapixels * 1e6))
+    everything = open_data(data, round(megapixels * 1e6), range_)
+    tell(everything, range_)
     images = everything if limit is None else everything.take(limit)
     found = profiling.Profile(bad=images.bad)
     console = Console(stderr=True)

@@ -54,13 +54,15 @@ def off() -> Iterator[None]:
 
 def usable(policy: Policy | None = None) -> bool:
     """Whether the core is there and knows all operations of a policy."""
-    if _off.get():
+    if _off.get() or library.load() is None:
         return False
+    return policy is None or all(known_operations() >> OPS[name].slot & 1 for name in policy.operations)
+
+
+def known_operations() -> int:
+    """A bit for each slot of `ops.OPS` that C has a function for."""
     lib = library.load()
-    if lib is None:
-        return False
-    known = lib.core_operations()
-    return policy is None or all(known >> OPS[name].slot & 1 for name in policy.operations)
+    return 0 if lib is None else lib.core_operations()
 
 
 def packed(policy: Policy) -> Any:
@@ -225,11 +227,11 @@ def shortest_side(policy: Policy, row: np.ndarray, numbers: range, width: int, h
     return lib.core_shortest_side(packed(policy), key, numbers.start, len(numbers), width, height)
 
 
-def jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height of a JPEG of one or three channels, from its header; None of anything else."""
-    lib, size = library.load(), (ctypes.c_int32 * 2)()
+def jpeg_size(data: bytes) -> tuple[int, int, bool] | None:
+    """Width and height of a JPEG of one or three channels, and whether it has metadata; None of anything else."""
+    lib, size = library.load(), (ctypes.c_int32 * 3)()
     assert lib is not None
-    return None if lib.core_jpeg_size(data, len(data), size) else (size[0], size[1])
+    return None if lib.core_jpeg_size(data, len(data), size) else (size[0], size[1], bool(size[2]))
 
 
 # --- reports as parameters --------------------------------------------------------------------------------

@@ -383,7 +383,8 @@ CORE_API double core_shortest_side(const Policy policies[2], const int64_t key[3
   return least;
 }
 
-CORE_API int core_jpeg_size(const u8 *data, int64_t length, int32_t size[2]) {
+CORE_API int core_jpeg_size(const u8 *data, int64_t length, int32_t size[3]) {
+  size[2] = 0;
   if (length < 4 || data[0] != 0xff || data[1] != 0xd8) return -1;
   for (int64_t at = 2; at + 9 < length;) {
     if (data[at] != 0xff) return -1;
@@ -397,6 +398,7 @@ CORE_API int core_jpeg_size(const u8 *data, int64_t length, int32_t size[2]) {
       continue;
     }
     if (marker == 0xd9 || marker == 0xda) return -1;  // pixels before a frame's header
+    if (marker == 0xe1 || marker == 0xe2 || marker == 0xed) size[2] = 1;
     int body = data[at + 2] << 8 | data[at + 3];
     if (marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc) {
       int channels = data[at + 9], depth = data[at + 4];

@@ -32,8 +32,9 @@ CORE_API int core_replay(const Source *source, const Policy *policy, const Repor
 CORE_API int core_measure(const Source *source, int start, int stop, double *statistics);
 // The drawn crops' shorter side in pixels over some views, the worse way up: before any guard, which only enlarges.
 CORE_API double core_shortest_side(const Policy policies[2], const int64_t key[3], int first, int views, int width, int height);
-// Width and height of a JPEG whose pixels are grey or three channels: 0, or -1 where it is none.
-CORE_API int core_jpeg_size(const u8 *data, int64_t length, int32_t size[2]);
+// Width and height of a JPEG whose pixels are grey or three channels, and whether it has metadata (APP1, APP2, APP13):
+// 0, or -1 where it is none.
+CORE_API int core_jpeg_size(const u8 *data, int64_t length, int32_t size[3]);
 // For the tests that hold planning here to planning in Python: round one of an image, and round two of given crops.
 CORE_API int core_plan(const Source *source, const Policy policies[2], const int64_t *keys, const Moves *moves, int view, int size,
                      const u8 *crops, const double *limits, Report *reports);

@@ -10,11 +10,12 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else its import asks a
 import albumentations as A
 import numpy as np
 
+from adaptaug.depth import is_deep
 from adaptaug.errors import AdaptAugError
 from adaptaug.hosts.masks import move_masks
 from adaptaug.views import AdaptiveAugment, render
 
-_IMAGE = "expected an (H, W, 3) uint8 array as image="
+_IMAGE = "expected an (H, W, 3) array of uint8 or deeper as image="
 
 
 class Adaptive(A.DualTransform):
@@ -51,7 +52,7 @@ class Adaptive(A.DualTransform):
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         """The plan for this image."""
         image = data.get("image")
-        if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+        if not isinstance(image, np.ndarray) or not (image.dtype == np.uint8 or is_deep(image)):
             raise AdaptAugError(f"{_IMAGE}; got {getattr(image, 'dtype', type(image).__name__)}.")
         return {
             "plan": self.augment.plan(image, view=self.view),

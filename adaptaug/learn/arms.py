@@ -37,7 +37,8 @@ class Recipe:
 
     `limit`: most images to train on; `queries`: most images that pick the arms, and most that judge a verification
     run; `epochs`: of a verification run, from which the others follow (`Schedule`); `tasks`: scored by `proxies` too,
-    not by labels alone; `left_out`: numbers of images that cannot be read, which no run uses (`Search` finds them).
+    not by labels alone; `left_out`: numbers of images that cannot be read, which no run uses (`Search` finds them);
+    `range`: as `data.open_data` takes it.
     """
 
     data: str
@@ -53,6 +54,7 @@ class Recipe:
     epochs: int = 14
     tasks: bool = False
     left_out: tuple[int, ...] = ()
+    range: str = "auto"
 
 
 @dataclass
@@ -155,7 +157,7 @@ def useful_labels(images: Images) -> np.ndarray | None:
 
 def split_data(recipe: Recipe, run: int = 0) -> Split:
     """The images of a run, decoded."""
-    images = open_data(recipe.data)
+    images = open_data(recipe.data, range=recipe.range)
     labels = useful_labels(images)
     train, queries = divide(recipe, len(images), run)
     bank = train[: recipe.bank]

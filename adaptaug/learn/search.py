@@ -97,7 +97,7 @@ class Search:
 
     def _look_at_data(self) -> None:
         """Check that the data can be searched on, and find the dimensions that change its pixels."""
-        recipe, images = self.recipe, open_data(self.recipe.data)
+        recipe, images = self.recipe, open_data(self.recipe.data, range=self.recipe.range)
         labels = useful_labels(images)
         if self.objective == "auto":
             self.objective = "images" if labels is None else "labels"

@@ -172,6 +172,8 @@ def embed(
         "checkpoint": getattr(backbone.report, "source", None),
         "normalisation": getattr(backbone.report, "normalisation", None), "adaptaug": __version__,
     }  # fmt: skip
+    if images.range != "auto":
+        about["range"] = images.range
     if packed and out.exists():
         raise AdaptAugError(f"{out}: exists already; remove it, or choose another --out.")
     _make(folder, images, about, np.float16 if half else np.float32, rank)

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 from torch.nn import functional
 
+from adaptaug import __version__
 from adaptaug.errors import AdaptAugError
 from adaptaug.files import write_atomically
 from adaptaug.simclr.embeddings import Embeddings
@@ -146,9 +147,9 @@ class TrainedHead:
         path = Path(path)
         weights = {name: tensor.contiguous() for name, tensor in self.head.state_dict().items()}
         made = {
-            "classes": self.classes, "width": len(self.head.mean), "settings": asdict(self.settings),
-            "best_epoch": self.best + 1, "accuracy": self.accuracy, "history": self.history,
-            "confusion": self.confusion.tolist(), "embeddings": self.about,
+            "adaptaug": __version__, "classes": self.classes, "width": len(self.head.mean),
+            "settings": asdict(self.settings), "best_epoch": self.best + 1, "accuracy": self.accuracy,
+            "history": self.history, "confusion": self.confusion.tolist(), "embeddings": self.about,
         }  # fmt: skip
         write_atomically(path, lambda file: file.write(save(weights, {"format": "pt"})))
         write_atomically(

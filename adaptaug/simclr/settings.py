@@ -38,6 +38,7 @@ class Settings:
     one size, else in the workers. `band`: off, auto, or FLOOR,CEILING (either may be left out) of the similarity
     that `BandController` keeps pairs within, on views made on the device; its warm-up is that of the rate. `heads` on:
     `ConditionalHeads` learns conditional weights, likewise, which go into policy.yaml of the run.
+    `range`: by which images deeper than 8 bits are read, as `data.open_data` takes it.
     `held_out`: images kept from training as kNN's queries; its bank are up to 5,000 of the trained ones.
     """
 
@@ -73,6 +74,7 @@ class Settings:
     tensorboard: bool = True
     devices: int = 1
     nodes: int = 1
+    range: str = "auto"
 
     @property
     def processes(self) -> int:

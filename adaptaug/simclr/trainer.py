@@ -229,7 +229,7 @@ def _prepare(settings: Settings) -> tuple[Images, Order, np.ndarray, np.ndarray]
         if value not in known:
             raise AdaptAugError(f"{name}: expected one of {', '.join(known)}, got {value!r}.")
     Policy.load(settings.policy)
-    images = open_data(settings.data)
+    images = open_data(settings.data, range=settings.range)
     _controller(settings, 1)
     for name in ("band", "heads"):
         if getattr(settings, name) != "off":

@@ -7,17 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-WITHOUT = """
-import sys, pytest
-from adaptaug.core import library
-assert library.load() is None
-sys.exit(pytest.main())
-"""
-
 
 def test_the_public_surface_needs_no_core():
+    environment = {**os.environ, "ADAPTAUG_CORE": "off"}
+    called = (
+        "import sys, pytest; from adaptaug.core import library; assert library.load() is None; "
+        "sys.exit(pytest.main())"
+    )
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT, "tests/test_api.py"], cwd=Path(__file__).parents[2],
-        env={**os.environ, "ADAPTAUG_CORE": "off"}, capture_output=True, text=True,
+        [sys.executable, "-c", called, "tests/test_api.py"],
+        cwd=Path(__file__).parents[2], env=environment, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]

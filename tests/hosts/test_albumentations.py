@@ -101,7 +101,7 @@ def test_saved_and_loaded(form, policy, coffee, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "image", [np.zeros((48, 64, 3), np.float32), np.zeros((3, 48, 64), np.uint8)], ids=["float", "chw"]
+    "image", [np.zeros((48, 64, 3), np.int64), np.zeros((3, 48, 64), np.uint8)], ids=["int64", "chw"]
 )
 def test_other_images_are_refused_in_a_sentence(image):
     with pytest.raises(adaptaug.AdaptAugError, match="expected"):

@@ -18,6 +18,7 @@ pytest.importorskip("lightly")
 
 from adaptaug.cli import run
 from adaptaug.errors import AdaptAugError
+from adaptaug.files import find_images
 from adaptaug.learn.arms import Data, Job, divide, run_job, split_data
 from adaptaug.learn.proxies import TASKS
 from adaptaug.learn.schedule import RUNS, Schedule
@@ -323,6 +324,9 @@ def test_report_names_every_dimension(searched):
     assert all(
         (folder / name).stat().st_size > 5000 for name in ("scores.png", "ranges.png", "relevance.png")
     )
+    assert (
+        find_images([folder]) == find_images([folder.parent]) == []
+    )  # wherever they lie, they are no images
 
 
 def test_optuna_reads_the_study(searched):

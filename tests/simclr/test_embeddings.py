@@ -21,6 +21,7 @@ from adaptaug import Views
 from adaptaug.cli import run
 from adaptaug.data import open_data
 from adaptaug.errors import AdaptAugError
+from adaptaug.files import find_images
 from adaptaug.simclr import embeddings, head, judge
 from adaptaug.simclr.backbone import load_backbone
 from adaptaug.simclr.checkpoints import export_encoder
@@ -432,6 +433,7 @@ def test_from_images_to_classes(capsys, checkpoint, tmp_path):
     code, out, _ = adaptaug(capsys, "train-head", emb, "--epochs", 12, "--out", weights)
     assert code == 0 and "digit-7" in out and "validation images" in out
     assert (tmp_path / "head.png").stat().st_size > 1000
+    assert tmp_path / "head.png" not in find_images([tmp_path])
     assert json.loads((tmp_path / "head.json").read_text())["best_epoch"] >= 1
     code, out, err = adaptaug(capsys, "predict", tmp_path / "photos", "--head", weights)
     lines = [line.split("\t") for line in out.splitlines()]

@@ -1,0 +1,134 @@
+"""Images of more than 8 bits a channel -> 8 bits, by one rule.
+
+Such images (X-rays, microscopy, depth, elevation) seldom use the range of their type, and seldom say which they use.
+So a range LOW ... HIGH of values becomes the levels 0 ... 255, in proportion, rounded; what lies beyond is cut, and NaN
+is LOW. The range is
+
+- `auto`: an image's own lowest and highest finite value, of an .npz those of all its images;
+- `data`: the lowest and highest of all images of a data set, which are read once for it;
+- `LOW,HIGH`: as you say, such as a CT window `-160,240`.
+
+Floats that lie in 0 ... 1 are taken as they are, 0 ... 1, as in float tensors, unless they span less than 1/16 of it.
+Where LOW = HIGH there is nothing to see, and the levels are 0. All channels of an image have one range.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from adaptaug.errors import AdaptAugError
+
+KINDS = ("uint16", "int16", "uint32", "int32", "float16", "float32", "float64")
+_SLACK, _LEAST = 1e-3, 1 / 16  # of 0 ... 1: what resampling may add, what must be used
+
+
+@dataclass(frozen=True)
+class Range:
+    """From which value to which; None: an image's own."""
+
+    low: float | None = None
+    high: float | None = None
+
+    def of(self, values: np.ndarray) -> tuple[float, float]:
+        """The ends for these values. Raises: AdaptAugError: none of them is finite."""
+        if self.low is not None and self.high is not None:
+            return self.low, self.high
+        return settled(*extremes(values), values.dtype.kind == "f")
+
+    def __str__(self) -> str:
+        """As `parse` reads it."""
+        return (
+            "auto"
+            if self.low is None
+            else ",".join(repr(end).removesuffix(".0") for end in (self.low, self.high))
+        )
+
+
+class Widest(Range):
+    """The range of all that it is asked about: `data`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[float, float, bool]] = []
+
+    def of(self, values: np.ndarray) -> tuple[float, float]:
+        self.seen.append((*extremes(values), values.dtype.kind == "f"))
+        return settled(*self.seen[-1])
+
+    def settle(self) -> Range:
+        """The range, each image's own where all have 8 bits."""
+        if not self.seen:
+            return AUTO
+        lows, highs, floats = zip(*self.seen, strict=True)
+        return Range(*settled(min(lows), max(highs), all(floats)))
+
+
+AUTO = Range()
+
+
+def parse(text: Any) -> Range | None:
+    """`auto`, `LOW,HIGH` or (low, high) -> Range; None for `data`. Raises: AdaptAugError: anything else."""
+    if isinstance(text, Range):
+        return text
+    if text in ("auto", "data"):
+        return AUTO if text == "auto" else None
+    try:
+        low, high = (float(end) for end in (text.split(",") if isinstance(text, str) else text))
+        if isfinite(low) and isfinite(high) and low < high:
+            return Range(low, high)
+    except (TypeError, ValueError):
+        pass
+    raise AdaptAugError(f"range: expected auto, data, or LOW,HIGH such as '0,4095', got {text!r}.")
+
+
+def of_one(text: Any) -> Range:
+    """`parse` for an image by itself. Raises: AdaptAugError: `data`, too."""
+    if (chosen := parse(text)) is None:
+        raise AdaptAugError("range: expected auto or LOW,HIGH for one image; 'data' is of a data set.")
+    return chosen
+
+
+def is_deep(image: Any) -> bool:
+    """Whether a PIL image or array has more than 8 bits a channel, of a kind that can be read."""
+    if isinstance(image, Image.Image):
+        return image.mode in ("I", "F") or image.mode.startswith("I;")
+    return image.dtype.name in KINDS
+
+
+def to_levels(image: Any, range: Any = AUTO) -> Any:
+    """A PIL image of mode I;16, I or F -> L; an array of `KINDS`, any shape -> uint8. Others are left as they are.
+
+    Args: range: `auto`, `LOW,HIGH`, (low, high) or a Range.
+    Raises: AdaptAugError: a range that is none; no finite value.
+    """
+    if not is_deep(image):
+        return image
+    values = np.asarray(image)
+    low, high = of_one(range).of(values)
+    # In halves, as the step from the lowest to the highest float64 is no float64.
+    scale = high / 2 - low / 2
+    with np.errstate(all="ignore"):
+        shares = (values.astype(np.float64) / 2 - low / 2) / scale if scale else np.zeros(values.shape)
+        levels = np.rint(255.0 * np.clip(np.nan_to_num(shares, nan=0.0), 0.0, 1.0)).astype(np.uint8)
+    return Image.fromarray(levels) if isinstance(image, Image.Image) else levels
+
+
+def extremes(values: np.ndarray) -> tuple[float, float]:
+    """The lowest and the highest finite value. Raises: AdaptAugError: there is none."""
+    if values.dtype.kind == "f" and not (finite := np.isfinite(values)).all():
+        if not finite.any():
+            raise AdaptAugError("expected an image with finite values, got none; leave it out.")
+        values = values[finite]
+    return float(values.min()), float(values.max())
+
+
+def settled(low: float, high: float, floats: bool) -> tuple[float, float]:
+    """The range that values from `low` to `high` are read by."""
+    if floats and low >= -_SLACK and high <= 1 + _SLACK and (high - low >= _LEAST or low == high):
+        return 0.0, 1.0
+    return low, high
