@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 
 from adaptaug.errors import AdaptAugError
+from adaptaug.sidecars import is_sidecar
 
 SUFFIXES = frozenset(
     (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -40,10 +41,8 @@ def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
 def _below(folder: Path) -> list[Path]:
     files = []
     for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        files += [
-            Path(root, n) for n in names if not n.startswith(".") and Path(n).suffix.lower() in SUFFIXES
-        ]
+        folders[:] = [name for name in folders if not is_sidecar(name)]
+        files += [Path(root, n) for n in names if not is_sidecar(n) and Path(n).suffix.lower() in SUFFIXES]
     return sorted(files)
 
 

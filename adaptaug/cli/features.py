@@ -57,6 +57,8 @@ def embed(
         raise AdaptAugError(f"--out {out}: expected a place in a folder that exists.")
     images = open_data(data)
     images = images if limit is None else images.take(limit, seed)
+    if images.about_labels:
+        say(images.about_labels)
     say(str(backbone.report))
     bar, move = progress_bar("Embedding")
     with bar:
