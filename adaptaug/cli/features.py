@@ -70,6 +70,8 @@ def embed(
     images = open_data(data, range=range_)
     tell(images, range_)
     images = images if limit is None else images.take(limit, seed)
+    if images.about_labels:
+        say(images.about_labels)
     say(str(backbone.report))
     bar, move = progress_bar("Embedding")
     with bar:
