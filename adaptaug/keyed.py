@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import torch
@@ -11,11 +12,12 @@ from torch.utils.data import Dataset
 from adaptaug import keys
 from adaptaug.errors import AdaptAugError
 from adaptaug.policy import Policy
+from adaptaug.shared import Shared, SharedText, Sharing
 
 _FOLLOW_VISITS = -1
 
 
-class Keyed(Dataset[Any]):
+class Keyed(Sharing, Dataset[Any]):
     """A data set whose images go through `views` with the key (seed, epoch, index).
 
     Args:
@@ -42,13 +44,13 @@ class Keyed(Dataset[Any]):
             )
         self.dataset, self.views, self.seed, self.field = dataset, views, seed, field
         self._policy = SharedText()
-        self._visits = torch.zeros(len(dataset), dtype=torch.int64).share_memory_()
-        self._epoch = torch.full((1,), _FOLLOW_VISITS, dtype=torch.int64).share_memory_()
+        self._visits = Shared(torch.zeros(len(dataset), dtype=torch.int64))
+        self._epoch = Shared(torch.full((1,), _FOLLOW_VISITS, dtype=torch.int64))
         self._rank: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        # A spawned worker is outside the process group and cannot ask for its rank.
-        return self.__dict__ | {"_rank": keys.distributed_rank()}
+        # A spawned worker is outside the process group and cannot ask for its rank; a launcher has none to tell.
+        return self.__dict__ | ({"_rank": keys.distributed_rank()} if keys.distributed() else {})
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -59,6 +61,7 @@ class Keyed(Dataset[Any]):
     def __getitems__(self, indices: Sequence[int]) -> list[Any]:
         """What torch's loader asks a batch's samples by: all of one policy, however often it changes."""
         if (text := self._policy.changed()) is not None:
+            self.views = copy(self.views)  # whoever else has these views keeps their policy
             self.views.policy = Policy.loads(text)  # type: ignore[attr-defined]
         return [self._sample(int(index)) for index in indices]
 
@@ -89,7 +92,7 @@ class Keyed(Dataset[Any]):
         visit = int(self._visits[index])
         self._visits[index] += 1
         # Ranks share no memory, so without set_epoch each has numbers of its own.
-        rank = keys.distributed_rank() if self._rank is None else self._rank
+        rank = keys.distributed_rank() if self._rank is None or keys.distributed() else self._rank
         return self.seed + (rank << 32), visit, index
 
     def set_epoch(self, epoch: int) -> None:
@@ -109,33 +112,3 @@ class Keyed(Dataset[Any]):
                 f"set_policy: expected Views or AdaptiveAugment to change, got {type(self.views).__name__}."
             )
         self._policy.write(policy.dumps())
-
-
-class SharedText:
-    """A text in shared memory: one process writes, each of its workers is told when it has changed."""
-
-    def __init__(self, most: int = 1 << 16):
-        self.bytes = torch.zeros(most, dtype=torch.uint8).share_memory_()
-        # Odd while it is being written, so that nobody reads half a text; then its length.
-        self.state = torch.zeros(2, dtype=torch.int64).share_memory_()
-        self.seen = 0
-
-    def write(self, text: str) -> None:
-        """Replace the text. Raises: AdaptAugError: longer than there is room for."""
-        data = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
-        if len(data) > len(self.bytes):
-            raise AdaptAugError(f"expected a policy of at most {len(self.bytes)} bytes, got {len(data)}.")
-        self.state[0] += 1
-        self.bytes[: len(data)], self.state[1] = data, len(data)
-        self.state[0] += 1
-
-    def changed(self) -> str | None:
-        """The text where it has changed since it was last asked for here, else None."""
-        now = int(self.state[0])
-        if now == self.seen or now % 2:
-            return None
-        text = bytes(self.bytes[: int(self.state[1])].tolist())
-        if int(self.state[0]) != now:
-            return None
-        self.seen = now
-        return text.decode()
