@@ -1,8 +1,8 @@
 """Memory that a process and the workers it starts see alike, and what becomes of it in copies.
 
-While multiprocessing hands an object to a process that it starts (`ForkingPickler`: spawn, forkserver) the memory stays
-one, as it does under fork. Any other copy (`copy`, pickle, torch.save, cloudpickle) is an object of its own that goes on
-from the values of that moment, in shared memory made anew: its own workers see it again.
+While multiprocessing hands an object to a process that it starts (`ForkingPickler`: spawn, forkserver) the memory
+stays one, as it does under fork. Any other copy (`copy`, pickle, torch.save, cloudpickle) is an object of its own that
+goes on from the values of that moment, in shared memory made anew: its own workers see it again.
 """
 
 from __future__ import annotations
