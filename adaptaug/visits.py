@@ -67,7 +67,7 @@ class VisitSampler(Sampler[Any]):
 
 
 def _told(one: Any, visits: Counter[int], rank: int, count: int) -> Any:
-    if isinstance(one, (list, tuple)) or getattr(one, "ndim", 0):
+    if isinstance(one, (list, tuple)) or getattr(one, "ndim", 0) > 0:
         return [_told(part, visits, rank, count) for part in one]
     index = whole(one)
     same = index + count if index < 0 else index  # from the end of `count` samples
