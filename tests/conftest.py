@@ -77,6 +77,20 @@ def photo(photographs: dict[str, np.ndarray]) -> Callable[..., np.ndarray]:
 
 
 @pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An .npz of scikit-learn's 1,797 digits at 16 px."""
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    images = [
+        cv2.resize((d * 15.9).astype(np.uint8), (16, 16), interpolation=cv2.INTER_CUBIC) for d in data.images
+    ]
+    path = tmp_path_factory.mktemp("data") / "digits.npz"
+    np.savez(path, x=np.stack(images), y=data.target)
+    return path
+
+
+@pytest.fixture(scope="session")
 def to_tensor() -> Callable[[np.ndarray], torch.Tensor]:
     """(H, W, 3) array -> (3, H, W) tensor."""
     return lambda image: torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()

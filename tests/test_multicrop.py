@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 
 import adaptaug
 from adaptaug.keyed import SharedText
-from tests.test_workers import ITEMS, Same
+from tests.support.workers import ITEMS, Same
 
 LARGE = adaptaug.Policy.load("natural").edit({"crop": {"area": [0.25, 1.0]}})
 SMALL = adaptaug.Policy.load("natural").edit({"crop": {"area": [0.05, 0.25]}})
