@@ -183,7 +183,9 @@ def test_names_that_do_not_fit_are_not_used(values, kind, wanted, source, tmp_pa
 
 @pytest.mark.parametrize("source", ["npz", "torchvision"])
 def test_texts_take_the_order_of_the_names(source, tmp_path, monkeypatch):
-    data = open_data(written(source, ["low", "high", "low"], "string", tmp_path, monkeypatch, ["low", "high"]))
+    data = open_data(
+        written(source, ["low", "high", "low"], "string", tmp_path, monkeypatch, ["low", "high"])
+    )
     assert answer(data) == ([0, 1, 0], ["low", "high"]) and not data.about_labels
 
 
@@ -344,8 +346,8 @@ def test_one_letter_stored_in_two_ways_is_said(tmp_path):
 
 
 # --- what other systems leave ------------------------------------------------------------------------------------
-SIDECARS = ("__MACOSX/{}", "__MACOSX/._{}", "._{}", ".AppleDouble/{}", "@eaDir/{}", "Thumbs.db", ".DS_Store", "desktop.ini",
-            "$RECYCLE.BIN/{}")  # fmt: skip
+SIDECARS = ("__MACOSX/{}", "__MACOSX/._{}", "._{}", ".AppleDouble/{}", "@eaDir/{}", "Thumbs.db", ".DS_Store",
+            "desktop.ini", "$RECYCLE.BIN/{}")  # fmt: skip
 
 
 def test_sidecars_in_a_tar_are_no_samples(tmp_path):
@@ -411,13 +413,16 @@ def test_what_a_cls_says(texts, numbers, names, tmp_path):
 def test_shards_without_labels_say_so(tmp_path):
     data = open_data(write_tar(tmp_path / "set.tar", [("cat/0.png", picture(0)), ("cat/0.txt", b"a cat")]))
     assert data.labels is None and "no sample of" in data.about_labels
-    with pytest.raises(AdaptAugError, match=r"expected images with labels; no labels: no sample of .*set\.tar"):
+    with pytest.raises(
+        AdaptAugError, match=r"expected images with labels; no labels: no sample of .*set\.tar"
+    ):
         data.labelled()
 
 
 def test_other_sources_without_labels_say_so(tmp_path, monkeypatch):
     np.savez(tmp_path / "set.npz", x=np.zeros((2, 4, 4), np.uint8))
-    assert open_data(tmp_path / "set.npz").about_labels == f"no labels: {tmp_path}/set.npz has no array 'y' or 'labels'."
+    said = open_data(tmp_path / "set.npz").about_labels
+    assert said == f"no labels: {tmp_path}/set.npz has no array 'y' or 'labels'."
     data = open_data("torchvision:FakeData")
     assert data.labels is None and "torchvision's FakeData keeps no list" in data.about_labels
 
