@@ -11,7 +11,9 @@ import pytest
 from tests.missing import missing
 from tests.ui.made import make_run, make_search
 
-PATIENCE = 30_000  # ms: beside other work a page of two slow cores takes seconds to do what takes tenths alone
+PATIENCE = (
+    30_000  # ms: beside other work a page of two slow cores takes seconds to do what takes tenths alone
+)
 HOSTILE_RUN = "<img src=x onerror=window.hacked=1>"
 SWITCHES = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
