@@ -346,10 +346,8 @@ def test_one_letter_stored_in_two_ways_is_said(tmp_path):
 
 
 # --- what other systems leave ------------------------------------------------------------------------------------
-SIDECARS = (
-    "__MACOSX/{}", "__MACOSX/._{}", "._{}", ".AppleDouble/{}", "@eaDir/{}", "Thumbs.db", ".DS_Store", "desktop.ini",
-    "$RECYCLE.BIN/{}",
-)  # fmt: skip
+SIDECARS = ("__MACOSX/{}", "__MACOSX/._{}", "._{}", ".AppleDouble/{}", "@eaDir/{}", "Thumbs.db", ".DS_Store",
+            "desktop.ini", "$RECYCLE.BIN/{}")  # fmt: skip
 
 
 def test_sidecars_in_a_tar_are_no_samples(tmp_path):
@@ -423,10 +421,8 @@ def test_shards_without_labels_say_so(tmp_path):
 
 def test_other_sources_without_labels_say_so(tmp_path, monkeypatch):
     np.savez(tmp_path / "set.npz", x=np.zeros((2, 4, 4), np.uint8))
-    assert (
-        open_data(tmp_path / "set.npz").about_labels
-        == f"no labels: {tmp_path}/set.npz has no array 'y' or 'labels'."
-    )
+    said = open_data(tmp_path / "set.npz").about_labels
+    assert said == f"no labels: {tmp_path}/set.npz has no array 'y' or 'labels'."
     data = open_data("torchvision:FakeData")
     assert data.labels is None and "torchvision's FakeData keeps no list" in data.about_labels
 
