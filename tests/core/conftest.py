@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from adaptaug import Policy
+from adaptaug.core.records import pack
+from adaptaug.policy import preset_names
+
 CORE = Path(__file__).parents[2] / "adaptaug" / "core"
+DRIVER = Path(__file__).with_name("driver.c")
 FLAGS = [
     "-std=c11",
     "-Wall",
@@ -33,3 +38,11 @@ def pixels_library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     sources = [CORE / name for name in ("arena.c", "levels.c", "warp.c", "filters.c")]
     subprocess.run([compiler, *FLAGS, *map(str, sources), "-o", str(path), "-lm"], check=True)
     return ctypes.CDLL(str(path))
+
+
+@pytest.fixture(scope="session")
+def policies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All presets, as driver.c reads them."""
+    path = tmp_path_factory.mktemp("policies") / "policies"
+    path.write_bytes(b"".join(bytes(pack(Policy.load(name))) for name in preset_names()))
+    return path

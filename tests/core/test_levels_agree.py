@@ -13,7 +13,7 @@ import pytest
 
 from adaptaug.core import built
 from adaptaug.core.records import FLOATS, Report
-from tests.core.test_sanitizers import CORE, DRIVER, policies  # noqa: F401 (a fixture)
+from tests.core.conftest import CORE, DRIVER
 from tests.missing import missing
 
 FLAGS = "-std=gnu11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math -static".split()
@@ -28,7 +28,7 @@ Call = tuple[np.ndarray, np.ndarray]  # the reports of one call, its pixels
 
 
 @pytest.fixture(scope="module")
-def views_from(policies, tmp_path_factory):  # noqa: F811
+def views_from(policies, tmp_path_factory):
     """views_from(level, machine, by) -> what the driver compiled for that level gave, run by `by`."""
     folder = tmp_path_factory.mktemp("levels")
     environment = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": str(folder), "ZIG_LOCAL_CACHE_DIR": str(folder)}

@@ -8,12 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from adaptaug import Policy
-from adaptaug.core.records import pack
 from adaptaug.policy import preset_names
+from tests.core.conftest import CORE, DRIVER
 
-CORE = Path(__file__).parents[2] / "adaptaug" / "core"
-DRIVER = Path(__file__).with_name("driver.c")
 FLAGS = (
     "-std=gnu11 -O1 -g -Wno-psabi -ffp-contract=off "
     "-fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all"
@@ -46,13 +43,6 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {
         path.name: compiled(path, folder) for path in (DRIVER, *CORE.glob("*.c")) if path.name != "arena.c"
     }
-
-
-@pytest.fixture(scope="module")
-def policies(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("policies") / "policies"
-    path.write_bytes(b"".join(bytes(pack(Policy.load(name))) for name in preset_names()))
-    return path
 
 
 def drive(
