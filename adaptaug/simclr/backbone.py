@@ -31,6 +31,7 @@ NORMALISATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
 }
 NAMED = {"simclrv1-resnet50-1x": f"{HUB}lightly-ai/simclrv1-imagenet1k-resnet50-1x"}
+_OVERRULE = "normalise=, or --normalise of `adaptaug embed`, overrules it"
 _LEAST_SPREAD = 1e-6  # of features over photographs, relative to their size
 
 
@@ -99,8 +100,8 @@ def load_backbone(
 
     Args:
         source: a file, the folder of one of our runs, `hf:OWNER/REPO[/FILE]`, or one of NAMED.
-        normalise: `unit`, `imagenet` or `cifar10`; None: by what is known of the file's layout. The wrong one is
-            silent, features are only worse: read `report`.
+        normalise: `unit`, `imagenet` or `cifar10`; None: ImageNet's, unless what else lies in the file is
+            evidence of another. The wrong one is silent, features are only worse: `report` says how sure it is.
         padding: of a 3x3 stem; 2 for old CIFAR files of solo-learn, which do not say so.
         trust_pickle: as in `read_weights`.
     Raises: AdaptAugError: a file that cannot be read or mapped, other shapes, or features that do not vary.
@@ -126,7 +127,7 @@ def load_backbone(
     if padding is not None:
         encoder.conv1.padding = (padding, padding)  # type: ignore[union-attr, assignment]
     normalisation = normalise or (about or {}).get("normalisation", found.normalisation)
-    by = "as asked" if normalise else "by the run" if about else "by the layout; normalise= overrules it"
+    by = "as asked" if normalise else "by the run" if about else f"by the layout, {found.sure}; {_OVERRULE}"
     report = Report(str(source), found.layout, arch, stem, int(encoder.width), normalisation, by, found.prefix,  # type: ignore[arg-type]
                     len(found.state), found.unused, found.head)  # fmt: skip
     backbone = Backbone(encoder, normalisation, report).eval()

@@ -2,7 +2,8 @@
 
 Brands are not listed. The query encoder is found by its shape: a prefix under which torchvision's names begin, after
 three renames (SimCLRv2's nested blocks, SupContrast's `shortcut`, Sequential's numbers) and Google's TF1 variables,
-which come in the order they were made. Only normalisation goes by who wrote the file, as nothing in it says.
+which come in the order they were made. Nothing in a file says its
+normalisation: ImageNet's, unless there is evidence of another.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Found:
     normalisation: str
     head: dict[str, tuple[int, ...]] = field(default_factory=dict)
     unused: int = 0
+    sure: str = "certain"  # or likely, or a guess, of the normalisation, and by what
 
 
 def find_encoder(tensors: dict[str, torch.Tensor], source: str) -> Found:
@@ -66,8 +68,8 @@ def find_encoder(tensors: dict[str, torch.Tensor], source: str) -> Found:
     head = {name: tuple(t.shape) for name, t in rest.items()
             if t.ndim == 2 and name.endswith("weight") and _HEAD.search(name)}  # fmt: skip
     stem = state["conv1.weight"].shape[-1]
-    layout_name, normalisation = _who(prefix, layout, cleaned, rest, stem)
-    return Found(state, layout_name, prefix, normalisation, head, len(tensors) - len(state))
+    name, normalisation, sure = _who(prefix, layout, cleaned, rest, stem, source)
+    return Found(state, name, prefix, normalisation, head, len(tensors) - len(state), sure)
 
 
 def _unwrapped(name: str) -> str:
@@ -141,32 +143,68 @@ _RENAMES = {"torchvision": _same, "simclrv2": _simclrv2, "sequential": _numbered
             "sequential without max-pool": _numbered(3)}  # fmt: skip
 
 
-def _who(prefix: str, layout: str, tensors: dict[str, torch.Tensor], rest: dict[str, torch.Tensor], stem: int
-         ) -> tuple[str, str]:  # fmt: skip
-    """(name, normalisation) by the habits of those who publish such files; the caller may overrule it."""
-    small = "cifar10" if stem == 3 else "imagenet"
-    has = lambda part: any(part in name for name in rest)  # noqa: E731
+def _who(prefix: str, layout: str, tensors: dict[str, torch.Tensor], rest: dict[str, torch.Tensor], stem: int,
+         source: str) -> tuple[str, str, str]:  # fmt: skip
+    """(name, normalisation, how sure). Only what no other common trainer writes is evidence; a prefix alone is none.
+
+    A 3x3 stem is none either: it goes with CIFAR-100, STL and Tiny ImageNet as well.
+    """
+    heads = {name for name in rest if name.endswith((".weight", ".bias"))}
+    beside = lambda *names: all(f"{name}.weight" in rest for name in names)  # noqa: E731
+    outer = prefix[: prefix.rstrip(".").rfind(".") + 1]  # of what stands beside the encoder
     if layout == "simclrv2":
-        return "SimCLRv2 converted to PyTorch", "unit"
+        return "SimCLRv2 converted to PyTorch", "unit", "certain, by names that only its conversion writes"
+    if prefix == "state_dict." and beside("state_dict.fc") and _CONVERTED.search(source):
+        return "Google's SimCLR converted by simclr-converter", "unit", "certain, by the file's name"
+    if (
+        prefix.endswith("convnet.")
+        and any(n.endswith("projection.fc1.weight") for n in heads)
+        and any(n.endswith("projection.fc2.weight") for n in heads)
+    ):
+        return "convnet (AndrewAtanov's SimCLR)", "unit", "likely, by convnet beside projection.fc1 and fc2"
+    if prefix == "encoder." and set(rest) == {"projector.0.weight", "projector.2.weight"}:
+        return (
+            "encoder with projector (Spijkervet's SimCLR)",
+            "unit",
+            "likely, by a bare projector without biases",
+        )
+    ours = {f"{prefix}fc.{i}.{part}" for i in (0, 2) for part in ("weight", "bias")}
+    if prefix == "state_dict.backbone." and beside(f"{prefix}fc.0", f"{prefix}fc.2") and heads <= ours:
+        return (
+            "backbone with its head as fc (sthalles' SimCLR)",
+            "unit",
+            "likely, by a head of two layers as fc alone",
+        )
+    if stem == 3:
+        if any(".shortcut." in name for name in tensors) and beside(f"{outer}head.0", f"{outer}head.2"):
+            return (
+                "SupContrast",
+                "cifar10",
+                "likely, by shortcut beside head.0 and head.2; CIFAR-100 has its own",
+            )
+        if layout == "sequential without max-pool" and beside(f"{outer}g.0") and prefix.endswith("f."):
+            return f"numbered children of torchvision's ResNet ({layout})", "cifar10", "likely, by f beside g"
+        momentum = any(name.startswith(f"{outer}momentum_") for name in tensors)
+        if momentum and beside(f"{outer}projector.0", f"{outer}projector.2") and outer == "state_dict.":
+            return (
+                "solo-learn",
+                "cifar10",
+                "a guess, by momentum_ beside projector; CIFAR-100 and STL have their own",
+            )
+    return _named(prefix, layout), "imagenet", "a guess, as nothing in the file tells"
+
+
+_CONVERTED = re.compile(r"lightly-ai(--|/)simclrv1-imagenet1k-|(^|[/\\])resnet\d+-[124]x\.(pth|pt)$")
+
+
+def _named(prefix: str, layout: str) -> str:
     if layout.startswith("sequential"):
-        return f"numbered children of torchvision's ResNet ({layout})", small
-    if any(".shortcut." in name for name in tensors):
-        return "SupContrast", small
-    if prefix.endswith("convnet."):
-        return "convnet (AndrewAtanov's SimCLR)", "unit"
-    if prefix == "encoder." and has("projector."):
-        return "encoder with projector (Spijkervet's SimCLR)", "unit"
-    if "projector." in " ".join(rest) and prefix.startswith("state_dict."):
-        return "solo-learn", small
-    if prefix.endswith("backbone.") and f"{prefix}fc.2.weight" in rest:
-        return "backbone with its head as fc (sthalles' SimCLR)", "unit"
-    if prefix.endswith("encoder_q.") or prefix.endswith("base_encoder."):
-        return "MoCo, its query encoder", "imagenet"
+        return f"numbered children of torchvision's ResNet ({layout})"
+    if prefix.endswith(("encoder_q.", "base_encoder.")):
+        return "MoCo, its query encoder"
     if "_feature_blocks." in prefix:
-        return "VISSL", "imagenet"
-    if prefix == "state_dict." and f"{prefix}fc.weight" in rest and not has("head"):
-        return "Google's SimCLR converted by simclr-converter", "unit"
-    return "torchvision's names" + (f" under {prefix}" if prefix else ""), "imagenet"
+        return "VISSL"
+    return "torchvision's names" + (f" under {prefix}" if prefix else "")
 
 
 # --- Google's variables -------------------------------------------------------------------------------------
@@ -192,7 +230,8 @@ def _google(tensors: dict[str, torch.Tensor], source: str) -> Found:
         for name, t in tensors.items()
         if "head" in name and name.split(":")[0].endswith("dense/kernel")
     }
-    return Found(state, "Google's TF1 variables", "base_model/", "unit", head, len(tensors) - len(state))
+    return Found(state, "Google's TF1 variables", "base_model/", "unit", head, len(tensors) - len(state),
+                 "certain, by variables that only TF1 writes")  # fmt: skip
 
 
 def _google_names(count: int) -> list[tuple[str, str]] | None:
