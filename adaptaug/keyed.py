@@ -126,7 +126,10 @@ class Keyed(Sharing, Dataset[Any]):
         place, frame = 0, sys._getframe(1).f_back
         while frame is not None:
             if frame.f_code is ConcatDataset.__getitem__.__code__:
-                before = frame.f_locals["self"].datasets[: frame.f_locals["dataset_idx"]]
+                number = frame.f_locals.get(
+                    "dataset_idx", 0
+                )  # without torch's name for it, as if it stood alone
+                before = frame.f_locals["self"].datasets[:number]
                 place += sum(other.seed == self.seed for part in before for other in _all_keyed(part))
             frame = frame.f_back
         return place

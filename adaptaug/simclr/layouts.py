@@ -2,8 +2,8 @@
 
 Brands are not listed. The query encoder is found by its shape: a prefix under which torchvision's names begin, after
 three renames (SimCLRv2's nested blocks, SupContrast's `shortcut`, Sequential's numbers) and Google's TF1 variables,
-which come in the order they were made. Nothing in a file says its
-normalisation: ImageNet's, unless there is evidence of another.
+which come in the order they were made. Nothing in a file says its normalisation: ImageNet's, unless there is evidence
+of another.
 """
 
 from __future__ import annotations
