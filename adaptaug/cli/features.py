@@ -46,7 +46,7 @@ def embed(
         int | None, typer.Option(min=8, max=1024, help="Of a view; default 224, or the images' up to 64 px.")
     ] = None,
     normalise: Annotated[
-        str | None, typer.Option(help="unit, imagenet or cifar10; default by the checkpoint's layout.")
+        str | None, typer.Option(help="unit, imagenet or cifar10: overrules what the report says was taken.")
     ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="At most this many images, drawn by the seed.")
