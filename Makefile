@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CODE := adaptaug ui policies benchmarks tests examples
 ARGS ?=
+TWO := -n 2 --dist loadgroup --durations=10 --durations-min=1
 BENCH ?= runs/bench
 DATA ?= sklearn:digits
 
@@ -12,10 +13,10 @@ export NO_ALBUMENTATIONS_UPDATE = 1
 export GRADIO_ANALYTICS_ENABLED = False
 
 .DEFAULT_GOAL := help
-.PHONY: help run core test test-slow check bench clean setup setup-ui
+.PHONY: help run core test test-fast test-slow check bench clean setup setup-ui
 
 # The app does without a compiled core and says so; tests and measurements do not (ADAPTAUG_CORE=off make test does).
-core test test-slow check bench: export ADAPTAUG_CORE ?= require
+core test test-fast test-slow check bench: export ADAPTAUG_CORE ?= require
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -28,12 +29,15 @@ core: setup  ## compile adaptaug/core where it has changed
 	@$(BIN)/python -c 'from adaptaug.core import library; print("core:", library.load()._name)'
 
 test: setup  ## set up, then run the tests (ARGS="-k crop -x" goes to pytest)
-	@$(BIN)/python -m pytest -m "not slow" tests $(ARGS)
+	@$(BIN)/python -m pytest -m "not slow" $(TWO) tests $(ARGS)
+
+test-fast: setup  ## what to run while working: no browser, no training, no workers
+	@$(BIN)/python -m pytest -m "not slow and not browser and not lengthy" $(TWO) tests $(ARGS)
 
 # pytest exits 5 where it finds none, which is no failure here.
 test-slow: setup  ## set up, then run the tests that take longer than a minute
 	@if grep -rqs --include='*.py' 'mark\.slow' tests; then \
-		$(BIN)/python -m pytest -m slow tests $(ARGS) || [ $$? -eq 5 ]; \
+		$(BIN)/python -m pytest -m slow --durations=10 tests $(ARGS) || [ $$? -eq 5 ]; \
 	else echo "test-slow: there are no slow tests"; fi
 
 check: setup  ## formatting, lint, types, tests

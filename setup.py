@@ -53,7 +53,7 @@ def zig(level: str, machine: str, system: str = sys.platform) -> list[str] | Non
 def own_compiler(level: str) -> list[str] | None:
     """The machine's C compiler for one level: $CC, else cc, else None."""
     command = shlex.split(os.environ.get("CC", "")) or [path for path in [shutil.which("cc")] if path]
-    march = [f"-march={level.replace('_', '-', 1).replace('_', '-')}"] if level.startswith("x86_64_v") else []
+    march = [f"-march={level.replace('_', '-')}"] if level.startswith("x86_64_v") else []
     return [*command, *march] if command else None
 
 
@@ -113,9 +113,8 @@ class BuildCore(build_ext):
             except CompileError as error:
                 failures.append(str(error))
         self.remove(extension)
-        failure = "the compiled core could not be built (ADAPTAUG_CORE=off leaves it out): " + "\n".join(
-            failures
-        )
+        failures[0] = f"the compiled core could not be built (ADAPTAUG_CORE=off leaves it out): {failures[0]}"
+        failure = "\n".join(failures)
         LOG.parent.mkdir(exist_ok=True)
         LOG.write_text(failure)  # pip -q hides what an optional extension says: .ci/setup reads it here
         raise CompileError(failure)

@@ -17,7 +17,18 @@ from adaptaug.depth import AUTO, Range, Widest, is_deep, parse
 from adaptaug.errors import AdaptAugError, printable
 from adaptaug.files import MAX_PIXELS
 from adaptaug.folders import search
-from adaptaug.sources import Array, Files, Opened, Source, is_hub, open_hub, open_shards, open_torchvision
+from adaptaug.labels import COLUMNS, Labels, of_folders, settle
+from adaptaug.sources import (
+    Array,
+    Files,
+    Opened,
+    Source,
+    files_of,
+    is_hub,
+    open_hub,
+    open_shards,
+    open_torchvision,
+)  # fmt: skip
 
 KINDS = (
     "a folder of images, a folder of class folders, an .npz, tar shards (train-{0000..0999}.tar), "
@@ -34,9 +45,10 @@ _NPZ = (
 class Images:
     """A data set, read one image at a time.
 
-    `names`, `labels` (None without) and `class_names` are known at once; `images[i]` decodes to (H, W, 3)
-    uint8. Iterating skips what cannot be read and lists it in `bad` as (name, sentence). `left_out` says in a sentence
-    what else lies there and is no image of it; empty where nothing does.
+    `names`, `labels` (None without, -1 where one image has none) and `class_names` (empty: classes are called by their
+    numbers) are known at once; `about_labels` says in a sentence where labels are missing, and why. `images[i]` decodes
+    to (H, W, 3) uint8. Iterating skips what cannot be read and lists it in `bad` as (name, sentence). `left_out` says
+    in a sentence what else lies there and is no image of it; empty where nothing does.
     """
 
     names: list[str]
@@ -46,6 +58,7 @@ class Images:
     bad: list[tuple[str, str]] = field(default_factory=list)
     kept: np.ndarray | None = None
     left_out: str = ""
+    about_labels: str = ""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -97,10 +110,19 @@ class Images:
         """At most `count` of the images, chosen by a seed and kept in order."""
         if count >= len(self):
             return self
-        kept = np.sort(np.random.default_rng(seed).permutation(len(self))[:count])
+        return self._part(np.sort(np.random.default_rng(seed).permutation(len(self))[:count]))
+
+    def labelled(self) -> Images:
+        """Those that have a label. Raises: AdaptAugError: none has."""
+        if self.labels is None:
+            raise AdaptAugError(f"expected images with labels; {self.about_labels or 'these have none.'}")
+        return self if (self.labels >= 0).all() else self._part(np.flatnonzero(self.labels >= 0))
+
+    def _part(self, kept: np.ndarray) -> Images:
         return Images(
             [self.names[i] for i in kept], None if self.labels is None else self.labels[kept], self.class_names,
             self.source, kept=np.array([self._place(i) for i in kept]), left_out=self.left_out,
+            about_labels=self.about_labels,
         )  # fmt: skip
 
 
@@ -115,7 +137,10 @@ def open_data(path: str | Path, max_pixels: int = MAX_PIXELS, range: str | Range
     parse(range)  # before anything is read
     opened = _opened(str(path), max_pixels)
     opened.source.range = range_of(opened.source, range)
-    return Images(opened.names, opened.labels, opened.class_names, opened.source, left_out=opened.left_out)
+    return Images(
+        opened.names, opened.labels, opened.class_names, opened.source, left_out=opened.left_out,
+        about_labels=opened.about_labels,
+    )  # fmt: skip
 
 
 def range_of(source: Source, range: str | Range) -> Range:
@@ -151,7 +176,7 @@ def _opened(name: str, max_pixels: int) -> Opened:
     if files:
         return _open_folder(path, files, max_pixels)._replace(left_out=left.sentence(len(files)))
     for kind, opens in ((".tar", open_shards), (".parquet", open_hub)):
-        if any(path.glob(f"*{kind}")):
+        if files_of(path, kind):
             return opens(path, max_pixels)
     raise AdaptAugError(f"{path}: expected image files in this folder or below, found none; "
                         f"{left.sentence(0) or 'it is empty.'}")  # fmt: skip
@@ -159,14 +184,7 @@ def _opened(name: str, max_pixels: int) -> Opened:
 
 def _open_folder(path: Path, files: list[Path], max_pixels: int) -> Opened:
     inside = [file.relative_to(path) for file in files]
-    labels, classes = None, []
-    if all(len(file.parts) > 1 for file in inside):
-        classes = sorted({file.parts[0] for file in inside})
-        number = {name: i for i, name in enumerate(classes)}
-        labels = np.array([number[file.parts[0]] for file in inside])
-    return Opened(
-        Files(files, max_pixels), [printable(f) for f in inside], labels, [printable(c) for c in classes]
-    )
+    return Opened(Files(files, max_pixels), [printable(file) for file in inside], *of_folders(path, inside))
 
 
 def _open_npz(path: Path) -> Opened:
@@ -177,7 +195,7 @@ def _open_npz(path: Path) -> Opened:
             data = {
                 name: arrays[name]
                 for name in arrays.files
-                if name in ("x", "images", "y", "labels", "class_names")
+                if name in ("x", "images", "class_names", *COLUMNS)
             }
     except Exception as error:  # zipfile, zlib and numpy's headers have errors of their own
         reason = " ".join(str(error).split())[:120] or type(error).__name__
@@ -192,45 +210,15 @@ def _open_npz(path: Path) -> Opened:
         raise AdaptAugError(
             f"{path}: expected one image or more, of at least 2 x 2 pixels, got shape {images.shape}."
         )
-    labels, classes = None, [str(name) for name in np.atleast_1d(data.get("class_names", []))]
-    place = next((name for name in ("y", "labels") if name in data), None)
+    place = next((name for name in COLUMNS if name in data), None)
+    labels = Labels(None, [], f"no labels: {path} has no array 'y' or 'labels'.")
     if place is not None:
-        labels, classes = _npz_labels(f"{path}: '{place}'", data[place], len(images), classes)
+        names = np.atleast_1d(data.get("class_names", []))
+        labels = settle(f"{path}: '{place}'", data[place], len(images), names)
     source = Array(images)
     if is_deep(images):
         try:
             source.range = Range(*AUTO.of(images))
         except AdaptAugError as error:
             raise AdaptAugError(f"{path}: {error}") from None
-    return Opened(source, [f"{path.name}[{i}]" for i in range(len(images))], labels, classes)
-
-
-def _npz_labels(
-    where: str, labels: np.ndarray, count: int, classes: list[str]
-) -> tuple[np.ndarray | None, list[str]]:
-    """Labels as whole numbers from 0, None where all are -1 (unlabelled), and the classes' names."""
-    if labels.ndim == 2 and labels.shape[1] == 1:  # as in Keras' data sets
-        labels = labels[:, 0]
-    if labels.ndim != 1 or len(labels) != count:
-        raise AdaptAugError(
-            f"{where}: expected one label for each of {count} images, got shape {labels.shape}."
-        )
-    if labels.dtype.kind == "b":
-        labels = labels.astype(np.int64)
-    if labels.dtype.kind == "S":
-        labels = np.char.decode(labels, "utf-8", "replace")
-    if labels.dtype.kind == "U":
-        names, numbers = np.unique(labels, return_inverse=True)
-        return numbers, [str(name) for name in names]
-    if labels.dtype.kind not in "iu":
-        raise AdaptAugError(
-            f"{where}: expected whole numbers from 0, or names, got {labels.dtype}; save it with .astype(int)."
-        )
-    if (labels == -1).all():
-        return None, []
-    if (labels < 0).any():
-        raise AdaptAugError(
-            f"{where}: expected whole numbers from 0, or -1 for all images, got {(labels < 0).sum()} of {count} "
-            "below 0; leave out these images, or the labels."
-        )
-    return labels, classes
+    return Opened(source, [f"{path.name}[{i}]" for i in range(len(images))], *labels)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from adaptaug.errors import printable
 from adaptaug.formats import WAY_OUT, is_missing, suffixes
+from adaptaug.sidecars import is_sidecar
 
 _SHOWN = 6  # reasons in the sentence; the rest are counted together
 _SIGNED = re.compile(rb'"adaptaug":\s*"\d')  # what every JSON of ours says: the version that wrote it
@@ -114,12 +115,12 @@ def _listed(folder: Path, left: LeftOut) -> Iterator[Path | os.DirEntry[str]]:
     for entry in entries:
         stem, suffix = os.path.splitext(entry.name)  # noqa: PTH122 - a million of them
         if _is_folder(entry):
-            if entry.name.startswith("."):
+            if is_sidecar(entry.name):
                 left.add("hidden folders", entry.name)
             else:
                 yield entry
         elif suffix.lower() in known:
-            if entry.name.startswith("."):
+            if is_sidecar(entry.name):
                 left.add("hidden images", entry.name)
             elif suffix.lower() == ".png" and _is_ours(folder, entry.name, stem, names):
                 left.add("adaptaug's own", entry.name)
@@ -127,7 +128,7 @@ def _listed(folder: Path, left: LeftOut) -> Iterator[Path | os.DirEntry[str]]:
                 yield folder / entry.name
         elif entry.is_symlink() and not Path(entry.path).exists():
             left.add("links to nothing", entry.name)
-        elif not entry.name.startswith("."):
+        elif not is_sidecar(entry.name):
             left.add_file(entry.name)
 
 

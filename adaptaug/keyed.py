@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import ConcatDataset, Dataset
 
 from adaptaug import keys
 from adaptaug.errors import AdaptAugError
 from adaptaug.policy import Policy
+from adaptaug.shared import Shared, SharedText, Sharing
+from adaptaug.visits import Visit, VisitSampler
 
 _FOLLOW_VISITS = -1
 
 
-class Keyed(Dataset[Any]):
+class Keyed(Sharing, Dataset[Any]):
     """A data set whose images go through `views` with the key (seed, epoch, index).
 
     Args:
@@ -28,6 +34,14 @@ class Keyed(Dataset[Any]):
     workers, forked, spawned or persistent, and nothing to remember. `set_epoch` fixes it instead, for a
     resumed run or a distributed sampler (do both there: `sampler.set_epoch(e); keyed.set_epoch(e)`).
     `set_policy` changes the policy in every worker, persistent ones too.
+
+    After `set_epoch` a sample that comes again is a new picture only where the visit is known: within a batch it is
+    counted; across batches and ranks (a list with repeats, WeightedRandomSampler, timm's RepeatAugSampler) hand the
+    loader `sampler=keyed.sampler(sampler)`, or `batch_sampler=keyed.sampler(batch_sampler)`. What comes once has the
+    same views with it and without. A repeat that nobody counted warns, once.
+
+    Of several Keyed with one seed in a ConcatDataset each has draws of its own, by its place; the first has those that
+    it has alone. A copy or a pickle goes on from where the original is, and neither changes the other.
     """
 
     def __init__(self, dataset: Any, views: Callable[..., Any], seed: int = 0, field: int | str = 0):
@@ -42,13 +56,16 @@ class Keyed(Dataset[Any]):
             )
         self.dataset, self.views, self.seed, self.field = dataset, views, seed, field
         self._policy = SharedText()
-        self._visits = torch.zeros(len(dataset), dtype=torch.int64).share_memory_()
-        self._epoch = torch.full((1,), _FOLLOW_VISITS, dtype=torch.int64).share_memory_()
+        self._visits = Shared(torch.zeros(len(dataset), dtype=torch.int64))
+        self._epoch = Shared(torch.full((1,), _FOLLOW_VISITS, dtype=torch.int64))
+        # After set_epoch, to find repeats: how often it was called, whether we have warned; when an item last came.
+        self._turn = Shared(torch.tensor([0, 0]))
+        self._came = Shared(torch.zeros(len(dataset), dtype=torch.int64))
         self._rank: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        # A spawned worker is outside the process group and cannot ask for its rank.
-        return self.__dict__ | {"_rank": keys.distributed_rank()}
+        # A spawned worker is outside the process group and cannot ask for its rank; a launcher has none to tell.
+        return self.__dict__ | ({"_rank": keys.distributed_rank()} if keys.distributed() else {})
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -59,19 +76,28 @@ class Keyed(Dataset[Any]):
     def __getitems__(self, indices: Sequence[int]) -> list[Any]:
         """What torch's loader asks a batch's samples by: all of one policy, however often it changes."""
         if (text := self._policy.changed()) is not None:
+            self.views = copy(self.views)  # whoever else has these views keeps their policy
             self.views.policy = Policy.loads(text)  # type: ignore[attr-defined]
-        return [self._sample(int(index)) for index in indices]
+        place, visits, samples = self._place(), Counter[int](), []
+        for asked in indices:
+            index = int(asked)
+            index += len(self) if index < 0 else 0
+            if not isinstance(asked, Visit):
+                asked = Visit(index, visits[index])
+                visits[index] += 1
+            samples.append(self._sample(index, asked, place))
+        return samples
 
-    def _sample(self, index: int) -> Any:
-        index += len(self) if index < 0 else 0
+    def _sample(self, index: int, asked: Visit, place: int) -> Any:
         item = self.dataset[index]
         if isinstance(item, (tuple, list)):
-            item, place = tuple(item), self._there(item, range(len(item)))
-            views = self.views(item[place], key=self._key(index))
-            return (*item[:place], views, *item[place + 1 :])
+            item, where = tuple(item), self._there(item, range(len(item)))
+            views = self.views(item[where], key=self._key(index, asked, place))
+            return (*item[:where], views, *item[where + 1 :])
         if isinstance(item, Mapping):
-            return {**item, self.field: self.views(item[self._there(item, item)], key=self._key(index))}
-        return self.views(item, key=self._key(index))
+            image = item[self._there(item, item)]
+            return {**item, self.field: self.views(image, key=self._key(index, asked, place))}
+        return self.views(item, key=self._key(index, asked, place))
 
     def _there(self, item: Any, fields: Iterable[Any]) -> Any:
         """The field that has the image. Raises: AdaptAugError: the samples have others."""
@@ -82,21 +108,56 @@ class Keyed(Dataset[Any]):
             )
         return self.field
 
-    def _key(self, index: int) -> tuple[int, int, int]:
-        epoch = int(self._epoch[0])
+    def _key(self, index: int, asked: Visit, place: int) -> tuple[int, int, int]:
+        seed, epoch = self.seed + (place << 48), int(self._epoch[0])
         if epoch != _FOLLOW_VISITS:
-            return self.seed, epoch, index
+            if not (asked.visit or asked.rank or place):
+                self._warn_of_repeats(index, epoch)
+            return seed + (asked.rank << 32), epoch + (asked.visit << 32), index
         visit = int(self._visits[index])
         self._visits[index] += 1
         # Ranks share no memory, so without set_epoch each has numbers of its own.
-        rank = keys.distributed_rank() if self._rank is None else self._rank
-        return self.seed + (rank << 32), visit, index
+        rank = keys.distributed_rank() if self._rank is None or keys.distributed() else self._rank
+        return seed + ((asked.rank or rank) << 32), visit, index
+
+    def _place(self) -> int:
+        """How many Keyed of this seed stand before this one in the ConcatDatasets that ask, which give it only its own
+        index: so they are looked for among the callers."""
+        place, frame = 0, sys._getframe(1).f_back
+        while frame is not None:
+            if frame.f_code is ConcatDataset.__getitem__.__code__:
+                before = frame.f_locals["self"].datasets[: frame.f_locals["dataset_idx"]]
+                place += sum(other.seed == self.seed for part in before for other in _all_keyed(part))
+            frame = frame.f_back
+        return place
+
+    def _warn_of_repeats(self, index: int, epoch: int) -> None:
+        turn, warned = self._turn.values.tolist()
+        if int(self._came[index]) == turn and not warned:
+            self._turn[1] = 1
+            warnings.warn(
+                f"Keyed: sample {index} came again in epoch {epoch} and got the same views; where the sampler repeats "
+                "samples write sampler=keyed.sampler(sampler), and where an epoch is over keyed.set_epoch(epoch).",
+                stacklevel=2,
+            )
+        self._came[index] = turn
+
+    def sampler(self, sampler: Iterable[Any], skip: int = 0) -> VisitSampler:
+        """The same indices or batches, each with the number of its visit, so that a repeat is a new picture.
+
+        A sampler that may give one sample to several ranks has its rank told, too; a DistributedSampler's shares are
+        what one process gives. `skip`: how many indices, or batches of a batch sampler, the first epoch leaves out:
+        those that an interrupted run has done. They are counted, so that the others are what they would have been. Its
+        `state_dict()` and `load_state_dict()` do that too, as torchdata's StatefulDataLoader asks.
+        """
+        return VisitSampler(sampler, len(self), skip)
 
     def set_epoch(self, epoch: int) -> None:
         """Fix the epoch of all keys from now on, in every worker."""
         if epoch < 0:
             raise AdaptAugError(f"set_epoch: expected an epoch of 0 or more, got {epoch}.")
         self._epoch[0] = epoch
+        self._turn[0] += 1
 
     def set_policy(self, policy: Policy) -> None:
         """Take another policy from now on, in every worker: batches that are being read may still have the old one."""
@@ -111,31 +172,12 @@ class Keyed(Dataset[Any]):
         self._policy.write(policy.dumps())
 
 
-class SharedText:
-    """A text in shared memory: one process writes, each of its workers is told when it has changed."""
-
-    def __init__(self, most: int = 1 << 16):
-        self.bytes = torch.zeros(most, dtype=torch.uint8).share_memory_()
-        # Odd while it is being written, so that nobody reads half a text; then its length.
-        self.state = torch.zeros(2, dtype=torch.int64).share_memory_()
-        self.seen = 0
-
-    def write(self, text: str) -> None:
-        """Replace the text. Raises: AdaptAugError: longer than there is room for."""
-        data = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
-        if len(data) > len(self.bytes):
-            raise AdaptAugError(f"expected a policy of at most {len(self.bytes)} bytes, got {len(data)}.")
-        self.state[0] += 1
-        self.bytes[: len(data)], self.state[1] = data, len(data)
-        self.state[0] += 1
-
-    def changed(self) -> str | None:
-        """The text where it has changed since it was last asked for here, else None."""
-        now = int(self.state[0])
-        if now == self.seen or now % 2:
-            return None
-        text = bytes(self.bytes[: int(self.state[1])].tolist())
-        if int(self.state[0]) != now:
-            return None
-        self.seen = now
-        return text.decode()
+def _all_keyed(dataset: Any) -> Iterator[Keyed]:
+    """Every Keyed in ConcatDatasets and what wraps one data set."""
+    if isinstance(dataset, Keyed):
+        yield dataset
+    elif isinstance(dataset, ConcatDataset):
+        for part in dataset.datasets:
+            yield from _all_keyed(part)
+    elif hasattr(dataset, "dataset"):
+        yield from _all_keyed(dataset.dataset)

@@ -107,13 +107,14 @@ def fresh_seed() -> int:
     return _signed(drawn ^ (distributed_rank() * _GOLDEN))
 
 
-def _distributed() -> bool:
+def distributed() -> bool:
+    """Whether this process is in a process group."""
     return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
 def distributed_rank() -> int:
     """This process's rank, 0 outside distributed training; a worker asks the launcher's RANK (torchrun's)."""
-    if _distributed():
+    if distributed():
         return torch.distributed.get_rank()
     rank = os.environ.get("RANK", "0")
     return int(rank) if rank.isdigit() else 0

@@ -24,8 +24,8 @@ from adaptaug.errors import AdaptAugError
 from adaptaug.files import MAX_PIXELS, open_image, printable, read_image, upright_rgb
 from adaptaug.folders import LeftOut
 from adaptaug.formats import suffixes
-
-LABEL_COLUMNS = ("label", "labels", "fine_label", "coarse_label", "class", "y")
+from adaptaug.labels import COLUMNS, Labels, of_texts, settle
+from adaptaug.sidecars import is_sidecar
 
 
 class Source(ABC):
@@ -45,12 +45,16 @@ class Source(ABC):
 
 
 class Opened(NamedTuple):
-    """A source with what is known of its images; `labels` None without; `left_out` a sentence, where anything was."""
+    """A source with what is known of its images; `labels` as `labels.Labels`, with what is to be said of them.
+
+    `left_out`: a sentence, where anything was.
+    """
 
     source: Source
     names: list[str]
     labels: np.ndarray | None = None
     class_names: list[str] = []  # noqa: RUF012 - never changed
+    about_labels: str = ""
     left_out: str = ""
 
 
@@ -122,14 +126,14 @@ class Shards(Source):
 def open_shards(pattern: str | Path, max_pixels: int = MAX_PIXELS) -> Opened:
     """webdataset's tar shards: one, a folder of them, or a pattern such as `train-{0000..0999}.tar`.
 
-    A sample's image is its first member with an image's suffix, its label the number in `KEY.cls`, where all have one.
+    A sample's image is its first member with an image's suffix, its label the number or name in `KEY.cls`.
     Links to members of the same tar are followed.
     """
     tars = _tars(Path(pattern))
     names: list[str] = []
     where: list[tuple[int, int, int]] = []
     samples: list[str] = []
-    classes: dict[str, int] = {}  # by the sample's name, which ends at its first dot
+    classes: dict[str, str] = {}  # by the sample's name, which ends at its first dot
     left = LeftOut()
     for number, tar in enumerate(tars):
         pictured = set()
@@ -140,17 +144,18 @@ def open_shards(pattern: str | Path, max_pixels: int = MAX_PIXELS) -> Opened:
                     folder, _, base = member.name.rpartition("/")
                     stem, _, kind = base.partition(".")
                     sample = f"{tar.name}/{folder}/{stem}"
-                    if member.isdir():
+                    hidden = any(map(is_sidecar, member.name.split("/")))
+                    pictures = f".{kind.rpartition('.')[2].lower()}" in suffixes()
+                    if member.isdir() or (hidden and not pictures):
                         continue
                     content = places.get(_path(member))
                     if content is None:
                         left.add("links to nothing", member.name)
-                    elif kind == "cls":
-                        label = archive.extractfile(content)
-                        classes[sample] = int(label.read(20)) if label is not None else -1
-                    elif f".{kind.rpartition('.')[2].lower()}" not in suffixes():
+                    elif kind.lower() == "cls" and (label := archive.extractfile(content)) is not None:
+                        classes[sample] = label.read().decode("utf-8", "backslashreplace")
+                    elif not pictures:
                         left.add_file(base)
-                    elif base.startswith("."):
+                    elif hidden:
                         left.add("hidden images", member.name)
                     elif sample in pictured:
                         left.add("further images of a sample", member.name)
@@ -159,18 +164,27 @@ def open_shards(pattern: str | Path, max_pixels: int = MAX_PIXELS) -> Opened:
                         samples.append(sample)
                         names.append(printable(f"{tar.name}/{member.name}"))
                         where.append((number, content.offset_data, content.size))
-        except (OSError, tarfile.TarError, ValueError) as error:
-            raise AdaptAugError(f"{tar}: expected an uncompressed tar of images and .cls numbers; "
+        except (OSError, tarfile.TarError) as error:
+            raise AdaptAugError(f"{tar}: expected an uncompressed tar of images and .cls labels; "
                                 f"it cannot be read ({error}).") from None  # fmt: skip
     if not names:
         raise AdaptAugError(f"{pattern}: expected image files in {len(tars)} tar shards, found none; "
                             f"{left.sentence(0) or 'they are empty.'}")  # fmt: skip
     shard, offset, size = np.array(where, np.int64).T.copy()
-    labels = [classes.get(sample, -1) for sample in samples]
+    labels = Labels(None, [], f"no labels: no sample of {pattern} has a KEY.cls.")
+    if classes:
+        labels = of_texts(f"KEY.cls of {pattern}", [classes.get(sample) for sample in samples])
     return Opened(
-        Shards(tars, shard, offset, size, names, max_pixels), names,
-        np.array(labels, np.int64) if min(labels) >= 0 else None, left_out=left.sentence(len(names)),
-    )  # fmt: skip
+        Shards(tars, shard, offset, size, names, max_pixels),
+        names,
+        *labels,
+        left_out=left.sentence(len(names)),
+    )
+
+
+def files_of(folder: Path, suffix: str) -> list[Path]:
+    """Those of a kind that lie in a folder, sorted, without what other systems put there (`._train-000.tar`)."""
+    return sorted(file for file in folder.glob(f"*{suffix}") if not is_sidecar(file.name))
 
 
 def _places(archive: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
@@ -199,7 +213,7 @@ def _path(member: tarfile.TarInfo) -> str:
 
 def _tars(pattern: Path) -> list[Path]:
     if pattern.is_dir():
-        return sorted(pattern.glob("*.tar"))
+        return files_of(pattern, ".tar")
     if "{" not in str(pattern):
         tars = [pattern]
     else:
@@ -249,7 +263,7 @@ def is_hub(path: Path) -> bool:
 def open_hub(path: Path, max_pixels: int = MAX_PIXELS) -> Opened:
     """A data set of Hugging Face's `save_to_disk` (the split `train` of several), or parquet files with images."""
     datasets = _needs("datasets", "hosts")
-    files = [path] if path.suffix == ".parquet" else sorted(path.glob("*.parquet"))
+    files = [path] if path.suffix == ".parquet" else files_of(path, ".parquet")
     try:
         if files:
             rows = datasets.Dataset.from_parquet([str(file) for file in files])
@@ -271,15 +285,39 @@ def open_hub(path: Path, max_pixels: int = MAX_PIXELS) -> Opened:
     if not pictures:
         raise AdaptAugError(f"{path}: expected a column of images, got {', '.join(rows.column_names)}.")
     left += [f"column {name} {len(rows):,}" for name in pictures[1:]]
-    labels, classes = None, []
-    column = next((name for name in LABEL_COLUMNS if name in rows.features), None)
-    if column is not None and rows.features[column].dtype.startswith("int"):
-        labels = np.asarray(rows[column], np.int64)
-        classes = list(getattr(rows.features[column], "names", []))
+    labels = _column_labels(path, rows.with_format(None), datasets)
     rows = rows.select_columns([pictures[0]]).cast_column(pictures[0], datasets.Image(decode=False))
     names = [f"{printable(path.name)}[{i}]" for i in range(len(rows))]
     said = f"left out beside {len(rows):,} images: {printable(', '.join(left))}." if left else ""
-    return Opened(Hub(rows, names, max_pixels), names, labels, classes, said)
+    return Opened(Hub(rows, names, max_pixels), names, *labels, left_out=said)
+
+
+def _column_labels(path: Path, rows: Any, datasets: Any) -> Labels:
+    """Of the first of `COLUMNS` that holds labels, else of the one column of class labels that there is."""
+    columns = sorted((name for name in rows.features if name.lower() in COLUMNS),
+                     key=lambda name: COLUMNS.index(name.lower()))  # fmt: skip
+    classes = [name for name, kind in rows.features.items() if isinstance(kind, datasets.ClassLabel)]
+    if not columns and len(classes) == 1:
+        columns = classes
+    found = [
+        Labels(
+            None, [], f"no labels: no column of {path} is called label, or another of {', '.join(COLUMNS)}."
+        )
+    ]
+    for column in columns:
+        kind = rows.features[column]
+        inner = getattr(kind, "feature", kind)  # of a list's cells
+        if isinstance(inner, datasets.ClassLabel | datasets.Value):
+            values = rows.select_columns([column])[:][column]
+            labels = settle(
+                f"column {column} of {path}", values, len(rows), getattr(inner, "names", None) or ()
+            )
+        else:
+            labels = Labels(None, [], f"no labels: column {column} of {path} holds {type(kind).__name__}.")
+        if labels.numbers is not None:
+            return labels
+        found.append(labels)
+    return found[min(1, len(found) - 1)]
 
 
 # --- torchvision --------------------------------------------------------------------------------------------
@@ -341,21 +379,27 @@ def open_torchvision(name: str) -> Opened:
         reason = " ".join(str(error).split())[:160]
         raise AdaptAugError(f"{name}: torchvision could not open it in {folder} ({reason}).") from None
     names = [f"{known[title.lower()]}[{i}]" for i in range(len(dataset))]
-    labels = next(
-        (getattr(dataset, n) for n in ("targets", "labels", "_labels") if hasattr(dataset, n)), None
-    )
-    labels = None if labels is None else np.asarray(labels)
-    if labels is not None and (
-        labels.shape != (len(dataset),) or labels.dtype.kind not in "iu" or (labels < 0).any()
-    ):
-        labels = None
-    classes = [str(c) for c in getattr(dataset, "classes", [])]
+    labels = _torchvision_labels(known[title.lower()], dataset)
     pixels = np.asarray(getattr(dataset, "data", None))
     if pixels.dtype == np.uint8 and len(pixels) == len(dataset):
         if pixels.ndim == 4 and pixels.shape[1] == 3 and pixels.shape[3] != 3:
             pixels = pixels.transpose(0, 2, 3, 1)
-        return Opened(Array(pixels), names, labels, classes)
-    return Opened(Torchvision(dataset, names), names, labels, classes)
+        return Opened(Array(pixels), names, *labels)
+    return Opened(Torchvision(dataset, names), names, *labels)
+
+
+def _torchvision_labels(title: str, dataset: Any) -> Labels:
+    """Of the list that it keeps of them, under one of the names that torchvision's data sets have for it."""
+    for place in ("targets", "labels", "_labels", "y", "_samples", "samples"):
+        values: Any = getattr(dataset, place, None)
+        if not hasattr(values, "__len__") or len(values) != len(dataset):
+            continue
+        if place.endswith("samples"):  # (file, label)
+            values = [
+                sample[1] if isinstance(sample, tuple) and len(sample) == 2 else sample for sample in values
+            ]
+        return settle(f"{place} of {title}", values, len(dataset), getattr(dataset, "classes", None) or ())
+    return Labels(None, [], f"no labels: torchvision's {title} keeps no list of them, one for each image.")
 
 
 def _needs(module: str, extra: str) -> Any:

@@ -60,7 +60,7 @@ def edges_of(asked: str, quantiles: list[float]) -> tuple[float | None, float | 
 
 def train(stem: str, asked: str, quantiles: list[float], limit: int, epochs: int, seed: int) -> Row:
     """One network with its band; `ALONE` leaves every strength at 0."""
-    data, test = open_data(f"{stem}_train_20k.npz"), open_data(f"{stem}_test_5k.npz")
+    data, test = (open_data(f"{stem}_{part}.npz").labelled() for part in ("train_20k", "test_5k"))
     order = np.random.default_rng((seed, 99)).permutation(len(data))[:limit]
     assert data.labels is not None and test.labels is not None
     images, labels, batch = data.pixels(order), data.labels[order], 128

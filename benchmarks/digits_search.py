@@ -41,7 +41,7 @@ def train_and_test(name: str, policy: str, stem: str, limit: int, epochs: int, s
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     began = time.perf_counter()
-    data = open_data(f"{stem}_train_20k.npz")
+    data = open_data(f"{stem}_train_20k.npz").labelled()
     order = np.random.default_rng((seed, 99)).permutation(len(data))[:limit]
     images, labels = data.pixels(order), np.asarray(data.labels)[order]
     size = images.shape[-1]
@@ -60,7 +60,7 @@ def train_and_test(name: str, policy: str, stem: str, limit: int, epochs: int, s
             optimizer.step()
             step += 1
     seconds = time.perf_counter() - began
-    test = open_data(f"{stem}_test_5k.npz")
+    test = open_data(f"{stem}_test_5k.npz").labelled()
     answers = np.asarray(test.labels)
     queries, bank = test.pixels(range(len(test))), labelled_subset(labels, 1000, seed)
     few = labelled_subset(labels, 200, seed)

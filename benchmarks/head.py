@@ -68,6 +68,7 @@ def embedded(
 def curve(train: Embeddings, test: Embeddings, settings: HeadSettings) -> tuple[list[float], float]:
     """Test accuracy (percent) after each epoch, and rows of features a second."""
     values = np.unique(np.asarray(train.labels))
+    values = values[values >= 0]
     asked, labels = torch.from_numpy(test.rows(0, len(test.features))[:, 0]), np.asarray(test.labels)
     found: list[float] = []
 
@@ -134,7 +135,8 @@ def main() -> None:
     options = parser.parse_args()
     work = Path(options.work)
     work.mkdir(parents=True, exist_ok=True)
-    train_images, test_images = open_data(options.data).take(options.limit), open_data(options.test)
+    train_images, test_images = (open_data(data).labelled() for data in (options.data, options.test))
+    train_images = train_images.take(options.limit)
     size = train_images[0].shape[0]
     backbone = load_backbone(options.run)
     makers: dict[str, Any] = {

@@ -23,6 +23,7 @@ from sklearn.preprocessing import StandardScaler
 
 from adaptaug.data import Images, open_data
 from adaptaug.errors import AdaptAugError
+from adaptaug.labels import renumbered
 from adaptaug.learn.arms import keys_of
 from adaptaug.simclr.contrast import Contrast, new_contrast
 from adaptaug.simclr.encoders import fast_precision
@@ -120,15 +121,21 @@ def _opened(data: str) -> Images:
     return open_data(data)
 
 
+def _labelled(data: str) -> Images:
+    try:
+        return _opened(data).labelled()
+    except AdaptAugError as error:
+        raise AdaptAugError(f"{data}: {error}") from None
+
+
 @lru_cache(maxsize=8)
 def split(data: str, test: str | None, exposure: str, recipe: Recipe, seed: int, size: int | None) -> Split:
     """The images of one run; `exposure` is that of training and hold-out (the test is shifted when it is judged).
 
     Raises: AdaptAugError: a data set without labels, or too small to be split.
     """
-    images = _opened(data)
-    if images.labels is None:
-        raise AdaptAugError(f"{data}: expected labels to judge features by; it has none.")
+    images = _labelled(data)
+    assert images.labels is not None
     order = np.arange(len(images))
     apart = test or test_of(data)
     if apart is None:
@@ -136,7 +143,7 @@ def split(data: str, test: str | None, exposure: str, recipe: Recipe, seed: int,
         order, sealed = order[len(order) // 5 :], order[: len(order) // 5]
         asked = images
     else:
-        asked = _opened(apart)
+        asked = _labelled(apart)
         sealed = np.arange(len(asked))
     order = np.random.default_rng((seed, 99)).permutation(order)
     held_count = min(recipe.held_out, len(order) // 5)
@@ -146,9 +153,10 @@ def split(data: str, test: str | None, exposure: str, recipe: Recipe, seed: int,
     side = size or (None if images.same_size else 96)
     pixels = lambda of, which: expose(of.pixels(which, side), which, exposure)  # noqa: E731
     assert asked.labels is not None
+    answers, _ = renumbered(asked.labels, asked.class_names, images.labels, images.class_names)
     return Split(
         pixels(images, train), images.labels[train], pixels(images, held), images.labels[held],
-        Sealed(asked.pixels(sealed, side), asked.labels[sealed]),
+        Sealed(asked.pixels(sealed, side), answers[sealed]),
     )  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +20,30 @@ from adaptaug.core.engine import off
 # One thread each: small tensors gain nothing from more, and on shared cores the threads wait for each other.
 torch.set_num_threads(1)
 cv2.setNumThreads(1)
+
+# Workers that start from here have torch already; to spawn one takes seconds.
+multiprocessing.set_forkserver_preload(["torch", "cv2", "adaptaug"])
+
+# Folders and files whose tests share what is dear to make: each stays in one process (make test runs two).
+TOGETHER = {"ui": "browser", "test_search": "searches", "test_storage": "searches"}
+APART = ("simclr", "learn", "hosts", "benchmarks")  # each file of these by itself
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if os.environ.get("PYTEST_XDIST_WORKER"):  # what a test starts has one thread, too
+        os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests stay in one process. Those that share nothing come last: they fill what is left."""
+    for item in items:
+        folder, name = item.path.parent.name, item.path.stem
+        group = TOGETHER.get(name) or TOGETHER.get(folder) or (name if folder in APART else None)
+        if group:
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: (item.get_closest_marker("xdist_group") is None, "ui" not in item.path.parts))
+
 
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
 
@@ -48,6 +74,20 @@ def photo(photographs: dict[str, np.ndarray]) -> Callable[..., np.ndarray]:
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An .npz of scikit-learn's 1,797 digits at 16 px."""
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    images = [
+        cv2.resize((d * 15.9).astype(np.uint8), (16, 16), interpolation=cv2.INTER_CUBIC) for d in data.images
+    ]
+    path = tmp_path_factory.mktemp("data") / "digits.npz"
+    np.savez(path, x=np.stack(images), y=data.target)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -6,17 +6,9 @@ from skimage import data
 
 import adaptaug
 from benchmarks.checker import luma
+from tests.support.promise import brighter, darker
 
 SIZE, KEYS = 64, 60
-
-
-def darker(image):
-    """A quarter of a fifth of the light, requantised."""
-    return np.rint(255 * ((image / 255.0) ** 2.2 * 0.05) ** (1 / 2.2)).astype(np.uint8)
-
-
-def brighter(image):
-    return 255 - darker(255 - image)
 
 
 def tones(image, policy):

@@ -118,7 +118,7 @@ def test_as_rows_takes_every_kind_of_key():
         {1: 2},
         object(),
     ],
-    ids=repr,
+    ids=lambda key: "an object" if type(key) is object else repr(key),
 )
 def test_as_rows_refuses_other_keys_in_one_sentence(key: object):
     with pytest.raises(adaptaug.AdaptAugError, match=r"key must be .*2 images"):

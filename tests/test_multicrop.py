@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 
 import adaptaug
 from adaptaug.keyed import SharedText
-from tests.test_workers import ITEMS, Same
+from tests.support.workers import ITEMS, Same
 
 LARGE = adaptaug.Policy.load("natural").edit({"crop": {"area": [0.25, 1.0]}})
 SMALL = adaptaug.Policy.load("natural").edit({"crop": {"area": [0.05, 0.25]}})
@@ -85,7 +85,7 @@ def test_parameters_of_different_policies_are_not_stacked(photo):
 
 
 # --- a policy that changes ----------------------------------------------------------------------------------
-@pytest.mark.parametrize("start", ["fork", "spawn"])
+@pytest.mark.parametrize("start", ["fork", "forkserver"])
 def test_a_changed_policy_reaches_persistent_workers(start):
     still = adaptaug.Policy.parse({"version": 1, "name": "still", "guards": False, "operations": {}})
     keyed = adaptaug.Keyed(Same(), adaptaug.Views("natural", size=32, finish="uint8"))

@@ -18,7 +18,7 @@ from adaptaug.plan.overlap import intersection_over_union
 from adaptaug.policy import Policy, preset_names
 from tests.conftest import PHOTOGRAPHS
 from tests.scenes import SCENES
-from tests.test_promise import count
+from tests.support.promise import count
 
 DRAWS = 200
 SIZE = 32

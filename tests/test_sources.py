@@ -72,13 +72,14 @@ def test_a_part_in_a_spawned_worker_is_the_same(shards, pictures):
     assert again.fingerprint() == part.fingerprint() != open_data(shards).fingerprint()
 
 
-def test_a_sample_has_one_image_and_without_all_labels_there_are_none(tmp_path, pictures):
+def test_a_sample_has_one_image_and_one_without_a_label_has_none(tmp_path, pictures):
     webdataset = pytest.importorskip("webdataset")
     with webdataset.TarWriter(str(tmp_path / "a.tar")) as writer:
         writer.write({"__key__": "a/0", "rgb.png": png(pictures[0]), "seg.png": png(pictures[2]), "cls": "1"})
         writer.write({"__key__": "1", "png": png(pictures[1])})
     data = open_data(tmp_path / "a.tar")
-    assert data.labels is None and same(data, pictures[:2]) and len(data) == 2
+    assert data.labels.tolist() == [1, -1] and same(data, pictures[:2]) and len(data) == 2
+    assert "1 of 2 images" in data.about_labels
 
 
 def test_a_bad_image_in_a_shard_is_named(tmp_path, pictures):

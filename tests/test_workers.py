@@ -5,33 +5,22 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 import adaptaug
+from tests.support.workers import ITEMS, SIZE, Same, keyed
 
-ITEMS, SIZE = 8, 32
 WORKERS = [  # workers, how they start, whether they live on
     (0, None, False),
     (1, "fork", False),
     (2, "fork", False),
     (2, "fork", True),
-    (2, "spawn", False),
+    (2, "forkserver", False),
     (2, "spawn", True),
 ]  # fmt: skip
 IDS = [f"{count}-{start}{'-persistent' * lives}" for count, start, lives in WORKERS]
-
-
-class Same(Dataset[Any]):
-    """One image, many times: two views differ only if their draws do. At module level for spawn."""
-
-    def __len__(self) -> int:
-        return ITEMS
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
-        return np.random.default_rng(0).integers(40, 216, (SIZE, SIZE, 3), dtype=np.uint8), index
 
 
 class Both(Dataset[Any]):
@@ -47,10 +36,6 @@ class Both(Dataset[Any]):
     def __getitem__(self, index: int) -> tuple[list[torch.Tensor], list[torch.Tensor], int]:
         with_key, label = self.keyed[index]
         return with_key, self.views(Same()[index][0]), label
-
-
-def keyed(seed: int = 3) -> adaptaug.Keyed:
-    return adaptaug.Keyed(Same(), adaptaug.Views("natural", size=SIZE, finish="uint8"), seed=seed)
 
 
 Epochs = list[dict[int, torch.Tensor]]  # per epoch: index -> (2, 3, S, S) views

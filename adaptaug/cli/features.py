@@ -46,7 +46,8 @@ def embed(
         int | None, typer.Option(min=8, max=1024, help="Of a view; default 224, or the images' up to 64 px.")
     ] = None,
     normalise: Annotated[
-        str | None, typer.Option(help="unit, imagenet or cifar10: overrules what the report says was taken.")
+        str | None,
+        typer.Option(help="unit, imagenet or cifar10: overrules what the checkpoint's report says."),
     ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="At most this many images, drawn by the seed.")
@@ -70,6 +71,8 @@ def embed(
     images = open_data(data, range=range_)
     tell(images, range_)
     images = images if limit is None else images.take(limit, seed)
+    if images.about_labels:
+        say(images.about_labels)
     say(str(backbone.report))
     bar, move = progress_bar("Embedding")
     with bar:

@@ -89,8 +89,9 @@ def search(
     optuna.logging.disable_default_handler()  # threads that still train after Ctrl-C would tell of their trials
     with live.Live() as shown:
         task = Search(recipe, start, out.with_suffix(".search"), budget, objective, workers, shown, shared)
-        for sentence in task.unreadable:
-            say(sentence)
+        for sentence in (*task.unreadable, task.about_labels):
+            if sentence:
+                say(sentence)
         try:
             outcome = task.run()
         except KeyboardInterrupt:
@@ -118,8 +119,9 @@ def _tell_cost(recipe: Recipe, start: str, budget: int, objective: str, workers:
 
     with tempfile.TemporaryDirectory() as folder:
         task = Search(recipe, start, Path(folder), budget, objective, workers)
-        for sentence in task.unreadable:
-            say(sentence)
+        for sentence in (*task.unreadable, task.about_labels):
+            if sentence:
+                say(sentence)
         cost = estimate(task)
     minutes = max(1, round(cost.seconds / 60))
     print(f"{cost.arms} arms scored by {task.objective}, {len(task.dimensions)} dimensions; at most {cost.epochs} "

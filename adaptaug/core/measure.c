@@ -156,7 +156,8 @@ int measure_image(const u8 *rgb, int h, int w, int64_t stride, int all, ImageSta
   plane.levels = arena_take(arena, (size_t)plane.rows * plane.columns);
   if (arena->failed) return -1;
   Sums sums = {0, 0};
-  for (int y = 0; y < plane.rows; y++) {
+  if (step == 1 && stride == 3 * (int64_t)w) luma_of_row(rgb, h * w, plane.levels, &sums);  // without gaps: one row
+  else for (int y = 0; y < plane.rows; y++) {
     const u8 *row = rgb + (int64_t)y * step * stride;
     if (step > 1) sampled_row(row, step, plane.columns, line), row = line;
     luma_of_row(row, plane.columns, plane.levels + (size_t)y * plane.columns, &sums);

@@ -10,11 +10,12 @@ import torch
 
 from adaptaug import keys
 from adaptaug.errors import AdaptAugError
+from adaptaug.shared import Shared, Sharing
 
 _FRESH = -1
 
 
-class Keyed:
+class Keyed(Sharing):
     """`WebDataset(urls).decode("pil").map(Keyed(views)).to_tuple("jpg", "cls")`: a sample's `__key__` is its identity.
 
     After `set_epoch(e)` a sample's views are a function of (seed, e, `__key__`) alone, whichever worker makes them;
@@ -26,7 +27,7 @@ class Keyed:
 
     def __init__(self, views: Callable[..., Any], image: str = "jpg", seed: int = 0):
         self.views, self.image, self.seed = views, image, seed
-        self._epoch = torch.full((1,), _FRESH, dtype=torch.int64).share_memory_()
+        self._epoch = Shared(torch.full((1,), _FRESH, dtype=torch.int64))
 
     def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(sample, dict) or self.image not in sample or "__key__" not in sample:

@@ -151,8 +151,12 @@ class Data:
 
 
 def useful_labels(images: Images) -> np.ndarray | None:
-    """The labels, or None where there are none or all are of one class, by which every arm is right."""
-    return None if images.labels is None or len(np.unique(images.labels)) < 2 else images.labels
+    """The labels, -1 where an image has none. None: fewer than half have one, or all that have are of one class, by
+    which every arm is right."""
+    labels = images.labels
+    if labels is None or 2 * (labels >= 0).sum() < len(labels) or len(np.unique(labels[labels >= 0])) < 2:
+        return None
+    return labels
 
 
 def split_data(recipe: Recipe, run: int = 0) -> Split:
@@ -241,7 +245,8 @@ def score(model: Contrast, split: Split) -> dict[str, np.ndarray]:
     bank, query = embed(split.bank), embed(split.queries)
     found = {}
     if split.bank_labels is not None and split.labels is not None:
-        given = bank, split.bank_labels, query, split.labels
+        has = split.labels >= 0
+        given = bank, split.bank_labels, query[has], split.labels[has]
         found = {"knn": knn_correct(*given), "ridge": ridge_correct(*given)}
     if split.tasks is not None:
         found |= proxies(embed, split.tasks, bank, query[:_ASKED])

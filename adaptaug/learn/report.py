@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 
 from adaptaug.learn.arms import Arm, split_data
@@ -57,11 +58,13 @@ def arm_effects(arms: list[Arm], names: list[str]) -> dict[str, tuple[float, flo
 def _relevance(search: Search, outcome: Outcome, images: int) -> list[Relevance]:
     recipe = search.recipe
     split, encoder = split_data(recipe), search.verified_model(outcome.best).encoder.cpu()
-    labels = split.labels
-    if labels is None and split.tasks is not None:
+    labels, queries = split.labels, split.queries
+    if labels is not None:
+        labels, queries = labels[labels >= 0], queries[torch.from_numpy(labels >= 0)]
+    elif split.tasks is not None:
         labels = split.tasks.query_clusters
     assert labels is not None
-    chosen = split.queries[:images]
+    chosen = queries[:images]
     return relevance(encoder, chosen, labels[: len(chosen)], recipe.size, recipe.seed, fast_precision("cpu"))
 
 

@@ -102,10 +102,11 @@ class Search:
         if self.objective == "auto":
             self.objective = "images" if labels is None else "labels"
         if self.objective == "labels" and labels is None:
-            has = "none" if images.labels is None else "only one class"
+            has = "none" if images.labels is None else "only one class, or too few"
+            why = f" ({images.about_labels.rstrip('.')})" if images.about_labels else ""
             raise AdaptAugError(
                 f"{recipe.data}: expected labels of two classes or more (a folder of class folders, or "
-                f"'y' in the .npz) to score arms by; it has {has}, and objective 'images' needs none."
+                f"'y' in the .npz) to score arms by; it has {has}{why}, and objective 'images' needs none."
             )
         if self.objective == "images":
             recipe = replace(recipe, tasks=True)
@@ -120,6 +121,7 @@ class Search:
             raise AdaptAugError(
                 f"policy {self.start.name!r}: expected something to search, but it locks all."
             )
+        self.about_labels = images.about_labels
         self.fingerprint, self._count = images.fingerprint(), len(images)
         self._proposer = Proposer(self.start, self.dimensions, self._off, recipe.seed)
 

@@ -31,7 +31,7 @@ NORMALISATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
 }
 NAMED = {"simclrv1-resnet50-1x": f"{HUB}lightly-ai/simclrv1-imagenet1k-resnet50-1x"}
-_OVERRULE = f"normalise=, or --normalise of the command line, {'|'.join(NORMALISATIONS)}, overrules it"
+_OVERRULE = "normalise=, or --normalise of `adaptaug embed` and `adaptaug ui`, overrules it"
 _LEAST_SPREAD = 1e-6  # of features over photographs, relative to their size
 
 
@@ -100,9 +100,8 @@ def load_backbone(
 
     Args:
         source: a file, the folder of one of our runs, `hf:OWNER/REPO[/FILE]`, or one of NAMED.
-        normalise: `unit`, `imagenet` or `cifar10`; None: ImageNet's, as most trainers have, except where the file has
-            what only the files of another kind of trainer have. The wrong one is silent, features are only worse:
-            `report` says what it was taken by, how sure that is and how to overrule it.
+        normalise: `unit`, `imagenet` or `cifar10`; None: ImageNet's, unless what else lies in the file is
+            evidence of another. The wrong one is silent, features are only worse: `report` says how sure it is.
         padding: of a 3x3 stem; 2 for old CIFAR files of solo-learn, which do not say so.
         trust_pickle: as in `read_weights`.
     Raises: AdaptAugError: a file that cannot be read or mapped, other shapes, or features that do not vary.
@@ -127,24 +126,13 @@ def load_backbone(
     _load(encoder, found, str(path), arch)
     if padding is not None:
         encoder.conv1.padding = (padding, padding)  # type: ignore[union-attr, assignment]
-    normalisation, by = _taken(str(source), found)
-    if normalise or about is not None:
-        normalisation = normalise or (about or {}).get("normalisation", found.normalisation)
-        by = "as asked" if normalise else "by the run"
+    normalisation = normalise or (about or {}).get("normalisation", found.normalisation)
+    by = "as asked" if normalise else "by the run" if about else f"by the layout, {found.sure}; {_OVERRULE}"
     report = Report(str(source), found.layout, arch, stem, int(encoder.width), normalisation, by, found.prefix,  # type: ignore[arg-type]
                     len(found.state), found.unused, found.head)  # fmt: skip
     backbone = Backbone(encoder, normalisation, report).eval()
     _check_features(backbone, str(path))
     return backbone
-
-
-def _taken(source: str, found: Found) -> tuple[str, str]:
-    """(normalisation, how sure it is) of a file that none of our runs wrote."""
-    if source in NAMED or source.startswith(tuple(NAMED.values())):
-        return "unit", "certain, by its publisher"
-    if found.evidence:
-        return found.normalisation, f"by the layout, likely: {found.evidence}; {_OVERRULE}"
-    return found.normalisation, f"by the layout, not certain: nothing in the file says it; {_OVERRULE}"
 
 
 def _own(path: Path) -> dict[str, Any] | None:

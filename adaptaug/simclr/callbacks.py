@@ -112,7 +112,9 @@ class Held(Callback):
 
     def __init__(self, images: Images, held: np.ndarray, trained: np.ndarray, settings: Settings, log: Log):
         self.images, self.held = images, held
-        self.bank = trained[: 0 if images.labels is None else _BANK]
+        labels = images.labels
+        self.bank = trained[:0] if labels is None else trained[labels[trained] >= 0][:_BANK]
+        self.asks = labels is not None and len(self.bank) > 0 and bool((labels[held] >= 0).any())
         self.settings, self.lines = settings, log
         self.unreadable = Unreadable(len(self.held) + len(self.bank))
         self.enough = len(held) >= _FEWEST
@@ -127,7 +129,7 @@ class Held(Callback):
         self.held, pixels = self._read(self.held)
         asked = evaluate.features(model.encoder, pixels, precision=model.precision)
         scores = {"rankme": evaluate.rankme(asked)}
-        if self.images.labels is not None:
+        if self.asks:
             self.bank, bank = self._read(self.bank)
             known = evaluate.features(model.encoder, bank, precision=model.precision)
             if self.of_raw_pixels is None:
@@ -149,7 +151,9 @@ class Held(Callback):
         """Percent of the held-out images that the bank's neighbours are right about."""
         labels = self.images.labels
         assert labels is not None
-        return 100 * float(evaluate.knn_correct(known, labels[self.bank], asked, labels[self.held]).mean())
+        has = labels[self.held] >= 0
+        wanted = labels[self.held][has]
+        return 100 * float(evaluate.knn_correct(known, labels[self.bank], asked[has], wanted).mean())
 
     def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
         if trainer.global_step == 0:

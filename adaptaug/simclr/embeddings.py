@@ -37,6 +37,7 @@ _WAIT = 60.0  # seconds that other processes wait for the first to make the file
 class Embeddings:
     """Features (N, 1 + k, W), a memory map where they lie in a folder, and what is known of their images.
 
+    Labels, class names and `about_labels` are those of `data.Images`.
     `readable` marks the rows that have been filled; those of images that could not be read are zero.
     """
 
@@ -46,6 +47,7 @@ class Embeddings:
     class_names: list[str]
     readable: np.ndarray
     about: dict[str, Any]
+    about_labels: str = ""
 
     @property
     def width(self) -> int:
@@ -90,7 +92,7 @@ def open_embeddings(path: str | Path) -> Embeddings:
         if features.ndim != 3 or len(features) != len(known["names"]):
             raise ValueError(f"features of shape {features.shape} for {len(known['names'])} names")
         if "labels" in known:  # some lie as (N, 1)
-            known["labels"] = known["labels"].reshape(len(features))
+            known["labels"] = known["labels"].reshape(len(features)).astype(np.int64)
     except AdaptAugError:
         raise
     except Exception as error:  # zipfile, zlib and numpy's headers have errors of their own
@@ -99,7 +101,7 @@ def open_embeddings(path: str | Path) -> Embeddings:
         ) from None
     return Embeddings(
         features, [str(n) for n in known["names"]], known.get("labels"), [str(c) for c in known["class_names"]],
-        known["readable"], about,
+        known["readable"], about, str(known.get("about_labels", "")),
     )  # fmt: skip
 
 
@@ -268,6 +270,7 @@ def _make(folder: Path, images: Images, about: dict[str, Any], dtype: type, rank
     known: dict[str, Any] = {
         "names": np.array(images.names),
         "class_names": np.array(images.class_names, dtype=str),
+        "about_labels": images.about_labels,
     }
     if images.labels is not None:
         known["labels"] = images.labels

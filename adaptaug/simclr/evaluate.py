@@ -35,12 +35,12 @@ def knn_correct(
     k: int = 20, temperature: float = 0.1,
 ) -> np.ndarray:  # fmt: skip
     """For each query, whether a cosine kNN weighted by exp(similarity / temperature) is right (bool)."""
-    known = torch.as_tensor(bank_labels, dtype=torch.long)
+    values, known = np.unique(bank_labels, return_inverse=True)  # a class's number may be anything
     predicted = knn_predict(
-        functional.normalize(queries, dim=1), functional.normalize(bank, dim=1).T.contiguous(), known,
-        num_classes=int(known.max()) + 1, knn_k=min(k, len(known)), knn_t=temperature,
+        functional.normalize(queries, dim=1), functional.normalize(bank, dim=1).T.contiguous(),
+        torch.from_numpy(known.reshape(-1)), num_classes=len(values), knn_k=min(k, len(known)), knn_t=temperature,
     )  # fmt: skip
-    return predicted[:, 0].numpy() == np.asarray(labels)
+    return values[predicted[:, 0].numpy()] == np.asarray(labels)
 
 
 def ridge_correct(
@@ -108,7 +108,7 @@ def alignment_uniformity(first: torch.Tensor, second: torch.Tensor) -> dict[str,
 
 
 def labelled_subset(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Indices of `count` items, as evenly over the classes as they allow, drawn by the seed."""
+    """Indices of `count` items, as evenly over the classes as they allow, drawn by the seed; none without a label."""
     labels = np.asarray(labels)
     order = np.random.default_rng(seed).permutation(len(labels))
     _, classes = np.unique(labels, return_inverse=True)
@@ -116,6 +116,7 @@ def labelled_subset(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     for c in range(classes.max() + 1):
         members = order[classes[order] == c]
         rank[members] = np.arange(len(members))
+    order = order[labels[order] >= 0]
     return np.sort(order[np.argsort(rank[order], kind="stable")][:count])
 
 

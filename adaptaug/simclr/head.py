@@ -242,9 +242,10 @@ def _classes(data: Embeddings) -> tuple[np.ndarray, list[str], np.ndarray]:
     """Labels as 0 ... C-1 (of rows that are used), the classes' names, and which rows are used."""
     if data.labels is None:
         raise AdaptAugError(
-            "expected embeddings with labels (of class folders, or 'y' in the .npz); these have none."
+            "expected embeddings with labels (of class folders, or 'y' in the .npz); "
+            f"{data.about_labels or 'these have none.'}"
         )
-    used = np.asarray(data.readable, bool)
+    used = np.asarray(data.readable, bool) & (data.labels >= 0)
     values, inverse = np.unique(data.labels[used], return_inverse=True)
     if len(values) < 2:
         raise AdaptAugError(f"expected at least two classes, got {len(values)}.")

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from adaptaug.errors import AdaptAugError
+from adaptaug.labels import renumbered
 from adaptaug.simclr import evaluate
 from adaptaug.simclr.embeddings import Embeddings
 from adaptaug.simclr.head import HeadSettings, train_head
@@ -39,10 +40,14 @@ def judge(
             f"got another's ({test.about.get('checkpoint')}); embed both with one checkpoint and normalisation."
         )
     if train.labels is None or test.labels is None:
-        raise AdaptAugError("expected embeddings with labels, got some without.")
-    test, names = _numbered_alike(train, test)
+        why = train.about_labels if train.labels is None else test.about_labels
+        raise AdaptAugError(f"expected embeddings with labels; {why or 'some have none.'}")
+    numbers, names = renumbered(test.labels, test.class_names, train.labels, train.class_names)
+    test = replace(test, labels=numbers)
     bank, bank_labels = _clean(train)
     asked, labels = _clean(test)
+    if not len(labels) or not len(bank_labels):
+        raise AdaptAugError("expected images with labels among those that could be read, got none.")
     unknown = np.setdiff1d(labels, bank_labels)
     if len(unknown):
         first = names[unknown[0]] if names else unknown[0]
@@ -66,7 +71,7 @@ def judge(
         if say is not None:
             say(name)
         add(name, correct())
-    rows.append({"measure": "RankMe", "value": evaluate.rankme(asked[:_RANKED])})
+    rows.append({"measure": "RankMe", "value": evaluate.rankme(_all_clean(test))})
     if test.features.shape[1] > 1:
         first, second = (torch.from_numpy(_pairs(test)[:, i]) for i in (0, 1))
         for name, value in evaluate.alignment_uniformity(first, second).items():
@@ -96,24 +101,10 @@ def table(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _numbered_alike(train: Embeddings, test: Embeddings) -> tuple[Embeddings, list[str]]:
-    """`test` with `train`'s numbers of the classes, and the names of these numbers; none where a set does not name its.
-
-    A folder numbers the classes that it has, so one that lacks a class has other numbers.
-    """
-    assert train.labels is not None and test.labels is not None
-    for data, labels in ((train, train.labels), (test, test.labels)):
-        if not np.isin(labels, np.arange(len(data.class_names))).all():
-            return test, []
-    if train.class_names == test.class_names:  # some sets have two classes of one name
-        return test, test.class_names
-    names = train.class_names + [name for name in test.class_names if name not in train.class_names]
-    numbers = np.array([names.index(name) for name in test.class_names])
-    return replace(test, labels=numbers[test.labels]), names
-
-
-def _chosen(data: Embeddings, most: int) -> np.ndarray:
+def _chosen(data: Embeddings, most: int, labelled: bool = False) -> np.ndarray:
     index = np.flatnonzero(data.readable)
+    if labelled and data.labels is not None:
+        index = index[data.labels[index] >= 0]
     if len(index) > most:
         index = np.sort(np.random.default_rng(9).permutation(index)[:most])
     return index
@@ -121,8 +112,14 @@ def _chosen(data: Embeddings, most: int) -> np.ndarray:
 
 def _clean(data: Embeddings) -> tuple[torch.Tensor, np.ndarray]:
     assert data.labels is not None
-    index = _chosen(data, _MOST)
+    index = _chosen(data, _MOST, labelled=True)
     return torch.from_numpy(np.asarray(data.features[index, 0], np.float32)), np.asarray(data.labels[index])
+
+
+def _all_clean(data: Embeddings) -> torch.Tensor:
+    """Clean features of those that RankMe looks at, with a label or without."""
+    index = _chosen(data, _MOST)[:_RANKED]
+    return torch.from_numpy(np.asarray(data.features[index, 0], np.float32))
 
 
 def _pairs(data: Embeddings) -> np.ndarray:
@@ -135,5 +132,6 @@ def _pairs(data: Embeddings) -> np.ndarray:
 def _head(train: Embeddings, asked: torch.Tensor, labels: np.ndarray, settings: HeadSettings) -> np.ndarray:
     trained = train_head(train, settings)
     values = np.unique(train.labels[np.asarray(train.readable, bool)])  # type: ignore[index]
+    values = values[values >= 0]
     with torch.no_grad():
         return values[trained.head(asked).argmax(1).numpy()] == labels

@@ -2,8 +2,8 @@
 
 Brands are not listed. The query encoder is found by its shape: a prefix under which torchvision's names begin, after
 three renames (SimCLRv2's nested blocks, SupContrast's `shortcut`, Sequential's numbers) and Google's TF1 variables,
-which come in the order they were made. Only normalisation goes by who wrote the file, as nothing in it says: what is
-not ImageNet's needs evidence that no other common trainer's file has, and `Found.evidence` tells it.
+which come in the order they were made. Nothing in a file says its
+normalisation: ImageNet's, unless there is evidence of another.
 """
 
 from __future__ import annotations
@@ -34,16 +34,15 @@ _HEAD = re.compile(r"head|proj|neck|predictor|classifier|(^|\.)fc\.|(^|\.)g\.|la
 
 @dataclass
 class Found:
-    """An encoder among named tensors. `state` has torchvision's names; `head`: name -> shape of linear layers;
-    `evidence`: what speaks for the normalisation, None where nothing does and it is the usual one."""
+    """An encoder among named tensors. `state` has torchvision's names; `head`: name -> shape of linear layers."""
 
     state: dict[str, torch.Tensor]
     layout: str
     prefix: str
     normalisation: str
-    evidence: str | None = None
     head: dict[str, tuple[int, ...]] = field(default_factory=dict)
     unused: int = 0
+    sure: str = "certain"  # or likely, or a guess, of the normalisation, and by what
 
 
 def find_encoder(tensors: dict[str, torch.Tensor], source: str) -> Found:
@@ -70,10 +69,9 @@ def find_encoder(tensors: dict[str, torch.Tensor], source: str) -> Found:
             rest[name] = tensor
     head = {name: tuple(t.shape) for name, t in rest.items()
             if t.ndim == 2 and name.endswith("weight") and _HEAD.search(name)}  # fmt: skip
-    layout_name = _named(prefix, layout, cleaned, rest)
-    beside = tensors.beside if isinstance(tensors, Weights) else {}
-    normalisation, evidence = _normalisation(prefix, layout, cleaned, rest, state, beside)
-    return Found(state, layout_name, prefix, normalisation, evidence, head, len(tensors) - len(state))
+    said = tensors.beside if isinstance(tensors, Weights) else {}
+    name, normalisation, sure = _who(prefix, layout, cleaned, rest, state, source, said)
+    return Found(state, name, prefix, normalisation, head, len(tensors) - len(state), sure)
 
 
 def _unwrapped(name: str) -> str:
@@ -147,94 +145,93 @@ _RENAMES = {"torchvision": _same, "simclrv2": _simclrv2, "sequential": _numbered
             "sequential without max-pool": _numbered(3)}  # fmt: skip
 
 
-def _named(prefix: str, layout: str, tensors: dict[str, torch.Tensor], rest: dict[str, torch.Tensor]) -> str:
-    """What the layout is called in the report. Nothing else goes by it."""
+def _who(prefix: str, layout: str, tensors: dict[str, torch.Tensor], rest: dict[str, torch.Tensor],
+         state: dict[str, torch.Tensor], source: str, said: dict[str, Any]) -> tuple[str, str, str]:  # fmt: skip
+    """(name, normalisation, how sure). Only what no other common trainer writes is evidence; a prefix alone is none.
+
+    A 3x3 stem is none either: it goes with CIFAR-100, STL and Tiny ImageNet as well. `said`: what else lies in the
+    file, by name; a data set that it names decides.
+    """
+    width = max(len(t) for name, t in state.items() if name.startswith("layer4.") and t.ndim == 4)
+    square = lambda name: name in rest and tuple(rest[name].shape) == (width, width)  # noqa: E731
+    heads = {name for name in rest if name.endswith((".weight", ".bias"))}
+    beside = lambda *names: all(f"{name}.weight" in rest for name in names)  # noqa: E731
+    outer = prefix[: prefix.rstrip(".").rfind(".") + 1]  # of what stands beside the encoder
     if layout == "simclrv2":
-        return "SimCLRv2 converted to PyTorch"
+        return "SimCLRv2 converted to PyTorch", "unit", "certain, by names that only its conversion writes"
+    if prefix == "state_dict." and beside("state_dict.fc") and _CONVERTED.search(source):
+        return "Google's SimCLR converted by simclr-converter", "unit", "certain, by the file's name"
+    if set(rest) == {"state_dict.fc.weight", "state_dict.fc.bias"} and not said and _never_counted(state):
+        return (
+            "Google's SimCLR converted by simclr-converter",
+            "unit",
+            "likely, by norms that never counted a batch",
+        )
+    if (
+        prefix.endswith("convnet.")
+        and any(n.endswith("projection.fc1.weight") for n in heads)
+        and any(n.endswith("projection.fc2.weight") for n in heads)
+    ):
+        return "convnet (AndrewAtanov's SimCLR)", "unit", "likely, by convnet beside projection.fc1 and fc2"
+    if prefix == "encoder." and set(rest) == {"projector.0.weight", "projector.2.weight"}:
+        return (
+            "encoder with projector (Spijkervet's SimCLR)",
+            "unit",
+            "likely, by a bare projector without biases",
+        )
+    ours = {f"{prefix}fc.{i}.{part}" for i in (0, 2) for part in ("weight", "bias")}
+    if (
+        prefix == "state_dict.backbone."
+        and square(f"{prefix}fc.0.weight")
+        and beside(f"{prefix}fc.2")
+        and (
+            heads <= ours and "arch" in said  # a Lightning classifier's head of two layers has no such entry
+        )
+    ):
+        return (
+            "backbone with its head as fc (sthalles' SimCLR)",
+            "unit",
+            "likely, by a head of two layers as fc alone",
+        )
+    named = {str(value).lower() for name, value in said.items() if name.rpartition(".")[2] == "dataset"}
+    if state["conv1.weight"].shape[-1] == 3 and named <= {"cifar10"}:
+        if any(".shortcut." in name for name in tensors) and beside(f"{outer}head.0", f"{outer}head.2"):
+            return (
+                "SupContrast",
+                "cifar10",
+                "likely, by shortcut beside head.0 and head.2; CIFAR-100 has its own",
+            )
+        if layout == "sequential without max-pool" and beside(f"{outer}g.0") and prefix.endswith("f."):
+            return f"numbered children of torchvision's ResNet ({layout})", "cifar10", "likely, by f beside g"
+        momentum = any(name.startswith(f"{outer}momentum_") for name in tensors)
+        classes = rest.get(f"{outer}classifier.weight")
+        known = momentum if classes is None else len(classes) == 10
+        if known and beside(f"{outer}projector.0", f"{outer}projector.2") and outer == "state_dict.":
+            return (
+                "solo-learn",
+                "cifar10",
+                "a guess, by what lies beside the projector; CIFAR-100 and STL have their own",
+            )
+    return _named(prefix, layout), "imagenet", "a guess, as nothing in the file tells"
+
+
+def _never_counted(state: dict[str, torch.Tensor]) -> bool:
+    """Whether the norms have statistics of no batch: they were not trained in PyTorch."""
+    counted = [t for name, t in state.items() if name.endswith("num_batches_tracked")]
+    return bool(counted) and not any(t.any() for t in counted) and bool(state["bn1.running_mean"].any())
+
+
+_CONVERTED = re.compile(r"lightly-ai(--|/)simclrv1-imagenet1k-|(^|[/\\])resnet\d+-[124]x\.(pth|pt)$")
+
+
+def _named(prefix: str, layout: str) -> str:
     if layout.startswith("sequential"):
         return f"numbered children of torchvision's ResNet ({layout})"
-    if any(".shortcut." in name for name in tensors):
-        return "shortcut for downsample, as SupContrast"
     if prefix.endswith(("encoder_q.", "base_encoder.")):
         return "MoCo, its query encoder"
     if "_feature_blocks." in prefix:
         return "VISSL"
     return "torchvision's names" + (f" under {prefix}" if prefix else "")
-
-
-_USUAL = "imagenet"
-
-
-def _normalisation(
-    prefix: str, layout: str, tensors: dict[str, torch.Tensor], rest: dict[str, torch.Tensor],
-    state: dict[str, torch.Tensor], beside: dict[str, Any],
-) -> tuple[str, str | None]:  # fmt: skip
-    """(normalisation, what speaks for it): a prefix alone never does, as everybody writes `encoder.` and `backbone.`.
-
-    Args: rest: tensors that are not the encoder's; beside: what else lies in the file, by name.
-    """
-    model = {name for name in rest if not name.endswith("num_batches_tracked")}
-    width = int(max(t.shape[0] for name, t in state.items() if name.startswith("layer4.") and t.ndim == 4))
-    if layout == "simclrv2":
-        return "unit", "only the converter of Google's SimCLRv2 nests its blocks so"
-    if prefix.endswith("convnet."):
-        root = prefix.removesuffix("convnet.")
-        if {f"{root}projection.fc1.weight", f"{root}projection.fc2.weight"} <= model:
-            return "unit", "convnet with projection.fc1 and fc2 is AndrewAtanov's SimCLR"
-    if prefix == "encoder." and model == {"projector.0.weight", "projector.2.weight"}:
-        if tuple(rest["projector.0.weight"].shape) == (
-            width,
-            width,
-        ):  # others' projectors have biases or norms
-            return "unit", "encoder and a projector without biases are Spijkervet's SimCLR"
-    if prefix == "state_dict.backbone." and "arch" in beside:
-        first, last = (f"{prefix}fc.{i}" for i in (0, 2))
-        head = {f"{layer}.{part}" for layer in (first, last) for part in ("weight", "bias")}
-        square = f"{first}.weight" in rest and tuple(rest[f"{first}.weight"].shape) == (width, width)
-        of_model = {name for name in model if name.startswith("state_dict.")}
-        if square and f"{last}.weight" in of_model <= head:
-            return (
-                "unit",
-                "backbone with a square head of two layers as its fc, and arch beside, are sthalles' SimCLR",
-            )
-    if (
-        prefix == "state_dict."
-        and model == {"state_dict.fc.weight", "state_dict.fc.bias"}
-        and _converted(state)
-    ):
-        if len(rest["state_dict.fc.weight"]) == 1000 and set(beside) == set():
-            return "unit", "a trained network whose norms have counted no batch is simclr-converter's"
-    if state["conv1.weight"].shape[-1] == 3 and (who := _of_cifar(prefix, layout, model, tensors, rest)):
-        said = {str(value).lower() for name, value in beside.items() if name.split(".")[-1] == "dataset"}
-        if not said or said == {"cifar10"}:
-            return "cifar10", f"{who} trains 3x3 stems on CIFAR" + "-10, as the file says" * bool(said)
-    return _USUAL, None
-
-
-def _converted(state: dict[str, torch.Tensor]) -> bool:
-    """Whether the norms have statistics but never counted a batch: they were not trained in PyTorch."""
-    counted = [t for name, t in state.items() if name.endswith("num_batches_tracked")]
-    return bool(counted) and not any(t.any() for t in counted) and bool(state["bn1.running_mean"].any())
-
-
-def _of_cifar(
-    prefix: str, layout: str, model: set[str], tensors: dict[str, torch.Tensor], rest: dict[str, torch.Tensor]
-) -> str | None:
-    """Which trainer, of those that normalise by CIFAR's own numbers, wrote a 3x3 stem so."""
-    root = prefix.rpartition("encoder.")[0] if prefix.endswith("encoder.") else ""
-    if layout == "sequential without max-pool" and prefix == "f." and "g.0.weight" in model:
-        return "leftthomas' SimCLR"
-    if any(".shortcut." in name for name in tensors) and prefix.endswith("encoder."):
-        if {f"{root}head.0.weight", f"{root}head.2.weight"} <= model:
-            return "SupContrast"
-    kind = prefix.removeprefix("state_dict.")
-    if prefix.startswith("state_dict.") and kind in ("encoder.", "backbone."):
-        classes = rest.get("state_dict.classifier.weight")
-        ours = any(name.startswith("state_dict.projector.") for name in model)
-        paired = f"state_dict.momentum_{kind}conv1.weight" in tensors
-        if ours and (paired if classes is None else len(classes) == 10):
-            return "solo-learn"
-    return None
 
 
 # --- Google's variables -------------------------------------------------------------------------------------
@@ -260,8 +257,8 @@ def _google(tensors: dict[str, torch.Tensor], source: str) -> Found:
         for name, t in tensors.items()
         if "head" in name and name.split(":")[0].endswith("dense/kernel")
     }
-    return Found(state, "Google's TF1 variables", "base_model/", "unit", "only Google's SimCLR names its variables so",
-                 head, len(tensors) - len(state))  # fmt: skip
+    return Found(state, "Google's TF1 variables", "base_model/", "unit", head, len(tensors) - len(state),
+                 "certain, by variables that only TF1 writes")  # fmt: skip
 
 
 def _google_names(count: int) -> list[tuple[str, str]] | None:

@@ -155,6 +155,7 @@ def pretrain(settings: Settings, resume: bool = False, progress: bool = False) -
     policy, fingerprint = Policy.load(settings.policy), images.fingerprint()
     decided = settings.deciding() | {"policy": policy.dumps(), "data": fingerprint}
     state, notes = _settle(folder, decided, resume)
+    notes += [images.about_labels] * bool(images.about_labels)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     types = {"auto": fast_precision(device), "bf16": torch.bfloat16, "fp16": torch.float16, "32": None}
     precision = types[settings.precision]

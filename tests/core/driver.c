@@ -221,7 +221,7 @@ static void try_jpeg(void) {
   u8 *data = exactly(length ? length : 1);
   memcpy(data, header, length);
   for (uint32_t changes = any(4); changes && length > 2; changes--) data[2 + any((uint32_t)length - 2)] = (u8)any(256);
-  int32_t size[2];
+  int32_t size[3];
   if (!core_jpeg_size(data, (int64_t)length, size)) need(size[0] > 0 && size[1] > 0, "core_jpeg_size", size[1], size[0], 0);
   free(data);
 }

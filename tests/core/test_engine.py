@@ -87,7 +87,7 @@ class Items(torch.utils.data.Dataset):
         return self.image
 
 
-@pytest.mark.parametrize("start", ["fork", "spawn"])
+@pytest.mark.parametrize("start", ["fork", "forkserver"])
 def test_workers_after_the_parent_used_its_pool(start, images, threads):
     threads(2)
     pair("natural", images, KEYS)  # the pool is there, and its threads are not in a forked child

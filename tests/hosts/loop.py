@@ -19,14 +19,14 @@ LOADERS = [0, 2]
 
 
 def workers(count: int) -> dict[str, Any]:
-    """Options of a DataLoader: none, or spawned workers that live on."""
+    """Options of a DataLoader: none, or workers that pickle what they are given and live on."""
     if not count:
         return {"num_workers": 0}
-    return {"num_workers": count, "multiprocessing_context": "spawn", "persistent_workers": True}
+    return {"num_workers": count, "multiprocessing_context": "forkserver", "persistent_workers": True}
 
 
 class Same(Dataset):
-    """One image with its number, many times; at module level for spawn."""
+    """One image with its number, many times; at module level to be pickled."""
 
     def __init__(self, image: Any, transform: Any = None):
         self.image, self.transform = image, transform

@@ -24,7 +24,7 @@ def loader(folder, workers, **options):
 def test_it_trains(workers, folder, monkeypatch):
     if workers:  # create_loader has no option for it
         start = torch.multiprocessing.get_start_method()
-        torch.multiprocessing.set_start_method("spawn", force=True)
+        torch.multiprocessing.set_start_method("forkserver", force=True)
         monkeypatch.callback = lambda: torch.multiprocessing.set_start_method(start, force=True)
     try:
         simclr, seen = loop.SimCLR(), []

@@ -1,24 +1,9 @@
 """A search small enough for tests: scikit-learn's digits."""
 
-import cv2
 import numpy as np
 import pytest
 
 from adaptaug.cli import run
-
-
-@pytest.fixture(scope="session")
-def digits(tmp_path_factory):
-    """scikit-learn's digits, 16 px."""
-    from sklearn.datasets import load_digits
-
-    data = load_digits()
-    images = [
-        cv2.resize((d * 15.9).astype(np.uint8), (16, 16), interpolation=cv2.INTER_CUBIC) for d in data.images
-    ]
-    path = tmp_path_factory.mktemp("data") / "digits.npz"
-    np.savez(path, x=np.stack(images), y=data.target)
-    return path
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from adaptaug.learn.heads import _open
 from adaptaug.learn.likelihood import score_of_p, score_of_strength
 from adaptaug.plan import Draws
 from adaptaug.policy import Policy
-from tests.test_controller import SIDE, images, keys
+from tests.support.batches import SIDE, images, keys
 
 MIXED: dict[str, Any] = {
     "hflip": {"p": 0.3},

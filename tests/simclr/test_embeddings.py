@@ -47,12 +47,10 @@ def backbone(checkpoint):
 
 
 @pytest.fixture(scope="module")
-def digits(tmp_path_factory):
-    """Some of scikit-learn's digits at 16 px."""
-    data = load_digits()
-    path = tmp_path_factory.mktemp("data") / "digits.npz"
-    pixels = np.kron(data.images[:COUNT], np.ones((2, 2))).astype(np.uint8) * 15
-    np.savez(path, x=pixels, y=data.target[:COUNT])
+def digits(digits, tmp_path_factory):
+    """Some of the digits."""
+    data, path = np.load(digits), tmp_path_factory.mktemp("data") / "digits.npz"
+    np.savez(path, x=data["x"][:COUNT], y=data["y"][:COUNT])
     return path
 
 

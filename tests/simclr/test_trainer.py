@@ -35,15 +35,6 @@ STEPS = 8  # of a run below: two epochs of four
 
 
 @pytest.fixture(scope="module")
-def digits(tmp_path_factory):
-    """scikit-learn's 1,797 digits at 16 px."""
-    data = load_digits()
-    path = tmp_path_factory.mktemp("data") / "digits.npz"
-    np.savez(path, x=np.kron(data.images, np.ones((2, 2))).astype(np.uint8) * 15, y=data.target)
-    return path
-
-
-@pytest.fixture(scope="module")
 def settings(digits, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "whole"
     return Settings(
@@ -57,6 +48,15 @@ def finished(settings):
     return pretrain(settings)
 
 
+@pytest.fixture(scope="module")
+def plain(settings, tmp_path_factory):
+    """Of a finished run of as many steps and half the images, without TensorBoard and looks at held-out images."""
+    out = str(tmp_path_factory.mktemp("runs") / "plain")
+    mine = replace(settings, batch=32, limit=128, held_out=0, tensorboard=False, out=out)
+    pretrain(mine)
+    return mine
+
+
 def weights(folder):
     return Path(folder, "encoder.safetensors").read_bytes()
 
@@ -66,14 +66,14 @@ def lines(folder):
 
 
 # --- a whole run -------------------------------------------------------------------------------------------
-def test_same_seed_same_weights(settings, finished, tmp_path):
-    pretrain(replace(settings, out=str(tmp_path)))
-    assert weights(tmp_path) == weights(settings.out)
+def test_same_seed_same_weights(plain, tmp_path):
+    pretrain(replace(plain, out=str(tmp_path)))
+    assert weights(tmp_path) == weights(plain.out)
 
 
-def test_another_seed_other_weights(settings, finished, tmp_path):
-    pretrain(replace(settings, out=str(tmp_path), seed=1))
-    assert weights(tmp_path) != weights(settings.out)
+def test_another_seed_other_weights(plain, tmp_path):
+    pretrain(replace(plain, out=str(tmp_path), seed=1))
+    assert weights(tmp_path) != weights(plain.out)
 
 
 def test_every_step_is_logged_once(settings, finished):
@@ -142,9 +142,9 @@ def test_it_learns(digits, tmp_path):
     ],
     ids=lambda changes: next(iter(changes.values())),
 )
-def test_whatever_is_kept_goes_on_where_it_stopped(settings, tmp_path, monkeypatch, changes):
+def test_whatever_is_kept_goes_on_where_it_stopped(plain, tmp_path, monkeypatch, changes):
     """Teacher, queue, band and heads are in the checkpoints: a run stopped and resumed equals one in a piece."""
-    mine = replace(settings, **changes, held_out=0, out=str(tmp_path / "whole"))
+    mine = replace(plain, **changes, out=str(tmp_path / "whole"))
     pretrain(mine)
     losses = [line["train_loss"] for line in lines(mine.out)]
     assert len(losses) == STEPS
@@ -168,8 +168,8 @@ def test_whatever_is_kept_goes_on_where_it_stopped(settings, tmp_path, monkeypat
         assert lines(halves.out)[-1]["heads_largest"] == lines(mine.out)[-1]["heads_largest"] > 0
 
 
-def test_added_gradients_make_one_step(settings, tmp_path):
-    mine = replace(settings, out=str(tmp_path), batch=32, accumulate=2, checkpoint_every=1)
+def test_added_gradients_make_one_step(plain, tmp_path):
+    mine = replace(plain, out=str(tmp_path), batch=16, accumulate=2, checkpoint_every=1)
     assert pretrain(mine).step == STEPS
     steps = [line["step"] for line in lines(tmp_path) if "train_loss" in line]
     assert steps == list(range(1, STEPS + 1))
@@ -179,9 +179,9 @@ def test_added_gradients_make_one_step(settings, tmp_path):
     assert weights(tmp_path) == before
 
 
-def test_half_precision_scales_its_gradients_and_goes_on_where_it_stopped(settings, tmp_path):
+def test_half_precision_scales_its_gradients_and_goes_on_where_it_stopped(plain, tmp_path):
     """fp16's scale is in the checkpoints, so the resumed half equals the uninterrupted run's."""
-    mine = replace(settings, out=str(tmp_path), precision="fp16", checkpoint_every=4)
+    mine = replace(plain, out=str(tmp_path), precision="fp16", checkpoint_every=4)
     assert pretrain(mine).step == STEPS
     assert np.isfinite([line["train_loss"] for line in lines(tmp_path) if "train_loss" in line]).all()
     state = torch.load(checkpoints.checkpoints(tmp_path)[0], weights_only=True)
@@ -189,10 +189,10 @@ def test_half_precision_scales_its_gradients_and_goes_on_where_it_stopped(settin
     checkpoints.checkpoints(tmp_path)[0].unlink()
     before = weights(tmp_path)
     pretrain(mine, resume=True)
-    assert weights(tmp_path) == before != weights(settings.out)
+    assert weights(tmp_path) == before != weights(plain.out)
 
 
-def test_shards_train_as_the_files_in_them_do(settings, photographs, tmp_path):
+def test_shards_train_as_the_files_in_them_do(plain, photographs, tmp_path):
     webdataset = pytest.importorskip("webdataset")
     (tmp_path / "files").mkdir()
     with webdataset.ShardWriter(str(tmp_path / "train-%02d.tar"), maxcount=8, verbose=0) as writer:
@@ -201,7 +201,7 @@ def test_shards_train_as_the_files_in_them_do(settings, photographs, tmp_path):
             Image.fromarray(image).save(tmp_path / "files" / f"{i:02d}.png")
             writer.write({"__key__": f"{i:02d}", "png": (tmp_path / "files" / f"{i:02d}.png").read_bytes()})
     for name, data in (("a", tmp_path / "files"), ("b", tmp_path / "train-{00..02}.tar")):
-        pretrain(replace(settings, data=str(data), out=str(tmp_path / name), batch=8, epochs=1, held_out=0,
+        pretrain(replace(plain, data=str(data), out=str(tmp_path / name), batch=8, epochs=1,
                          limit=None, policy="natural", workers=1 if name == "b" else 0))  # fmt: skip
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
 
@@ -320,22 +320,23 @@ def _run_and_die(settings, moment):
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_killed_and_resumed_it_ends_with_equal_weights(settings, finished, tmp_path, moment):
-    mine = replace(settings, out=str(tmp_path))
+def test_killed_and_resumed_it_ends_with_equal_weights(settings, finished, plain, tmp_path, moment):
+    whole = settings if "validation" in moment else plain  # which has none
+    mine = replace(whole, out=str(tmp_path))
     victim = multiprocessing.get_context("fork").Process(target=_run_and_die, args=(mine, moment))
     victim.start()
     victim.join(120)
     assert victim.exitcode == -signal.SIGKILL
     result = pretrain(mine, resume=True)
     assert result.step == STEPS
-    assert weights(tmp_path) == weights(settings.out)
+    assert weights(tmp_path) == weights(whole.out)
     losses = [[(line["step"], line["train_loss"]) for line in lines(folder) if "train_loss" in line]
-              for folder in (tmp_path, settings.out)]  # fmt: skip
+              for folder in (tmp_path, whole.out)]  # fmt: skip
     assert losses[0] == losses[1]
 
 
-def test_asked_to_stop_it_saves_first(settings, finished, tmp_path, monkeypatch):
-    mine = replace(settings, out=str(tmp_path))
+def test_asked_to_stop_it_saves_first(plain, tmp_path, monkeypatch):
+    mine = replace(plain, out=str(tmp_path))
     step, calls = Pretraining.training_step, []
 
     def interrupted(self, *args):
@@ -348,21 +349,21 @@ def test_asked_to_stop_it_saves_first(settings, finished, tmp_path, monkeypatch)
     assert pretrain(mine).step == 2
     monkeypatch.undo()
     assert pretrain(mine, resume=True).step == STEPS
-    assert weights(tmp_path) == weights(settings.out)
+    assert weights(tmp_path) == weights(plain.out)
 
 
 @pytest.mark.parametrize(
     "damage", [b"", b"PK\x03\x04 not a checkpoint", None], ids=["empty", "garbage", "truncated"]
 )
-def test_a_damaged_checkpoint_falls_back_to_the_one_before(settings, finished, tmp_path, damage):
-    mine = replace(settings, out=str(tmp_path))
-    pretrain(mine)
-    newest = checkpoints.checkpoints(tmp_path)[0]
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(plain, tmp_path, damage):
+    mine = replace(plain, out=str(tmp_path / "run"))
+    shutil.copytree(plain.out, mine.out)
+    newest = checkpoints.checkpoints(mine.out)[0]
     newest.write_bytes(newest.read_bytes()[:5000] if damage is None else damage)
     result = pretrain(mine, resume=True)
     assert len(result.notes) == 1
     assert newest.name in result.notes[0]
-    assert weights(tmp_path) == weights(settings.out)
+    assert weights(mine.out) == weights(plain.out)
 
 
 # --- what is refused ---------------------------------------------------------------------------------------

@@ -11,6 +11,9 @@ import pytest
 from tests.missing import missing
 from tests.ui.made import make_run, make_search
 
+PATIENCE = (
+    30_000  # ms: beside other work a page of two slow cores takes seconds to do what takes tenths alone
+)
 HOSTILE_RUN = "<img src=x onerror=window.hacked=1>"
 SWITCHES = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -59,6 +62,7 @@ def app_url(chromium, tmp_path_factory, runs_folder):
 @pytest.fixture(scope="session")
 def browser(chromium):
     sync_api = pytest.importorskip("playwright.sync_api", reason="browser tests need playwright")
+    sync_api.expect.set_options(timeout=PATIENCE)
     with sync_api.sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=chromium, args=SWITCHES)
         yield started
@@ -81,7 +85,7 @@ def open_page(browser, app_url, request, tmp_path):
         context = browser.new_context(
             viewport={"width": width, "height": height}, reduced_motion="reduce", accept_downloads=True
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(f"page error: {error}"))
         page.on("console", lambda m: complaints.append(f"console: {m.text}") if m.type == "error" else None)

@@ -71,8 +71,8 @@ def test_uploaded_files_are_looked_at_and_bad_ones_listed(page, tmp_path) -> Non
     open_tab(page)
     page.locator("#set-left input[type=file]").set_input_files([*good, tmp_path / "broken.png", hostile])
     expect(page.locator("#set-progress")).to_contain_text("Looked at 4 of 4 images.")
-    expect(page.locator("#set-problem li")).to_have_text(["broken.png: not an image that can be read; "
-                                                          "try a PNG, JPEG or WebP file."])  # fmt: skip
+    expect(page.locator("#set-problem li")).to_have_text(["broken.png: expected an image file, got "
+                                                          "something unknown; convert it to PNG or JPEG."])  # fmt: skip
     expect(page.locator("#set-statistics tbody tr")).to_have_count(11)
     assert page.evaluate("window.hacked") is None and page.locator('img[src="x"]').count() == 0
 
