@@ -27,7 +27,8 @@ class Judge:
 
     Args:
         encoder: (B, 3, S, S) floats in [0, 1] -> (B, D) features; or what `load_backbone` reads: the folder of a run,
-            a file of weights. A module is copied and frozen: what is trained goes on without it.
+            a file of weights (`load_backbone(file, normalise=...)` where its normalisation is taken wrong). A module
+            is copied and frozen: what is trained goes on without it.
         images: (N, 3, H, W) of the data, uint8 or floats in [0, 1], two or more, for `apart`; without any it is 0.
 
     Raises: AdaptAugError: no such encoder, or images that are not that.

@@ -150,7 +150,8 @@ class Keyed(Sharing, Dataset[Any]):
 
         A sampler that may give one sample to several ranks has its rank told, too; a DistributedSampler's shares are
         what one process gives. `skip`: how many indices, or batches of a batch sampler, the first epoch leaves out:
-        those that an interrupted run has done. They are counted, so that the others are what they would have been.
+        those that an interrupted run has done. They are counted, so that the others are what they would have been. Its
+        `state_dict()` and `load_state_dict()` do that too, as torchdata's StatefulDataLoader asks.
         """
         return VisitSampler(sampler, len(self), skip)
 

@@ -68,7 +68,7 @@ class SharedText(Sharing):
         data = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
         if len(data) > len(self.bytes):
             raise AdaptAugError(f"expected a policy of at most {len(self.bytes)} bytes, got {len(data)}.")
-        self.state[0] += 1
+        self.state[0] |= 1  # odd already where a copy was made, or a writer ended, half way
         self.bytes[: len(data)], self.state[1] = data, len(data)
         self.state[0] += 1
 

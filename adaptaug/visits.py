@@ -48,14 +48,34 @@ class VisitSampler(Sampler[Any]):
                 f"Keyed.sampler: expected a sampler or a list of indices, got {type(sampler).__name__}."
             )
         self.sampler, self.count, self.skip = sampler, count, skip
+        self._visits: Counter[int] = (
+            Counter()
+        )  # of this epoch up to now, and how many indices or batches were given
+        self._given, self._resumes = 0, False
 
     def __iter__(self) -> Iterator[Any]:
-        visits: Counter[int] = Counter()
         rank, skip, self.skip = _rank(self.sampler), self.skip, 0
+        if not self._resumes:
+            self._visits = Counter()
+        self._resumes = False
         for number, one in enumerate(self.sampler):
-            told = _told(one, visits, rank, self.count)
+            told, self._given = _told(one, self._visits, rank, self.count), number + 1
             if number >= skip:
                 yield told
+        self._visits, self._given = Counter(), 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where it stands, for a run that goes on within an epoch: the sampler's own state, if it has one, too."""
+        own = getattr(self.sampler, "state_dict", None)
+        return {"given": self._given, "visits": dict(self._visits), "sampler": own() if own else None}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there: a sampler without a state of its own is run up to it."""
+        if state["sampler"] is None:
+            self.skip = state["given"]
+        else:
+            self.sampler.load_state_dict(state["sampler"])  # type: ignore[attr-defined]
+            self._visits, self._resumes = Counter(state["visits"]), True
 
     def __len__(self) -> int:
         return max(0, len(self.sampler) - self.skip)  # type: ignore[arg-type]

@@ -162,3 +162,13 @@ def test_the_rank_is_that_of_the_process_which_asks(monkeypatch: pytest.MonkeyPa
     assert torch.equal(pickle.loads(launched)[0][0][0], alone)
     monkeypatch.setenv("RANK", "0")
     assert not torch.equal(keyed()[0][0][0], alone)
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_a_copy_made_while_a_policy_is_written_takes_the_next(name: str):
+    dataset = keyed()
+    dataset._policy.state[0] += 1  # as another process finds it half way
+    copied = COPIES[name](dataset)
+    copied.set_policy(STILL)
+    copied[0]
+    assert copied.views.policy.name == "still" and dataset.views.policy.name == "natural"

@@ -218,3 +218,46 @@ def test_a_sampler_can_be_copied_and_a_number_is_none():
     assert [(index, index.visit) for index in wrapped] == [(1, 0), (1, 1)]
     with pytest.raises(adaptaug.AdaptAugError, match="expected a sampler or a list of indices, got int"):
         keyed().sampler(3)  # type: ignore[arg-type]
+
+
+class Stateful:
+    """A sampler that goes on in the middle by itself, as torchdata's do."""
+
+    def __init__(self, order: list[int]):
+        self.order, self.at = order, 0
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __iter__(self) -> Any:
+        while self.at < len(self.order):
+            self.at += 1
+            yield self.order[self.at - 1]
+        self.at = 0
+
+    def state_dict(self) -> dict[str, int]:
+        return {"at": self.at}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.at = state["at"]
+
+
+@pytest.mark.parametrize("kind", [list, Stateful], ids=["without a state", "with its own"])
+def test_a_run_resumed_by_state_dicts_keeps_its_visits(kind: Any):
+    order = [0, 1, 0, 2, 0, 1, 2, 0]
+    dataset = keyed()
+    whole = pictures(dataset, batch_size=1, sampler=dataset.sampler(kind(order)))
+    assert len(set(whole)) == len(order)
+    state: Any = None
+    for place in (0, 3, 5):  # interrupted twice
+        dataset = keyed()
+        sampler = dataset.sampler(kind(order))
+        if state is not None:
+            sampler.load_state_dict(pickle.loads(pickle.dumps(state)))
+        given = iter(sampler)
+        made = [next(given) for _ in range({0: 3, 3: 2, 5: 3}[place])]
+        assert [pictures(dataset, sampler=[one])[0] for one in made] == whole[place : place + len(made)]
+        state = sampler.state_dict()
+    assert (
+        pictures(keyed(), batch_size=1, sampler=dataset.sampler(order)) == whole
+    )  # the next epoch begins anew

@@ -44,7 +44,8 @@ PORTS_TO_TRY = 50
 
 
 def build_app(
-    policy: str | None = None, images: str | None = None, runs: str | None = None, checkpoint: str | None = None
+    policy: str | None = None, images: str | None = None, runs: str | None = None, checkpoint: str | None = None,
+    normalise: str | None = None,
 ) -> gr.Blocks:  # fmt: skip
     """The page as a `gr.Blocks`, not launched.
 
@@ -52,7 +53,7 @@ def build_app(
         policy: preset or policy file shown second (default `natural`), next to `simclr`.
         images: a file or folder whose images stand in the samples' place.
         runs: the folder whose runs and searches are offered; None: the demo's alone.
-        checkpoint: an encoder by whose features pairs are compared too, as `load_backbone` reads it.
+        checkpoint, normalise: an encoder by whose features pairs are compared too, as `load_backbone` takes them.
     Raises: AdaptAugError: a policy, image or encoder that cannot be read, a folder of runs that is none.
     """
     if runs is not None and not Path(runs).is_dir():
@@ -64,7 +65,7 @@ def build_app(
         second = loaded.name if loaded.name not in policies else f"{loaded.name} ({Path(second).name})"
         policies[second] = loaded.edit(name=second[:100]) if second != loaded.name else loaded
     samples = logic.samples_from(images) if images else logic.sample_images()
-    backbone = likeness.Backbone(checkpoint) if checkpoint else None
+    backbone = likeness.Backbone(checkpoint, normalise) if checkpoint else None
     with gr.Blocks(title="adaptaug", analytics_enabled=False, delete_cache=(600, 3600)) as app:
         gr.HTML(templates.HEADER, elem_id="top", **tune.NO_SKIN)
         with gr.Tabs(elem_id="tabs") as tabs:
@@ -137,11 +138,12 @@ def log_in(text: str | None) -> tuple[str, str] | None:
 def main(
     policy: str | None = None, images: str | None = None, port: int = 7860, host: str = "127.0.0.1",
     auth: str | None = None, runs: str | None = None, checkpoint: str | None = None,
+    normalise: str | None = None,
 ) -> None:  # fmt: skip
     """Serve the app until interrupted.
 
     Args:
-        policy, images, checkpoint: as `build_app`; runs too, by default ./runs where there is such a folder.
+        policy, images, checkpoint, normalise: as `build_app`; runs too, by default ./runs where there is such a folder.
         port: where to listen, or the next free one; host: this machine's loopback, or with `auth`,
         USER:PASSWORD, any other address of it.
     Raises: AdaptAugError: another host without a log-in, or a policy or image that cannot be read.
@@ -155,7 +157,9 @@ def main(
     found = free_port(port, host)
     if found != port:
         print(f"Port {port} is busy: using {found} instead.")
-    app = build_app(policy, images, runs or ("runs" if Path("runs").is_dir() else None), checkpoint)
+    app = build_app(
+        policy, images, runs or ("runs" if Path("runs").is_dir() else None), checkpoint, normalise
+    )
     app.launch(server_name=host, server_port=found, prevent_thread_lock=True, **launch_settings(account))
     print(f"adaptaug is at http://{host}:{found} (Ctrl+C stops it)", flush=True)
     try:

@@ -43,13 +43,13 @@ def _levels(pairs: Pixels, side: int) -> torch.Tensor:
 class Backbone:
     """The cosine of an encoder's features, and the name to call it by.
 
-    Args: checkpoint: whatever `load_backbone` reads. Raises: AdaptAugError: it cannot.
+    Args: checkpoint, normalise: as `load_backbone` takes them. Raises: AdaptAugError: it cannot.
     """
 
-    def __init__(self, checkpoint: str):
+    def __init__(self, checkpoint: str, normalise: str | None = None):
         from adaptaug.simclr.backbone import load_backbone
 
-        self._encoder = load_backbone(checkpoint)
+        self._encoder = load_backbone(checkpoint, normalise)
         report = self._encoder.report
         arch = f"{report.arch}, " if report else ""
         self.name = f"{printable(Path(checkpoint).name)} ({arch}{self._encoder.width} features)"

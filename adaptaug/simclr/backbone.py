@@ -31,7 +31,7 @@ NORMALISATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
 }
 NAMED = {"simclrv1-resnet50-1x": f"{HUB}lightly-ai/simclrv1-imagenet1k-resnet50-1x"}
-_OVERRULE = "normalise=, or --normalise of `adaptaug embed`, overrules it"
+_OVERRULE = "normalise=, or --normalise of `adaptaug embed` and `adaptaug ui`, overrules it"
 _LEAST_SPREAD = 1e-6  # of features over photographs, relative to their size
 
 

@@ -11,10 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
 from adaptaug.errors import AdaptAugError
+from adaptaug.simclr.weights import Weights
 
 _NOT_TRAINED = re.compile(
     r"momentum|encoder_k|target|(^|[._])ema([._]|$)|teacher|slow|optimizer|exp_avg", re.I
@@ -67,8 +69,8 @@ def find_encoder(tensors: dict[str, torch.Tensor], source: str) -> Found:
             rest[name] = tensor
     head = {name: tuple(t.shape) for name, t in rest.items()
             if t.ndim == 2 and name.endswith("weight") and _HEAD.search(name)}  # fmt: skip
-    stem = state["conv1.weight"].shape[-1]
-    name, normalisation, sure = _who(prefix, layout, cleaned, rest, stem, source)
+    said = tensors.beside if isinstance(tensors, Weights) else {}
+    name, normalisation, sure = _who(prefix, layout, cleaned, rest, state, source, said)
     return Found(state, name, prefix, normalisation, head, len(tensors) - len(state), sure)
 
 
@@ -143,12 +145,15 @@ _RENAMES = {"torchvision": _same, "simclrv2": _simclrv2, "sequential": _numbered
             "sequential without max-pool": _numbered(3)}  # fmt: skip
 
 
-def _who(prefix: str, layout: str, tensors: dict[str, torch.Tensor], rest: dict[str, torch.Tensor], stem: int,
-         source: str) -> tuple[str, str, str]:  # fmt: skip
+def _who(prefix: str, layout: str, tensors: dict[str, torch.Tensor], rest: dict[str, torch.Tensor],
+         state: dict[str, torch.Tensor], source: str, said: dict[str, Any]) -> tuple[str, str, str]:  # fmt: skip
     """(name, normalisation, how sure). Only what no other common trainer writes is evidence; a prefix alone is none.
 
-    A 3x3 stem is none either: it goes with CIFAR-100, STL and Tiny ImageNet as well.
+    A 3x3 stem is none either: it goes with CIFAR-100, STL and Tiny ImageNet as well. `said`: what else lies in the
+    file, by name; a data set that it names decides.
     """
+    width = max(len(t) for name, t in state.items() if name.startswith("layer4.") and t.ndim == 4)
+    square = lambda name: name in rest and tuple(rest[name].shape) == (width, width)  # noqa: E731
     heads = {name for name in rest if name.endswith((".weight", ".bias"))}
     beside = lambda *names: all(f"{name}.weight" in rest for name in names)  # noqa: E731
     outer = prefix[: prefix.rstrip(".").rfind(".") + 1]  # of what stands beside the encoder
@@ -156,6 +161,12 @@ def _who(prefix: str, layout: str, tensors: dict[str, torch.Tensor], rest: dict[
         return "SimCLRv2 converted to PyTorch", "unit", "certain, by names that only its conversion writes"
     if prefix == "state_dict." and beside("state_dict.fc") and _CONVERTED.search(source):
         return "Google's SimCLR converted by simclr-converter", "unit", "certain, by the file's name"
+    if set(rest) == {"state_dict.fc.weight", "state_dict.fc.bias"} and not said and _never_counted(state):
+        return (
+            "Google's SimCLR converted by simclr-converter",
+            "unit",
+            "likely, by norms that never counted a batch",
+        )
     if (
         prefix.endswith("convnet.")
         and any(n.endswith("projection.fc1.weight") for n in heads)
@@ -169,13 +180,21 @@ def _who(prefix: str, layout: str, tensors: dict[str, torch.Tensor], rest: dict[
             "likely, by a bare projector without biases",
         )
     ours = {f"{prefix}fc.{i}.{part}" for i in (0, 2) for part in ("weight", "bias")}
-    if prefix == "state_dict.backbone." and beside(f"{prefix}fc.0", f"{prefix}fc.2") and heads <= ours:
+    if (
+        prefix == "state_dict.backbone."
+        and square(f"{prefix}fc.0.weight")
+        and beside(f"{prefix}fc.2")
+        and (
+            heads <= ours and "arch" in said  # a Lightning classifier's head of two layers has no such entry
+        )
+    ):
         return (
             "backbone with its head as fc (sthalles' SimCLR)",
             "unit",
             "likely, by a head of two layers as fc alone",
         )
-    if stem == 3:
+    named = {str(value).lower() for name, value in said.items() if name.rpartition(".")[2] == "dataset"}
+    if state["conv1.weight"].shape[-1] == 3 and named <= {"cifar10"}:
         if any(".shortcut." in name for name in tensors) and beside(f"{outer}head.0", f"{outer}head.2"):
             return (
                 "SupContrast",
@@ -185,13 +204,21 @@ def _who(prefix: str, layout: str, tensors: dict[str, torch.Tensor], rest: dict[
         if layout == "sequential without max-pool" and beside(f"{outer}g.0") and prefix.endswith("f."):
             return f"numbered children of torchvision's ResNet ({layout})", "cifar10", "likely, by f beside g"
         momentum = any(name.startswith(f"{outer}momentum_") for name in tensors)
-        if momentum and beside(f"{outer}projector.0", f"{outer}projector.2") and outer == "state_dict.":
+        classes = rest.get(f"{outer}classifier.weight")
+        known = momentum if classes is None else len(classes) == 10
+        if known and beside(f"{outer}projector.0", f"{outer}projector.2") and outer == "state_dict.":
             return (
                 "solo-learn",
                 "cifar10",
-                "a guess, by momentum_ beside projector; CIFAR-100 and STL have their own",
+                "a guess, by what lies beside the projector; CIFAR-100 and STL have their own",
             )
     return _named(prefix, layout), "imagenet", "a guess, as nothing in the file tells"
+
+
+def _never_counted(state: dict[str, torch.Tensor]) -> bool:
+    """Whether the norms have statistics of no batch: they were not trained in PyTorch."""
+    counted = [t for name, t in state.items() if name.endswith("num_batches_tracked")]
+    return bool(counted) and not any(t.any() for t in counted) and bool(state["bn1.running_mean"].any())
 
 
 _CONVERTED = re.compile(r"lightly-ai(--|/)simclrv1-imagenet1k-|(^|[/\\])resnet\d+-[124]x\.(pth|pt)$")

@@ -22,6 +22,14 @@ _WORST_RATIO, _SMALL = 20, 64 << 20  # weights hardly compress: what unpacks to 
 _DEPTH = 8
 
 
+class Weights(dict[str, torch.Tensor]):
+    """Tensors by their full names; `beside`: what else the file says (epoch, options), by name too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.beside: dict[str, Any] = {}
+
+
 def read_weights(path: Path, trust_pickle: bool = False) -> dict[str, torch.Tensor]:
     """All tensors of a file under their full names: nested mappings are joined by dots.
 
@@ -57,7 +65,7 @@ def read_weights(path: Path, trust_pickle: bool = False) -> dict[str, torch.Tens
         raise AdaptAugError(
             f"{path}: expected a whole file of weights, got one that is damaged, cut off or no such file ({reason})."
         ) from None
-    flat: dict[str, torch.Tensor] = {}
+    flat = Weights()
     _flatten(data, "", flat, _DEPTH)
     if not flat:
         raise AdaptAugError(f"{path}: expected named tensors, got {type(data).__name__} without any.")
@@ -102,7 +110,9 @@ def _offenders(path: Path) -> str:
     return ", ".join(sorted(found)[:4]) or "objects of its own"
 
 
-def _flatten(data: Any, prefix: str, out: dict[str, torch.Tensor], depth: int) -> None:
+def _flatten(data: Any, prefix: str, out: Weights, depth: int) -> None:
+    if isinstance(data, argparse.Namespace):
+        data = vars(data)
     if isinstance(data, torch.Tensor):
         out[prefix] = data
     elif isinstance(data, np.ndarray) and data.dtype.kind == "f":
@@ -110,6 +120,8 @@ def _flatten(data: Any, prefix: str, out: dict[str, torch.Tensor], depth: int) -
     elif isinstance(data, Mapping) and depth:
         for name, part in data.items():
             _flatten(part, f"{prefix}.{name}" if prefix else str(name), out, depth - 1)
+    else:
+        out.beside[prefix] = data
 
 
 def fetch(name: str) -> Path:

@@ -191,7 +191,7 @@ def compiled(state):
 
 
 BIG = {  # name -> (layout, normalisation)
-    "bare": (lambda s: s, "imagenet"), "simclr-converter": (converter, "imagenet"), "SimCLRv2": (simclrv2, "unit"),
+    "bare": (lambda s: s, "imagenet"), "simclr-converter": (converter, "unit"), "SimCLRv2": (simclrv2, "unit"),
     "VISSL": (vissl, "imagenet"), "lightly": (lightly, "imagenet"), "lightly zoo": (lightly_zoo, "imagenet"),
     "solo-learn": (sololearn, "imagenet"), "bolts": (bolts, "imagenet"), "MMSelfSup": (mmselfsup, "imagenet"),
     "convnet": (convnet, "unit"), "Spijkervet": (spijkervet, "unit"), "sthalles": (sthalles, "unit"),
@@ -356,6 +356,112 @@ def test_the_report_says_what_was_done(net, tmp_path):
     for part in ("resnet50", "imagenet stem", "2048 features", "318 tensors mapped", "imagenet (by the layout",
                  "projection_head.layers.3.weight 128x2048"):  # fmt: skip
         assert part in report
+
+
+# --- normalisation: a guess needs evidence that no other common trainer's file has ----------------------------
+def trained(state):
+    """As a trainer of PyTorch leaves it: the norms have counted their batches."""
+    return {name: t + 9 if name.endswith("num_batches_tracked") else t for name, t in state.items()}
+
+
+def mlp(*names, width=512, norm=False):
+    """A head with biases, as nearly everybody's has."""
+    made = head(*names, width=width)
+    biases = {name.replace("weight", "bias"): torch.zeros(len(t)) for name, t in made.items()}
+    first = names[0].rpartition(".")[0]
+    return made | biases | ({f"{first}.1.weight": torch.ones(width)} if norm else {})
+
+
+def classifier(prefix, classes=1000):
+    return {f"{prefix}weight": torch.zeros(classes, 512), f"{prefix}bias": torch.zeros(classes)}
+
+
+def option(**values):
+    return argparse.Namespace(**values)
+
+
+USUAL = {  # what common trainers write -> ImageNet's, and the report is not certain
+    "PyTorch's ImageNet example": lambda s: {"epoch": 90, "arch": "resnet18", "best_acc1": torch.tensor(69.0),
+                                             "state_dict": under("module.", s | classifier("fc."))},
+    "a supervised state_dict": lambda s: {"state_dict": trained(s) | classifier("fc.")},
+    "a Lightning classifier": lambda s: {"state_dict": s | classifier("fc.", 10), "epoch": 3, "global_step": 7},
+    "VICReg, saved alone": lambda s: under("encoder.", s) | mlp("projector.0", "projector.3", norm=True),
+    "encoder and projector": lambda s: under("encoder.", s) | mlp("projector.0", "projector.2"),
+    "three layers of projector": lambda s: under("encoder.", s)
+    | head("projector.0", "projector.2", "projector.4", width=512),
+    "Barlow Twins": lambda s: {"model": under("module.backbone.", s) | mlp("module.projector.0")},
+    "convnet of a classifier": lambda s: under("convnet.", s) | classifier("classifier."),
+    "convnet in Lightning": lambda s: {"state_dict": under("model.convnet.", s) | mlp("model.projector.0")},
+    "backbone with a transfer head": lambda s: {"state_dict": under("backbone.", s)
+                                                | mlp("backbone.fc.0", "backbone.fc.2"), "epoch": 2},
+    "backbone with a narrow head": lambda s: {"arch": "resnet18", "state_dict": under("backbone.", s) | {
+        "backbone.fc.0.weight": torch.zeros(256, 512), "backbone.fc.2.weight": torch.zeros(10, 256)}},
+}  # fmt: skip
+USUAL_SMALL = {  # a 3x3 stem is not CIFAR-10's alone
+    "numbered": lambda s: {"state_dict": lightly_zoo(s)["state_dict"]},
+    "projector in Lightning": lambda s: {"state_dict": under("net.", s) | mlp("projector.0", "projector.2")},
+    "solo-learn on CIFAR-100": lambda s: {"state_dict": under("backbone.", s) | mlp("projector.0", "projector.2")
+                                          | classifier("classifier.", 100)},
+    "solo-learn, its data named": lambda s: sololearn_old(s) | {"hyper_parameters": {"dataset": "stl10"}},
+    "SupContrast on CIFAR-100": lambda s: supcontrast(s) | {"opt": option(dataset="cifar100")},
+    "shortcut of a classifier": lambda s: {"net": {n.replace("downsample", "shortcut"): t for n, t in s.items()}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*USUAL, *USUAL_SMALL])
+def test_a_prefix_alone_says_nothing_of_the_normalisation(name, images, tmp_path):
+    net = network("resnet18", "imagenet" if name in USUAL else "cifar")
+    loaded = load_backbone(written((USUAL | USUAL_SMALL)[name](net.state_dict()), tmp_path / "w.pth"))
+    assert_same(loaded, net, images, "imagenet")
+    assert "a guess" in str(loaded.report)
+
+
+@pytest.mark.parametrize(
+    ("layout", "stem", "normalisation"),
+    [
+        (lambda s: supcontrast(s) | {"opt": option(dataset="cifar10")}, "cifar", "cifar10"),
+        (lambda s: sololearn_old(s) | {"state_dict": sololearn_old(s)["state_dict"] | classifier("classifier.", 10)},
+         "cifar", "cifar10"),
+        (lambda s: under("encoder.", s) | head("projector.0", "projector.2", width=512), "imagenet", "unit"),
+    ],
+    ids=["SupContrast says CIFAR-10", "solo-learn with ten classes", "Spijkervet"],
+)  # fmt: skip
+def test_evidence_of_the_normalisation_is_reported(layout, stem, normalisation, images, tmp_path):
+    net = network("resnet18", stem)
+    loaded = load_backbone(written(layout(net.state_dict()), tmp_path / "w.pth"))
+    assert_same(loaded, net, images, normalisation)
+    assert "imagenet (" not in str(loaded.report)
+
+
+def test_the_report_says_how_to_overrule_it(images, tmp_path):
+    net = network("resnet18")
+    path = written(net.state_dict(), tmp_path / "w.pth")
+    report = str(load_backbone(path).report)
+    assert "normalise=, or --normalise of" in report
+    asked = load_backbone(path, normalise="unit")
+    assert_same(asked, net, images, "unit")
+    assert "as asked" in str(asked.report) and "overrules" not in str(asked.report)
+
+
+def test_the_command_line_says_it_and_overrules_it(tmp_path):
+    from PIL import Image
+    from typer.testing import CliRunner
+
+    from adaptaug.cli import app
+    from adaptaug.simclr.embeddings import open_embeddings
+
+    checkpoint = written(network("resnet18").state_dict(), tmp_path / "w.pth")
+    (tmp_path / "data").mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    for number, image in enumerate(pixels):
+        Image.fromarray(image).save(tmp_path / "data" / f"{number}.png")
+    for options, taken in (([], "imagenet"), (["--normalise", "unit"], "unit")):
+        out = tmp_path / f"{taken}.npz"
+        done = CliRunner().invoke(app, ["embed", str(tmp_path / "data"), "--checkpoint", str(checkpoint),
+                                        "--views", "0", "--out", str(out), *options])  # fmt: skip
+        assert done.exit_code == 0, done.output
+        assert open_embeddings(out).about["normalisation"] == taken
+        assert ("--normalise" in done.stderr) == (not options)
 
 
 # --- bad files ------------------------------------------------------------------------------------------------
