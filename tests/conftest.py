@@ -6,6 +6,7 @@ import multiprocessing
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -29,20 +30,34 @@ TOGETHER = {"ui": "browser", "test_search": "searches", "test_storage": "searche
 APART = ("simclr", "learn", "hosts", "benchmarks")  # each file of these by itself
 
 
+def group_of(nodeid: str) -> str:
+    """In which group a test runs, by its name; those that share nothing are one each."""
+    file = Path(nodeid.partition("::")[0])
+    folder, name = file.parent.name, file.stem
+    return TOGETHER.get(name) or TOGETHER.get(folder) or (name if folder in APART else nodeid)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if os.environ.get("PYTEST_XDIST_WORKER"):  # what a test starts has one thread, too
         os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """`--dist loadgroup` by `group_of`: xdist 3.8 marks groups in a way that pytest 9.2 no longer reads."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return Groups(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests stay in one process. Those that share nothing come last: they fill what is left."""
-    for item in items:
-        folder, name = item.path.parent.name, item.path.stem
-        group = TOGETHER.get(name) or TOGETHER.get(folder) or (name if folder in APART else None)
-        if group:
-            item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: (item.get_closest_marker("xdist_group") is None, "ui" not in item.path.parts))
+    """Long groups first, the browser's before all; tests that share nothing fill what is left at the end."""
+    items.sort(key=lambda item: (group_of(item.nodeid) == item.nodeid, "ui" not in item.path.parts))
 
 
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
