@@ -18,11 +18,11 @@ COUNT, SIZE, BATCH = 8, 32, 4
 LOADERS = [0, 2]
 
 
-def workers(count: int) -> dict[str, Any]:
+def workers(count: int, start: str = "forkserver") -> dict[str, Any]:
     """Options of a DataLoader: none, or workers that pickle what they are given and live on."""
     if not count:
         return {"num_workers": 0}
-    return {"num_workers": count, "multiprocessing_context": "forkserver", "persistent_workers": True}
+    return {"num_workers": count, "multiprocessing_context": start, "persistent_workers": True}
 
 
 class Same(Dataset):

@@ -21,7 +21,7 @@ SIZE = loop.SIZE
 @pytest.mark.parametrize("workers", loop.LOADERS)
 def test_image_folder_trains(workers, folder):
     data = ImageFolder(folder, transform=adaptaug.Views("natural", size=SIZE))
-    loader = DataLoader(data, loop.BATCH, drop_last=True, **loop.workers(workers))
+    loader = DataLoader(data, loop.BATCH, drop_last=True, **loop.workers(workers, "spawn"))
     simclr, seen = loop.SimCLR(), []
     for _ in range(2):  # epochs of two steps
         for (first, second), labels in loader:
