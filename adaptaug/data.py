@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -187,6 +188,17 @@ def _open_folder(path: Path, files: list[Path], max_pixels: int) -> Opened:
     return Opened(Files(files, max_pixels), [printable(file) for file in inside], *of_folders(path, inside))
 
 
+def _is_pickled(arrays: Any, name: str) -> bool:
+    """Whether an array of an .npz holds Python's objects, which only an unsafe pickle could read."""
+    try:
+        arrays[name]
+    except ValueError as error:
+        if "Object arrays" in str(error):
+            return True
+        raise
+    return False
+
+
 def _open_npz(path: Path) -> Opened:
     try:
         if not zipfile.is_zipfile(path):  # NumPy takes it for a pickle and says how to load it unsafely
@@ -195,8 +207,10 @@ def _open_npz(path: Path) -> Opened:
             data = {
                 name: arrays[name]
                 for name in arrays.files
-                if name in ("x", "images", "class_names", *COLUMNS)
+                if name in ("x", "images")
+                or (name in ("class_names", *COLUMNS) and not _is_pickled(arrays, name))
             }
+            pickled = [name for name in arrays.files if name in COLUMNS and name not in data]
     except Exception as error:  # zipfile, zlib and numpy's headers have errors of their own
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise AdaptAugError(f"{path}: {_NPZ}; it cannot be read ({reason}).") from None
@@ -212,6 +226,9 @@ def _open_npz(path: Path) -> Opened:
         )
     place = next((name for name in COLUMNS if name in data), None)
     labels = Labels(None, [], f"no labels: {path} has no array 'y' or 'labels'.")
+    if place is None and pickled:
+        labels = Labels(None, [], f"no labels: {path}: '{pickled[0]}' holds Python's objects, which are not read for "
+                                  "safety's sake; save it as text, with '' for none.")  # fmt: skip
     if place is not None:
         names = np.atleast_1d(data.get("class_names", []))
         labels = settle(f"{path}: '{place}'", data[place], len(images), names)

@@ -141,7 +141,7 @@ def open_shards(pattern: str | Path, max_pixels: int = MAX_PIXELS) -> Opened:
             with tarfile.open(tar, "r:") as archive:
                 places = _places(archive)
                 for member in archive:
-                    folder, _, base = member.name.rpartition("/")
+                    folder, _, base = _path(member).rpartition("/")  # ./0.png and 0.cls are of one sample
                     stem, _, kind = base.partition(".")
                     sample = f"{tar.name}/{folder}/{stem}"
                     hidden = any(map(is_sidecar, member.name.split("/")))
@@ -398,8 +398,22 @@ def _torchvision_labels(title: str, dataset: Any) -> Labels:
             values = [
                 sample[1] if isinstance(sample, tuple) and len(sample) == 2 else sample for sample in values
             ]
+        if not len(values) or not _gives(dataset, values[0]):
+            continue
         return settle(f"{place} of {title}", values, len(dataset), getattr(dataset, "classes", None) or ())
     return Labels(None, [], f"no labels: torchvision's {title} keeps no list of them, one for each image.")
+
+
+def _gives(dataset: Any, first: Any) -> bool:
+    """Whether it gives this with its first image: VOC and Cityscapes keep files of annotations as `targets`."""
+    try:
+        given = dataset[0][1]
+    except Exception:  # an image that cannot be read: then only a number is surely no file
+        return isinstance(first, int | np.integer)
+    try:
+        return given is first or np.array_equal(np.asarray(given), np.asarray(first))
+    except (TypeError, ValueError):  # lists of several lengths
+        return False
 
 
 def _needs(module: str, extra: str) -> Any:

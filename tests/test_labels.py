@@ -350,6 +350,35 @@ SIDECARS = ("__MACOSX/{}", "__MACOSX/._{}", "._{}", ".AppleDouble/{}", "@eaDir/{
             "desktop.ini", "$RECYCLE.BIN/{}")  # fmt: skip
 
 
+def test_files_of_annotations_are_no_classes(monkeypatch):
+    """As VOC and Cityscapes keep them under the name of labels: not what comes with an image."""
+    monkeypatch.setattr(torchvision.datasets, "FakeData", Listed)
+    monkeypatch.setattr(Listed, "targets", ["a.xml", "b.xml"])
+    monkeypatch.setattr(
+        Listed, "__getitem__", lambda _, i: (Image.open(io.BytesIO(picture(i))), {"annotation": i})
+    )
+    data = open_data("torchvision:FakeData")
+    assert data.labels is None and data.class_names == [] and "keeps no list" in data.about_labels
+
+
+def test_a_members_way_is_one_however_it_is_written(tmp_path):
+    write_tar(
+        tmp_path / "a.tar",
+        [("./0.png", picture(0)), ("0.cls", b"3"), ("1.png", picture(1)), ("./1.cls", b"2")],
+    )
+    data = open_data(tmp_path / "a.tar")
+    assert data.labels.tolist() == [3, 2] and data.names == ["a.tar/./0.png", "a.tar/1.png"]
+
+
+@pytest.mark.parametrize(("beside", "labels"), [("category", [1, 0]), ("y", None)])
+def test_pickled_objects_beside_images_do_not_make_them_unreadable(beside, labels, tmp_path):
+    arrays = {"y": np.array([1, 0])} | {beside: np.array(["a", None], object)}
+    np.savez(tmp_path / "set.npz", x=np.full((2, 4, 4), 9, np.uint8), **arrays)
+    data = open_data(tmp_path / "set.npz")
+    assert len(data) == 2 and (None if data.labels is None else data.labels.tolist()) == labels
+    assert ("'y' holds Python's objects" in data.about_labels) == (labels is None)
+
+
 def test_sidecars_in_a_tar_are_no_samples(tmp_path):
     members = [("./cat/0.png", picture(0)), ("./cat/0.cls", b"1\n"), ("1.png", picture(1)), ("1.cls", b"0\n")]
     for place in SIDECARS:
