@@ -33,9 +33,7 @@ START: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 # Only what was touched since the policy was drawn here is sent, so that all else stays as it was, to the bit.
 JS = """
-// `data-asked` numbers the edits; the pairs bear the number of the last that they follow.
-let touched = {}, timer = null, sent = 0;
-element.dataset.asked = sent;
+let touched = {}, timer = null;
 const show = (slide) => {
   const raw = Number(slide.value), value = slide.dataset.log ? Math.exp(raw) : raw;
   slide.closest('.aa-slide').querySelector('output').textContent =
@@ -59,8 +57,7 @@ element.addEventListener('input', (event) => {
     } else note(op, name, show(field));
   }
   clearTimeout(timer);
-  element.dataset.asked = sent + 1;
-  timer = setTimeout(() => trigger('select', {changes: touched, asked: ++sent}), 120);
+  timer = setTimeout(() => trigger('select', {changes: touched}), 120);
 });
 // The page is patched, not replaced: a control that was moved keeps its place unless it is told.
 const opened = new Set();
@@ -79,7 +76,7 @@ const settle = () => {
  });
 };
 watch('value', () => {
-  touched = {}; clearTimeout(timer); element.dataset.asked = sent; settling = true;
+  touched = {}; clearTimeout(timer); settling = true;
   settle(); setTimeout(() => { settle(); setTimeout(() => { settling = false; }, 30); }, 30);
 });
 """

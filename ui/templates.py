@@ -116,15 +116,14 @@ def problem(sentence: str) -> str:
 
 
 # --- pairs ------------------------------------------------------------------------------------------------
-def pairs(comparison: Comparison, chosen: tuple[int, int], asked: int = 0) -> str:
-    """Both policies side by side: pair i of one stands next to pair i of the other. `asked`: the edit they follow."""
+def pairs(comparison: Comparison, chosen: tuple[int, int]) -> str:
+    """Both policies side by side: pair i of one stands next to pair i of the other."""
     heads = "".join(_policy_head(column) for column in comparison.columns)
     cells = []
     for index in range(len(comparison.columns[0].pairs)):
         for side, column in enumerate(comparison.columns):
             cells.append(_pair(column, side, index, comparison.size, (side, index) == chosen))
-    grid = f'<div class="aa-grid">{heads}{"".join(cells)}</div>'
-    return f'<div class="aa" data-asked="{asked}">{grid}{_measured(comparison)}</div>'
+    return f'<div class="aa"><div class="aa-grid">{heads}{"".join(cells)}</div>{_measured(comparison)}</div>'
 
 
 def _measured(comparison: Comparison) -> str:

@@ -53,7 +53,6 @@ def build(
     tuned = gr.State(policies[first[1]])  # policy B as it stands after edits
     drawn = gr.State(policies[first[1]])  # the one its controls were last drawn for
     history = gr.State([])  # what it was before each edit
-    asked = gr.State(0)  # the editor's number of the last edit that was taken or refused
     with gr.Row(elem_id="layout"):
         with gr.Column(elem_id="left", min_width=280):
             with gr.Column(elem_id="controls"):
@@ -113,7 +112,7 @@ def build(
             pairs = gr.HTML(templates.EMPTY, elem_id="pairs", js_on_load=templates.PAIRS_JS, **NO_SKIN)
             reasons = gr.HTML("", elem_id="detail", js_on_load=templates.DETAIL_JS, **NO_SKIN)
 
-    settings = [source, one, tuned, seed, count, size, chosen, asked]
+    settings = [source, one, tuned, seed, count, size, chosen]
     shown = [comparison, chosen, status, pairs, reasons]
 
     def preview(
@@ -124,7 +123,6 @@ def build(
         count: int,
         size: int,
         chosen: tuple[int, int],
-        asked: int,
     ) -> tuple[Any, ...]:
         if source is None:
             sentence = "No image: choose a photograph, or upload, drop or paste one."
@@ -132,8 +130,7 @@ def build(
         result = logic.compare(source, policies[one], other, int(seed or 0), int(count), int(size), backbone)
         chosen = (chosen[0], min(chosen[1], int(count) - 1))
         line = templates.escape(logic.status(result))
-        grid = templates.pairs(result, chosen, asked)
-        return result, chosen, line, grid, detail.pair_detail(result, chosen)
+        return result, chosen, line, templates.pairs(result, chosen), detail.pair_detail(result, chosen)
 
     def ingest(file: dict[str, Any] | None, before: Source | None) -> tuple[Any, ...]:
         """A file's FileData -> source, picture, sentence, statistics, status.
@@ -185,11 +182,11 @@ def build(
         try:
             new = editor.apply(drawn, event.changes)
         except AdaptAugError as error:
-            return *refuse(str(error)), int(event.asked)
+            return refuse(str(error))
         touched = editor.difference(policy, new)
         if touched and (not before or before[-1][1] != touched):
             before = [*before[1 - MOST_UNDO :], (policy, touched)]
-        return new, drawn, before, gr.skip(), "", sharing.write(new), sharing.share(new), int(event.asked)
+        return new, drawn, before, gr.skip(), "", sharing.write(new), sharing.share(new)
 
     def take_back(before: list[Step]) -> tuple[Any, ...]:
         """The policy before the last edit. The controls are drawn anew for it."""
@@ -241,8 +238,7 @@ def build(
     # A policy that is chosen, edited, undone or imported changes `tuned`, and that is what is shown.
     # Not `input`: Gradio may send it twice, the second time after an undo.
     other.change(choose, [other, tuned, history], editing, **QUIET).then(**show)
-    edits = [tuned, drawn, history], [*editing, asked]
-    controls.select(edit, *edits, trigger_mode="always_last", **QUIET).then(**show)
+    controls.select(edit, [tuned, drawn, history], editing, trigger_mode="always_last", **QUIET).then(**show)
     undo.click(take_back, history, editing, **QUIET).then(**show)
     load.upload(take_file, [load, tuned, history], editing, preprocess=False, **QUIET).then(**show)
     size.change(lambda side: sharing.code(int(side)), size, lines, **QUIET)
