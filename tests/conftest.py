@@ -29,6 +29,17 @@ multiprocessing.set_forkserver_preload(["torch", "cv2", "adaptaug"])
 TOGETHER = {"ui": "browser", "test_search": "searches", "test_storage": "searches"}
 APART = ("simclr", "learn", "hosts", "benchmarks")  # each file of these by itself
 
+# Besides those: they start processes, compile or install.
+LENGTHY = (
+    "test_build",
+    "test_workers",
+    "test_copies",
+    "test_visits",
+    "test_multicrop",
+    "test_compile",
+    "test_cli",
+)
+
 
 def group_of(nodeid: str) -> str:
     """In which group a test runs, by its name; those that share nothing are one each."""
@@ -57,6 +68,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long groups first, the browser's before all; tests that share nothing fill what is left at the end."""
+    for item in items:
+        if group_of(item.nodeid) != item.nodeid or item.path.stem in LENGTHY:
+            item.add_marker(pytest.mark.lengthy)
     items.sort(key=lambda item: (group_of(item.nodeid) == item.nodeid, "ui" not in item.path.parts))
 
 
