@@ -587,6 +587,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if body: self.wfile.write(data)
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 threading.Thread(target=server.serve_forever, daemon=True).start()
+os.environ.pop("HF_HUB_OFFLINE", None)  # the app, tested in the same process, sets it
 os.environ["HF_ENDPOINT"] = f"http://127.0.0.1:{server.server_port}"
 from adaptaug.simclr.backbone import load_backbone
 for name in sys.argv[3:]:
