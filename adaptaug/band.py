@@ -14,8 +14,8 @@ import torch
 
 from adaptaug import keys
 from adaptaug.arrays import pick_rows
+from adaptaug.conditional import Moves
 from adaptaug.core import engine
-from adaptaug.core.records import SourceRecord
 from adaptaug.generate import Look, make_view
 from adaptaug.judge import Alike
 from adaptaug.params import ViewParams
@@ -63,45 +63,63 @@ def make_views(
 
 
 def by_core(
-    source: SourceRecord, policy: Policy, rows: np.ndarray, numbers: range, size: int, push: Any, alike: Alike,
-    told: bool,
+    pixels: np.ndarray | torch.Tensor, policy: Policy, rows: np.ndarray, numbers: range, size: int, push: Any,
+    alike: Alike, told: bool,
 ) -> tuple[list[torch.Tensor], list[ViewParams]]:  # fmt: skip
     """The same by the core: (B, 3, S, S) uint8 views; images in the band are not drawn again."""
     assert policy.band is not None
-    batch = source.image_stride > 0 or source.planar
+    batch = isinstance(pixels, torch.Tensor)
+    key = rows.copy()  # of the draws that are kept
 
-    def drawn(candidate: int, some: np.ndarray) -> tuple[list[torch.Tensor], Any, torch.Tensor]:
-        key = keys.another(rows, candidate)
-        made, reports = engine.make_views(source, policy, key, numbers, size, engine.PLANAR_RGB, told, push)
-        return made, reports, _likeness(alike, [view[some].float() for view in made])
+    def drawn(some: np.ndarray) -> tuple[list[torch.Tensor], Any, torch.Tensor]:
+        part = pixels[torch.from_numpy(some)] if batch else pixels
+        source, moved = engine.source_of(part), _rows_of(push, some)
+        views, reports = engine.make_views(
+            source, policy, key[some], numbers, size, engine.PLANAR_RGB, told, moved
+        )
+        return views, reports, _likeness(alike, [view.float() for view in views])
 
-    everyone = np.arange(len(rows))
-    views, reports, likeness = drawn(0, everyone)
+    views, reports, likeness = drawn(np.arange(len(rows)))
     outside, which = _outside(likeness, *policy.band), np.zeros(len(rows), np.int64)
     for candidate in range(1, CANDIDATES):
         again = np.flatnonzero(outside.numpy() > 0.0)
         if not len(again):
             break
-        others, more, now = drawn(candidate, again)
+        before = key[again]
+        key[again] = keys.another(rows[again], candidate)
+        others, more, now = drawn(again)
         away = _outside(now, *policy.band)
         better = (away < outside[again]).numpy()
+        key[again[~better]] = before[~better]
         chosen = again[better]
         which[chosen] = candidate
         outside[chosen], likeness[chosen] = away[better], now[better]
         for view, other in zip(views, others, strict=True):
-            view[chosen] = other[chosen]
+            view[chosen] = other[better]
         if told:
-            reports[chosen] = more[chosen]
+            reports[chosen] = more[better]
     if not told:
         return views, []
-    plans = []
-    for i, number in enumerate(numbers):
-        key = np.stack([keys.another(rows, int(n))[k] for k, n in enumerate(which)]) if len(rows) else rows
-        found = engine.params_of(reports[:, i], policy, key, number, size, push, bool(batch))
-        evidence = {"similarity": likeness.double(), "candidate": torch.from_numpy(which)}
-        kept = evidence if batch else {k: v.numpy() for k, v in evidence.items()}
-        plans.append(replace(found, evidence={**found.evidence, **kept}))
-    return views, plans
+    evidence: dict[str, Any] = {"similarity": likeness.double(), "candidate": torch.from_numpy(which)}
+    kept = evidence if batch else {name: values.numpy() for name, values in evidence.items()}
+    plans = [
+        engine.params_of(reports[:, i], policy, key, number, size, push, batch)
+        for i, number in enumerate(numbers)
+    ]
+    return views, [replace(plan, evidence={**plan.evidence, **kept}) for plan in plans]
+
+
+def _rows_of(push: Any, some: np.ndarray) -> Any:
+    """What moves the draws of some of a batch's images."""
+    if push is None:
+        return None
+    if not isinstance(push, Moves):
+        return push[some]
+    parts = (
+        {name: values[some] for name, values in given.items()}
+        for given in (push.p, push.strength, push.evidence)
+    )
+    return Moves(*parts)
 
 
 def _likeness(alike: Alike, views: list[Any]) -> torch.Tensor:

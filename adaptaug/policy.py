@@ -119,6 +119,17 @@ class Policy(BaseModel):
         """Pickle as its file: spawned workers have the text, and the operations' models are made at import."""
         return Policy.loads, (self.dumps(),)
 
+    def __copy__(self) -> Policy:
+        """Without what the core made of it: `model_copy(update=...)` starts here."""
+        copied = super().__copy__()
+        copied.__dict__.pop("_core", None)
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Policy:
+        copied = super().__deepcopy__(memo)
+        copied.__dict__.pop("_core", None)
+        return copied
+
     def __getitem__(self, operation: str) -> Any:
         return self.operations[operation]
 

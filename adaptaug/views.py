@@ -217,7 +217,7 @@ def _by_core(
     record = engine.source_of(pixels)
     push = None if strength is None else strength(with_statistics(source.planes(), engine.measure(record)))
     if policy.band is not None and len(numbers) > 1:
-        rooms, plans = band.by_core(record, policy, rows, numbers, size, push, alike, told)
+        rooms, plans = band.by_core(pixels, policy, rows, numbers, size, push, alike, told)
         rooms = [from_planes(room, source, finish) for room in rooms]
     else:
         form = core_form(source, finish)
@@ -268,7 +268,6 @@ def render(
         raise AdaptAugError(f"params: expected one row for each of {len(source)} images, got {len(params)}.")
     nearest = interpolation == "nearest"
     if source.plain and engine.usable():
-        engine.check(params)
         pixels = source.eight_bits()
         form = core_form(source, finish)
         return write_core(

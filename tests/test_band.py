@@ -9,6 +9,7 @@ import torch
 import adaptaug
 from adaptaug import keys
 from adaptaug.band import CANDIDATES
+from adaptaug.core import engine
 from adaptaug.similarity import similarity
 
 NATURAL = adaptaug.Policy.load("natural")
@@ -138,3 +139,29 @@ def test_three_views_are_compared_with_the_first(photo):
     views, params = make(image, key=(0, 0, 0))
     mean = (alike(views[0], views[1]) + alike(views[0], views[2])) / 2
     assert float(params[2].evidence["similarity"][0]) == pytest.approx(float(mean), abs=1e-5)
+
+
+def test_in_a_batch_only_what_is_outside_is_drawn_again_and_each_image_gets_its_own(
+    photo, to_tensor, monkeypatch
+):
+    images = [photo(name, 60, 50) for name in ("coffee", "chelsea", "rocket", "astronaut")]
+    batch, keys = torch.stack([to_tensor(image) for image in images]), [(4, 0, i) for i in range(4)]
+    views = adaptaug.Views(
+        adaptaug.Policy.load("natural").edit(band=(0.35, 0.6)), 2, 32, "uint8", return_params=True
+    )
+    drawn: list[int] = []
+    real = engine.make_views
+    monkeypatch.setattr(
+        engine, "make_views", lambda source, *a: drawn.append(source.count) or real(source, *a)
+    )
+    made, params = views(batch, key=keys)
+    again = int((params[0].evidence["candidate"] > 0).sum())
+    assert (
+        drawn[0] == 4
+        and all(a >= b for a, b in zip(drawn, drawn[1:], strict=False))
+        and again <= drawn[1] < 4
+    )
+    for index, image in enumerate(images):
+        alone, told = views(image, key=keys[index])
+        assert all(torch.equal(one[index], other) for one, other in zip(made, alone, strict=True))
+        assert np.array_equal(told[1].keys[0], params[1].keys[index].numpy())

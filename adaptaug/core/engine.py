@@ -56,7 +56,8 @@ def usable(policy: Policy | None = None) -> bool:
     """Whether the core is there and knows all operations of a policy."""
     if _off.get() or library.load() is None:
         return False
-    return policy is None or all(known_operations() >> OPS[name].slot & 1 for name in policy.operations)
+    known = known_operations()
+    return policy is None or all(known >> OPS[name].slot & 1 for name in policy.operations)
 
 
 def known_operations() -> int:
@@ -98,10 +99,10 @@ def _over_images(call: Callable[[int, int], int], count: int) -> None:
 
 
 # --- what goes in -----------------------------------------------------------------------------------------
-def source_of(pixels: np.ndarray | torch.Tensor, count: int | None = None) -> SourceRecord:
-    """One (H, W, C) uint8 array with gapless rows, or a contiguous (B, C, H, W) uint8 tensor.
+def source_of(pixels: np.ndarray | torch.Tensor) -> SourceRecord:
+    """One (H, W, C) uint8 array whose pixels have no gap between them, or a contiguous (B, C, H, W) uint8 tensor.
 
-    `count`: an array under that many keys.
+    Only their address is in it: keep them as long as it.
     """
     if isinstance(pixels, torch.Tensor):
         batch, channels, height, width = pixels.shape
@@ -109,7 +110,7 @@ def source_of(pixels: np.ndarray | torch.Tensor, count: int | None = None) -> So
             pixels.data_ptr(), channels * height * width, width, batch, height, width, channels, 1
         )
     height, width, channels = pixels.shape
-    return SourceRecord(pixels.ctypes.data, 0, pixels.strides[0], count or 1, height, width, channels, 0)
+    return SourceRecord(pixels.ctypes.data, 0, pixels.strides[0], 1, height, width, channels, 0)
 
 
 def _moves(push: Any, count: int) -> Any:
@@ -267,7 +268,7 @@ def _evidence(reports: np.ndarray, policy: Policy, push: Any, array: Callable[[A
     found = {}
 
     def keep(name: str, values: np.ndarray) -> None:
-        if not np.isnan(values).all():
+        if not len(values) or not np.isnan(values).all():
             found[name] = array(values)
 
     for i, name in enumerate(EVIDENCE):
@@ -301,7 +302,7 @@ _EVERYTHING = Policy.model_validate(
 
 
 def _reports_of(params: ViewParams) -> np.ndarray:
-    """ViewParams as the reports that C replays."""
+    """ViewParams as the reports that C replays. Raises: AdaptAugError: numbers that no plan has."""
     reports = np.zeros(len(params), _REPORT)
 
     def rows(values: Any, *shape: int) -> np.ndarray:
@@ -318,15 +319,10 @@ def _reports_of(params: ViewParams) -> np.ndarray:
         op = OPS[op_name]
         place = reports["entry"][:, op.slot, list(op.parameters).index(part or "range")]
         place["value"], place["applied"] = rows(entry.value), rows(entry.applied)
-    return reports
-
-
-def check(params: ViewParams) -> None:
-    """Raises: AdaptAugError: numbers that no plan has, and that a replay would stumble over."""
-    numbers = [params.matrix, params.span, params.lift, params.colour, params.strength]
-    numbers += [entry.value for entry in params.entries.values()]
-    if not all(bool(np.isfinite(np.asarray(values, np.float64)).all()) for values in numbers):
+    numbers = [reports[name] for name in ("matrix", "span", "lift", "colour", "strength")]
+    if not all(np.isfinite(values).all() for values in (*numbers, reports["entry"]["value"])):
         raise AdaptAugError("params: expected finite numbers, got NaN or infinity; plan them anew.")
+    return reports
 
 
 assert (

@@ -11,12 +11,6 @@ uint64_t mixed(uint64_t bits) {  // one SplitMix64 step
   return bits ^ bits >> 31;
 }
 
-void another_key(const int64_t key[3], int number, int64_t out[3]) {
-  out[0] = (int64_t)((uint64_t)key[0] ^ (uint64_t)number * GOLDEN);
-  out[1] = key[1];
-  out[2] = key[2];
-}
-
 static uint64_t state_of(const int64_t key[3], int view) {
   uint64_t state = 0;
   for (int i = 0; i < 3; i++) state = mixed(state ^ (uint64_t)key[i]);

@@ -101,7 +101,6 @@ typedef struct {
 
 // keys.c
 uint64_t mixed(uint64_t bits);
-void another_key(const int64_t key[3], int number, int64_t out[3]);
 void start_draws(Draws *draws, const Policy *policy, const int64_t key[3], int view, const ImageStats *stats, const Moves *moves, Report *report);
 double number_of(const Draws *draws, int slot, int index);
 double probability_of(const Draws *draws, int slot);

@@ -8,7 +8,7 @@
 
 typedef struct {  // `count` images of one size, 8 bits a channel
   const u8 *pixels;
-  int64_t image_stride, row_stride;      // in bytes; an image_stride of 0: one image under many keys
+  int64_t image_stride, row_stride;      // in bytes
   int32_t count, height, width, channels, planar, unused;  // planar: (3, h, w) or (1, h, w) without gaps; else rows of pixels
 } Source;
 

@@ -83,10 +83,9 @@ class ConditionalHeads(BandWatch):
         """What moves each image's draws: what `Views` asks."""
         raw = [torch.as_tensor(getattr(stats, name)) for name in self.statistics]
         moved = self.weights @ self._unusual(torch.stack(raw, 1)).T  # (2, operations, B)
-        like = (lambda x: x) if isinstance(stats.mean, torch.Tensor) else torch.Tensor.numpy
-        by_name = [{n: like(moved[kind, self.names.index(n)]) for n in group}
+        by_name = [{n: moved[kind, self.names.index(n)] for n in group}
                    for kind, group in enumerate((self.gates, self.amounts))]  # fmt: skip
-        seen = {f"statistic.{name}": like(x) for name, x in zip(self.statistics, raw, strict=True)}
+        seen = {f"statistic.{name}": x for name, x in zip(self.statistics, raw, strict=True)}
         return Moves(by_name[0], by_name[1], seen)
 
     @torch.no_grad()

@@ -194,3 +194,21 @@ def test_memory_does_not_grow(images):
     for _ in range(400):
         pair("natural", images, KEYS)
     assert grown() - before < 20_000  # kilobytes; 9,600 views of 7 kB are 66,000
+
+
+def test_a_changed_copy_of_a_policy_is_read_anew(images):
+    natural = Policy.load("natural")
+    pair(natural, images, KEYS)
+    bare = natural.edit(guards=False)
+    for copied in (
+        natural.model_copy(update={"guards": False}),
+        natural.model_copy(update={"guards": False}, deep=True),
+    ):
+        for ours, theirs in zip(pair(copied, images, KEYS), pair(bare, images, KEYS), strict=True):
+            assert torch.equal(ours, theirs)
+
+
+def test_an_empty_batch_may_be_pushed(images):
+    views = adaptaug.Views("natural", 2, 48, return_params=True)
+    made, params = views(images[:0], key=[], strength=lambda stats: torch.zeros(0, dtype=torch.float64))
+    assert len(made[0]) == len(params[0].evidence["push"]) == 0
