@@ -19,17 +19,9 @@ from adaptaug.errors import AdaptAugError, printable
 from adaptaug.files import MAX_PIXELS
 from adaptaug.folders import search
 from adaptaug.labels import COLUMNS, Labels, of_folders, settle
-from adaptaug.sources import (
-    Array,
-    Files,
-    Opened,
-    Source,
-    files_of,
-    is_hub,
-    open_hub,
-    open_shards,
-    open_torchvision,
-)  # fmt: skip
+from adaptaug.libraries import is_hub, open_hub, open_torchvision
+from adaptaug.shards import open_shards
+from adaptaug.sources import Array, Files, Opened, Source, files_of
 
 KINDS = (
     "a folder of images, a folder of class folders, an .npz, tar shards (train-{0000..0999}.tar), "

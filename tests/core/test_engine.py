@@ -200,10 +200,8 @@ def test_a_changed_copy_of_a_policy_is_read_anew(images):
     natural = Policy.load("natural")
     pair(natural, images, KEYS)
     bare = natural.edit(guards=False)
-    for copied in (
-        natural.model_copy(update={"guards": False}),
-        natural.model_copy(update={"guards": False}, deep=True),
-    ):
+    for deep in (False, True):
+        copied = natural.model_copy(update={"guards": False}, deep=deep)
         for ours, theirs in zip(pair(copied, images, KEYS), pair(bare, images, KEYS), strict=True):
             assert torch.equal(ours, theirs)
 
