@@ -97,7 +97,7 @@ def is_deep(image: Any) -> bool:
     """Whether a PIL image or array has more than 8 bits a channel, of a kind that can be read."""
     if isinstance(image, Image.Image):
         return image.mode in ("I", "F") or image.mode.startswith("I;")
-    return image.dtype.name in KINDS
+    return image.dtype != np.uint8 and image.dtype.name in KINDS  # a dtype's name is slow to ask for
 
 
 def to_levels(image: Any, range: Any = AUTO) -> Any:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -56,23 +57,38 @@ def usable(policy: Policy | None = None) -> bool:
     """Whether the core is there and knows all operations of a policy."""
     if _off.get() or library.load() is None:
         return False
-    known = known_operations()
-    return policy is None or all(known >> OPS[name].slot & 1 for name in policy.operations)
+    return policy is None or not _prepared(policy)[1] & ~known_operations()
 
 
 def known_operations() -> int:
     """A bit for each slot of `ops.OPS` that C has a function for."""
     lib = library.load()
-    return 0 if lib is None else lib.core_operations()
+    return 0 if lib is None else _operations_of(lib)
+
+
+@cache
+def _operations_of(lib: ctypes.CDLL) -> int:
+    return lib.core_operations()
 
 
 def packed(policy: Policy) -> Any:
-    """A policy as C reads it, made once."""
-    record = policy.__dict__.get("_core")
-    if record is None:
-        record = pack(policy)
-        object.__setattr__(policy, "_core", record)
-    return record
+    """A policy as C reads it."""
+    return _prepared(policy)[0]
+
+
+def _prepared(policy: Policy) -> tuple[Any, int]:
+    """A policy as C reads it and a bit for the slot of each of its operations, made once."""
+    prepared = policy.__dict__.get("_core")
+    if prepared is None:
+        slots = sum(1 << OPS[name].slot for name in policy.operations)
+        prepared = pack(policy), slots
+        object.__setattr__(policy, "_core", prepared)
+    return prepared
+
+
+def _address(values: Any) -> int:
+    """Of a tensor's or an array's first element; `ndarray.ctypes` takes four times as long to say it."""
+    return values.data_ptr() if isinstance(values, torch.Tensor) else values.__array_interface__["data"][0]
 
 
 # --- threads ----------------------------------------------------------------------------------------------
@@ -107,10 +123,10 @@ def source_of(pixels: np.ndarray | torch.Tensor) -> SourceRecord:
     if isinstance(pixels, torch.Tensor):
         batch, channels, height, width = pixels.shape
         return SourceRecord(
-            pixels.data_ptr(), channels * height * width, width, batch, height, width, channels, 1
+            _address(pixels), channels * height * width, width, batch, height, width, channels, 1
         )
     height, width, channels = pixels.shape
-    return SourceRecord(pixels.ctypes.data, 0, pixels.strides[0], 1, height, width, channels, 0)
+    return SourceRecord(_address(pixels), 0, pixels.strides[0], 1, height, width, channels, 0)
 
 
 def _moves(push: Any, count: int) -> Any:
@@ -150,8 +166,7 @@ class Form:
         return np.empty((count, size, size, 3) if self.channels == 3 else (count, size, size), np.uint8)
 
     def output(self, room: Any, size: int) -> Output:
-        address = room.data_ptr() if isinstance(room, torch.Tensor) else room.ctypes.data
-        return Output(address, self.channels * size * size, self.kind, self.channels, self.scale, self.offset)
+        return Output(_address(room), self.channels * size * size, self.kind, self.channels, self.scale, self.offset)
 
 
 INTERLEAVED_RGB, LUMA, PLANAR_RGB, PLANAR_LUMA = (
@@ -176,10 +191,10 @@ def make_views(
     moves = _moves(push, count)
     rows = np.ascontiguousarray(rows, np.int64)
     arguments = (
-        ctypes.byref(source), packed(policy), ctypes.c_void_p(rows.ctypes.data),
-        None if moves is None else ctypes.c_void_p(moves.ctypes.data),
+        ctypes.byref(source), packed(policy), ctypes.c_void_p(_address(rows)),
+        None if moves is None else ctypes.c_void_p(_address(moves)),
     )  # fmt: skip
-    report = None if reports is None else ctypes.c_void_p(reports.ctypes.data)
+    report = None if reports is None else ctypes.c_void_p(_address(reports))
 
     def part(start: int, stop: int) -> int:
         return lib.core_views(*arguments, start, stop, numbers.start, views, size, outputs, report)
@@ -198,7 +213,7 @@ def replay(
     output, record = form.output(room, params.size), packed(_EVERYTHING)
 
     def part(start: int, stop: int) -> int:
-        address = ctypes.c_void_p(reports.ctypes.data)
+        address = ctypes.c_void_p(_address(reports))
         return lib.core_replay(
             ctypes.byref(source), record, address, start, stop, params.size, nearest, tone, ctypes.byref(output)
         )  # fmt: skip
@@ -212,7 +227,7 @@ def measure(source: SourceRecord) -> dict[str, np.ndarray]:
     lib = library.load()
     assert lib is not None
     out = np.empty((source.count, len(STATISTICS)))
-    address = ctypes.c_void_p(out.ctypes.data)
+    address = ctypes.c_void_p(_address(out))
     _over_images(
         lambda start, stop: lib.core_measure(ctypes.byref(source), start, stop, address), source.count
     )
@@ -224,7 +239,7 @@ def shortest_side(policy: Policy, row: np.ndarray, numbers: range, width: int, h
     lib = library.load()
     assert lib is not None
     row = np.ascontiguousarray(row, np.int64)
-    key = ctypes.c_void_p(row.ctypes.data)
+    key = ctypes.c_void_p(_address(row))
     return lib.core_shortest_side(packed(policy), key, numbers.start, len(numbers), width, height)
 
 

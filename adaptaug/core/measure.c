@@ -1,6 +1,7 @@
 // Pixels -> statistics (measure.py, crops.py). Every one is made of whole sums over levels, exact in any order.
 #include "measure.h"
 #include <stdlib.h>
+#include <string.h>
 
 enum { ANALYSIS = 256 };  // longer side on which an image is described
 
@@ -33,8 +34,10 @@ static int sampling_step(int h, int w) {
   return smaller_of(step, smaller_of(h, w));
 }
 
+// The byte behind a pixel is moved with it, and written over by the next; `out` has room for one more.
 static void sampled_row(const u8 *row, int step, int count, u8 *out) {
-  for (int x = 0; x < count; x++, row += 3 * step, out += 3) out[0] = row[0], out[1] = row[1], out[2] = row[2];
+  for (int x = 0; x < count - 1; x++, row += 3 * step, out += 3) memcpy(out, row, 4);
+  memcpy(out, row, 3);
 }
 
 static void running_sums(Plane thumb, ImageStats *stats) {

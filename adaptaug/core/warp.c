@@ -403,113 +403,197 @@ typedef struct {
   int64_t stride;
   int left, top, columns, rows, pitch, channels;
   int all_columns, all_rows;  // of the level, in which what lies outside is mirrored
+  int far;                    // whether 32 bits do not hold its bytes
 } Part;
 
-// The pixels of one row of the view on an axis of the level. In 1.5 x 2^36 + position the last bits are 2^-16 of a pixel.
-INLINE void taps_of_row(const double row[3], const double depth[3], int perspective, int y, int size, double shift, Taps taps) {
-  const double from = row[1] * y + row[2], d = depth[1] * y + depth[2], magic = 1.5 * (1LL << 36);
-  const double step = row[0], depth_step = depth[0];
-  int32_t *restrict at = taps.at;
-  int16_t *restrict share = taps.share;
+// Where the pixels of a row of the view lie in the part, in whole numbers of 2^-bits pixels.
+typedef struct {
+  int bits;
+  int32_t *x, *y;
+  int32_t *along_x, *along_y;  // what each column adds, where nothing recedes
+} Positions;
+
+enum { MOST_BITS = 16, FARTHEST = (1 << 30) - 1 };  // the sum of two is a whole number still
+
+INLINE double within(double position) {  // what is no number, too
+  const double most = FARTHEST, p = position > -most ? position : -most;
+  return p < most ? p : most;
+}
+INLINE int32_t rounded(double position) { return (int32_t)floor(within(position + 0.5)); }
+
+// As many bits as positions leave: of a view that recedes those within four lengths of the level.
+static int bits_of(const Path *path, int recedes, int columns, int rows, int size) {
+  double farthest = 4.0 * greatest(columns, rows);
+  for (int corner = 0; corner < 4 && !recedes; corner++) {
+    const double x = corner & 1 ? size : 0, y = corner & 2 ? size : 0;
+    const double across = fabs(path->x[0] * x + path->x[1] * y + path->x[2]);
+    const double down = fabs(path->y[0] * x + path->y[1] * y + path->y[2]);
+    farthest = fmax(farthest, 2 * fmax(across, down));
+  }
+  int bits = MOST_BITS;
+  while (bits > 1 && !(farthest * (1 << bits) < FARTHEST)) bits--;
+  return bits;
+}
+
+static int take_positions(Positions *at, const Path *path, int recedes, int size, Arena *arena) {
+  const size_t bytes = sizeof *at->x * (size_t)size;
+  at->x = arena_take(arena, bytes), at->y = arena_take(arena, bytes);
+  at->along_x = arena_take(arena, bytes), at->along_y = arena_take(arena, bytes);
+  if (arena->failed) return 0;
+  for (int x = 0; x < size && !recedes; x++) {
+    at->along_x[x] = rounded(path->x[0] * x * (1 << at->bits));
+    at->along_y[x] = rounded(path->y[0] * x * (1 << at->bits));
+  }
+  return 1;
+}
+
+// Row y of the view; `left` and `top` of the level are the part's 0.
+static void place_row(const Path *path, int recedes, int y, int size, double left, double top, const Positions *at) {
+  const double scale = 1 << at->bits, from_x = path->x[1] * y + path->x[2], from_y = path->y[1] * y + path->y[2];
+  int32_t *restrict to_x = at->x, *restrict to_y = at->y;
+  if (!recedes) {
+    const int32_t *restrict along_x = at->along_x, *restrict along_y = at->along_y;
+    const int32_t base_x = rounded((from_x - left) * scale), base_y = rounded((from_y - top) * scale);
+    for (int x = 0; x < size; x++) {
+      to_x[x] = base_x + along_x[x];
+      to_y[x] = base_y + along_y[x];
+    }
+    return;
+  }
+  const double step_x = path->x[0], step_y = path->y[0], depth_step = path->depth[0];
+  const double depth = path->depth[1] * y + path->depth[2], back_x = 0.5 - left * scale, back_y = 0.5 - top * scale;
   for (int x = 0; x < size; x++) {
-    const double p = kept((step * x + from) / (perspective ? depth_step * x + d : 1.0) + shift) + magic;
-    int64_t bits;
-    memcpy(&bits, &p, sizeof bits);
-    at[x] = (int32_t)(bits >> 16);
-    share[x] = (int16_t)(bits - 32768);
+    const double by = scale / (depth_step * x + depth);
+    to_x[x] = (int32_t)within((step_x * x + from_x) * by + back_x);
+    to_y[x] = (int32_t)within((step_y * x + from_y) * by + back_y);
   }
 }
 
-INLINE const u8 *pixel_at(const Part *part, int x, int y) {
-  x = clamped(mirrored(x, part->all_columns) - part->left, 0, part->columns - 1);
-  y = clamped(mirrored(y, part->all_rows) - part->top, 0, part->rows - 1);
-  return part->pixels + y * part->stride + x * part->pitch;
+// Where column x and row y of the level lie in the part, mirrored at the level's ends.
+INLINE int column_at(const Part *part, int x) {
+  return clamped(mirrored(x, part->all_columns) - part->left, 0, part->columns - 1) * part->pitch;
+}
+INLINE const u8 *row_at(const Part *part, int y) {
+  return part->pixels + clamped(mirrored(y, part->all_rows) - part->top, 0, part->rows - 1) * part->stride;
 }
 
 // Two rows of two pixels, each row as if its pixels lay side by side.
 typedef struct { uint64_t top, bottom; } Square;
 
+INLINE uint64_t side_by_side(const u8 *row, int near, int far, int pitch) {
+  uint64_t pixels = 0;
+  for (int c = 0; c < pitch; c++) pixels |= (uint64_t)row[near + c] << 8 * c | (uint64_t)row[far + c] << 8 * (pitch + c);
+  return pixels;
+}
+
 static __attribute__((noinline)) Square square_at(const Part *part, int x, int y) {
-  u8 bytes[2][8] = {{0}};
-  for (int row = 0; row < 2; row++)
-    for (int column = 0; column < 2; column++) {
-      const u8 *from = pixel_at(part, x + column, y + row);
-      for (int c = 0; c < part->pitch; c++) bytes[row][part->pitch * column + c] = from[c];
-    }
-  return (Square){eight_bytes(bytes[0]), eight_bytes(bytes[1])};
+  const u8 *top = row_at(part, y), *bottom = row_at(part, y + 1);
+  const int near = column_at(part, x), far = column_at(part, x + 1);
+  switch (part->pitch) {  // little-endian, as the eight bytes that are read at once
+    case 1: return (Square){side_by_side(top, near, far, 1), side_by_side(bottom, near, far, 1)};
+    case 3: return (Square){side_by_side(top, near, far, 3), side_by_side(bottom, near, far, 3)};
+    default: return (Square){side_by_side(top, near, far, BLENDED), side_by_side(bottom, near, far, BLENDED)};
+  }
 }
 
-// The squares of pixels that a row of the view lies between.
-static void gather(const Part *part, Taps across, Taps down, int size, uint64_t *restrict tops, uint64_t *restrict bottoms) {
+// The squares of pixels that a row of the view lies between, and the shares of the way across and down.
+typedef struct {
+  uint64_t *tops, *bottoms;
+  int32_t *offset;
+  int16_t *across, *down;
+} Squares;
+
+enum { TOGETHER = 32 };  // pixels that lie inside together or are looked at one by one
+
+static void gather(const Part *part, const Positions *at, int size, const Squares *out) {
   // Eight bytes are read where two pixels lie: not from the last two columns, and not from pixels of one.
-  const int pitch = part->pitch, left = part->left, top = part->top;
-  const unsigned inside_x = pitch > 1 ? (unsigned)greatest(part->columns - 2, 0) : 0, inside_y = (unsigned)(part->rows - 1);
-  const int64_t stride = part->stride;
-  const u8 *pixels = part->pixels;
-  for (int i = 0; i < size; i++) {
-    const int x = across.at[i] - left, y = down.at[i] - top;
-    if ((unsigned)x < inside_x && (unsigned)y < inside_y) {
-      const u8 *at = pixels + y * stride + x * pitch;
-      tops[i] = eight_bytes(at);
-      bottoms[i] = eight_bytes(at + stride);
-    } else {
-      const Square square = square_at(part, x + left, y + top);
-      tops[i] = square.top;
-      bottoms[i] = square.bottom;
+  const unsigned inside_x = part->pitch > 1 ? (unsigned)greatest(part->columns - 2, 0) : 0, inside_y = (unsigned)(part->rows - 1);
+  const int bits = at->bits, left = part->left, top = part->top;
+  const int32_t pitch = part->pitch, stride = (int32_t)part->stride;
+  const u8 *const pixels = part->pixels;
+  for (int begin = 0; begin < size; begin += TOGETHER) {
+    const int count = least(TOGETHER, size - begin);
+    const int32_t *restrict x = at->x + begin, *restrict y = at->y + begin;
+    int32_t *restrict offset = out->offset;
+    int16_t *restrict across = out->across + begin, *restrict down = out->down + begin;
+    uint64_t *restrict tops = out->tops + begin, *restrict bottoms = out->bottoms + begin;
+    int outside = part->far;
+    for (int i = 0; i < count; i++) {
+      outside |= ((unsigned)(x[i] >> bits) >= inside_x) | ((unsigned)(y[i] >> bits) >= inside_y);
+      across[i] = (int16_t)((unsigned)x[i] << (MOST_BITS - bits) ^ 32768);
+      down[i] = (int16_t)((unsigned)y[i] << (MOST_BITS - bits) ^ 32768);
+    }
+    if (outside) {
+      for (int i = 0; i < count; i++) {
+        const int column = x[i] >> bits, row = y[i] >> bits;
+        if ((unsigned)column < inside_x && (unsigned)row < inside_y) {
+          const u8 *from = pixels + row * part->stride + column * pitch;
+          tops[i] = eight_bytes(from);
+          bottoms[i] = eight_bytes(from + part->stride);
+        } else {
+          const Square square = square_at(part, column + left, row + top);
+          tops[i] = square.top;
+          bottoms[i] = square.bottom;
+        }
+      }
+      continue;
+    }
+    for (int i = 0; i < count; i++) offset[i] = (y[i] >> bits) * stride + (x[i] >> bits) * pitch;
+    for (int i = 0; i < count; i++) {
+      const u8 *from = pixels + offset[i];
+      tops[i] = eight_bytes(from);
+      bottoms[i] = eight_bytes(from + stride);
     }
   }
 }
 
-// Two squares from top to bottom: two pixels side by side in each half.
-INLINE Words upright(const uint64_t *tops, const uint64_t *bottoms, const int16_t *shares) {
-  HalfBytes top, bottom;
-  int32_t two;
-  memcpy(&top, tops, sizeof top);
-  memcpy(&bottom, bottoms, sizeof bottom);
-  memcpy(&two, shares, sizeof two);
-  const Words share = (Words)((HalfInts){0} + two);
-  return blended(__builtin_convertvector(top, Words) << 7, __builtin_convertvector(bottom, Words) << 7,
-                 __builtin_shufflevector(share, share, 0, 0, 0, 0, 0, 0, 0, 0, 9, 9, 9, 9, 9, 9, 9, 9));
+// Of four squares' rows the near and the far pixels, in 128ths. N: a square's byte, as a word.
+#define WORD(N) N, 32
+#define PIXEL(N) WORD(N), WORD(N + 1), WORD(N + 2), WORD(N + 3)
+#define PIXELS_AT(v, N) (Words) __builtin_shufflevector(v, (Bytes){0}, PIXEL(N), PIXEL(N + 8), PIXEL(N + 16), PIXEL(N + 24)) << 7
+
+INLINE Words blended_across(const uint64_t *squares, int pitch, Words share) {
+  Bytes v;
+  memcpy(&v, squares, sizeof v);
+  const Words far = pitch == 1 ? PIXELS_AT(v, 1) : pitch == 3 ? PIXELS_AT(v, 3) : PIXELS_AT(v, 4);
+  return blended(PIXELS_AT(v, 0), far, share);
 }
 
-INLINE void blend_squares(const uint64_t *tops, const uint64_t *bottoms, const int16_t *across, const int16_t *down, int pitch,
-                          int count, int16_t *out) {
+// Four shares, each four times.
+INLINE Words spread_shares(const int16_t *shares) {
+  const Words four = (Words)((Longs){0} + eight_bytes(shares));
+  return __builtin_shufflevector(four, four, 0, 0, 0, 0, 1, 1, 1, 1, 10, 10, 10, 10, 11, 11, 11, 11);
+}
+
+INLINE void blend_squares(const Squares *squares, int pitch, int count, int16_t *out) {
   for (int x = 0; x < count; x += PIXELS) {  // the tables and `out` go on to whole vectors
-    const Words a = upright(tops + x, bottoms + x, down + x), b = upright(tops + x + 2, bottoms + x + 2, down + x + 2);
-    // Of pixels 0 and 2, then of 1 and 3.
-    const Words near = __builtin_shufflevector(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27);
-    const Words far =
-        pitch == 1   ? __builtin_shufflevector(a, b, 1, 1, 1, 1, 17, 17, 17, 17, 9, 9, 9, 9, 25, 25, 25, 25)
-        : pitch == 3 ? __builtin_shufflevector(a, b, 3, 4, 5, 6, 19, 20, 21, 22, 11, 12, 13, 14, 27, 28, 29, 30)
-                     : __builtin_shufflevector(a, b, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
-    const Words four = (Words)((Longs){0} + eight_bytes(across + x));
-    const Longs mixed = (Longs)blended(
-        near, far, __builtin_shufflevector(four, four, 0, 0, 0, 0, 2, 2, 2, 2, 9, 9, 9, 9, 11, 11, 11, 11));
-    const Longs ordered = __builtin_shufflevector(mixed, mixed, 0, 2, 1, 3);
-    memcpy(out + BLENDED * x, &ordered, sizeof ordered);
+    const Words across = spread_shares(squares->across + x);
+    const Words mixed = blended(blended_across(squares->tops + x, pitch, across),
+                                blended_across(squares->bottoms + x, pitch, across), spread_shares(squares->down + x));
+    memcpy(out + BLENDED * x, &mixed, sizeof mixed);
   }
 }
 
-INLINE void pick(const Part *part, Taps across, Taps down, int size, int channels, u8 *const out[3]) {
+INLINE void pick(const Part *part, const Positions *at, int size, int channels, u8 *const out[3]) {
   const unsigned inside_x = (unsigned)part->columns, inside_y = (unsigned)part->rows;
   for (int i = 0; i < size; i++) {
-    const int x = across.at[i], y = down.at[i];
-    const u8 *from = (unsigned)x < inside_x && (unsigned)y < inside_y ? part->pixels + y * part->stride + x * channels
-                                                                      : pixel_at(part, x, y);
+    const int x = at->x[i] >> at->bits, y = at->y[i] >> at->bits;
+    const int inside = (unsigned)x < inside_x && (unsigned)y < inside_y;
+    const u8 *from = inside ? part->pixels + y * part->stride + x * channels : row_at(part, y) + column_at(part, x);
     for (int c = 0; c < channels; c++) out[c][i] = from[c];
   }
 }
 
 static void slanted(Level *level, const Path *path, int columns, int size, int nearest, const Planes *out, Arena *arena,
                     Sums *sums) {
-  const int perspective = path->depth[0] != 0 || path->depth[1] != 0, channels = level->channels;
+  const int recedes = path->depth[0] != 0 || path->depth[1] != 0, channels = level->channels;
   const size_t padded = (size_t)(size + PIXELS);
-  Taps across = {arena_take(arena, 4 * padded), arena_take(arena, 2 * padded)};
-  Taps down = {arena_take(arena, 4 * padded), arena_take(arena, 2 * padded)};
-  uint64_t *tops = arena_take(arena, 8 * padded), *bottoms = arena_take(arena, 8 * padded);
+  Positions at = {.bits = bits_of(path, recedes, columns, level->rows, size)};
+  const Squares squares = {arena_take(arena, 8 * padded), arena_take(arena, 8 * padded), arena_take(arena, 4 * TOGETHER),
+                           arena_take(arena, 2 * padded), arena_take(arena, 2 * padded)};
   int16_t *finished = arena_take(arena, 2 * BLENDED * padded);
-  if (arena->failed) return;
-  Part part = {level->source, level->stride, 0, 0, columns, level->rows, channels, channels, columns, level->rows};
+  if (!take_positions(&at, path, recedes, size, arena)) return;
+  Part part = {level->source, level->stride, 0, 0, columns, level->rows, channels, channels, columns, level->rows, 0};
   if (level->factor > 1) {
     int right, below;
     seen(path->x, path->depth, size, columns, &part.left, &right);
@@ -524,28 +608,23 @@ static void slanted(Level *level, const Path *path, int columns, int size, int n
     for (int y = 0; y < part.rows; y++) averaged_row(level, part.top + y, averaged + y * part.stride);
     part.pixels = averaged;
   }
+  part.far = part.stride * part.rows > INT32_MAX;
+  const double half = nearest ? 0.0 : 0.5;
   for (int y = 0; y < size; y++) {
-    const double shift = nearest ? 0.0 : -0.5;
-    if (perspective) {
-      taps_of_row(path->x, path->depth, 1, y, size, shift, across);
-      taps_of_row(path->y, path->depth, 1, y, size, shift, down);
-    } else {
-      taps_of_row(path->x, path->depth, 0, y, size, shift, across);
-      taps_of_row(path->y, path->depth, 0, y, size, shift, down);
-    }
+    place_row(path, recedes, y, size, part.left + half, part.top + half, &at);
     if (nearest) {
-      const size_t at = (size_t)y * (size_t)size;
+      const size_t row = (size_t)y * (size_t)size;
       if (channels == 1)
-        pick(&part, across, down, size, 1, (u8 *[3]){out->plane[0] + at});
+        pick(&part, &at, size, 1, (u8 *[3]){out->plane[0] + row});
       else
-        pick(&part, across, down, size, 3, (u8 *[3]){out->plane[0] + at, out->plane[1] + at, out->plane[2] + at});
+        pick(&part, &at, size, 3, (u8 *[3]){out->plane[0] + row, out->plane[1] + row, out->plane[2] + row});
       continue;
     }
-    gather(&part, across, down, size, tops, bottoms);
+    gather(&part, &at, size, &squares);
     switch (part.pitch) {
-      case 1: blend_squares(tops, bottoms, across.share, down.share, 1, size, finished); break;
-      case 3: blend_squares(tops, bottoms, across.share, down.share, 3, size, finished); break;
-      default: blend_squares(tops, bottoms, across.share, down.share, BLENDED, size, finished);
+      case 1: blend_squares(&squares, 1, size, finished); break;
+      case 3: blend_squares(&squares, 3, size, finished); break;
+      default: blend_squares(&squares, BLENDED, size, finished);
     }
     finish(finished, size, channels, y, out, sums);
   }

@@ -124,8 +124,8 @@ def test_is_torchs_warp_to_a_level(core, image, placement, size):
     expected = by_torch(image, matrix, span, size, nearest=False)
     difference = np.abs(out[:channels] - expected)
     assert difference.max() <= 1
-    # Of whole levels at a half share every second is a tie; elsewhere 128ths decide.
-    assert (difference > 0).mean() <= 0.17
+    # Of whole levels at a half share every second is a tie; elsewhere 128ths decide. A small view's share varies.
+    assert (difference > 0).mean() <= 0.17 + 3 * math.sqrt(0.17 * 0.83 / difference.size)
     assert not arena.failed and arena.used == 0
     if channels == 1:
         assert sums.told() == (0, 0)
