@@ -142,10 +142,13 @@ def pretrain(
         int | None,
         typer.Option(min=8, max=1024, help="Side of a view; default 224, or the images' up to 64 px."),
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1)] = 100,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the images.")] = 100,
     batch_size: Annotated[
-        int, typer.Option(min=2, help="Images a step; NT-Xent's negatives are these.")
+        int, typer.Option(min=2, help="Pairs of views a step: 2 x this / --views images.")
     ] = 256,
+    views: Annotated[
+        int, typer.Option(min=2, max=16, help="Of each image; as many views a step, so of fewer images.")
+    ] = 2,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many images to train on.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of weights, order and draws.")] = 0,
     range_: Annotated[str, typer.Option("--range", metavar="RANGE", help=RANGE)] = "auto",
@@ -200,7 +203,7 @@ def pretrain(
         str(data), str(out), policy, arch, stem, size or own_side(data, 224), epochs, batch_size, limit, seed,
         optimizer, rate, scaling, objective=objective, temperature=temperature, layers=layers, precision=precision,
         views_on=views_on, workers=workers, knn_every=knn_every, checkpoint_every=checkpoint_every,
-        accumulate=accumulate, compile=compile, tensorboard=tensorboard, band=band, heads=heads,
+        accumulate=accumulate, compile=compile, tensorboard=tensorboard, band=band, heads=heads, views=views,
         range=settled_range(data, range_), **{"devices": devices or 1, "nodes": nodes or 1} | launched(),
     )  # fmt: skip
     done = train(settings, resume, progress=sys.stderr.isatty())

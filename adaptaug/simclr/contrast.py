@@ -1,4 +1,4 @@
-"""The contrastive step: images -> two views -> embeddings -> a loss."""
+"""The contrastive step: images -> views -> embeddings -> a loss."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Contrast(nn.Module):
 
     Args:
         encoder: from `build_encoder`.
-        policy: what the two views are drawn from.
+        policy: what an image's `n` views are drawn from.
         size: side of a view in pixels.
         objective, layers, temperature, projection: as Objective.
         precision: computes forward in this type where it is not None.
@@ -31,12 +31,12 @@ class Contrast(nn.Module):
     def __init__(
         self, encoder: nn.Module, policy: Policy | str, size: int, objective: str = "simclr", layers: int = 2,
         temperature: float = 0.5, projection: int = 128, precision: torch.dtype | None = None,
-        return_params: bool = False,
+        return_params: bool = False, n: int = 2,
     ):  # fmt: skip
         super().__init__()
         self.encoder = encoder
         self.objective = Objective(objective, encoder, layers, temperature, projection)
-        self.views = Views(policy, n=2, size=size, finish="imagenet", return_params=return_params)
+        self.views = Views(policy, n=n, size=size, finish="imagenet", return_params=return_params)
         self.precision = precision
         self.controller: BandController | ConditionalHeads | None = None  # what steers the views, if anything
 
@@ -54,8 +54,8 @@ class Contrast(nn.Module):
         self.train(was_training)
         return embedded
 
-    def loss_of(self, views: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The objective's loss of two normalised views (B, 3, S, S) each, and their embeddings (B, D)."""
+    def loss_of(self, views: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        """The objective's loss of K normalised views (B, 3, S, S) each, then the embeddings (B, D) of each."""
         return self.objective(self._embed, self.encoder, list(views))
 
     def forward(self, images: torch.Tensor, key: Any) -> torch.Tensor:

@@ -11,6 +11,7 @@ from adaptaug.errors import AdaptAugError
 
 OPTIMIZERS = ("adamw", "lars")
 PRECISIONS = ("auto", "32", "bf16", "fp16")
+MOST_VIEWS = 16  # of an image
 VIEWS_ON = ("auto", "device", "cpu")
 # What may change when a run is resumed: where it runs and what is kept of it. But for rounding, and for BatchNorm over
 # each of several processes on CPUs, the weights do not depend on it.
@@ -31,8 +32,10 @@ _FREE = (
 class Settings:
     """Everything that decides a run; equal settings give equal weights, bit for bit, on one CPU and version.
 
-    `batch` counts the images of all processes: each of devices * nodes has an equal part, and the negatives are all
-    others. `accumulate` adds the gradients of so many batches before a step; each batch has its own negatives only.
+    `batch` counts pairs of views: a step has 2 * batch of them, `views` of each of 2 * batch / views images, so that
+    equal batches and steps are equal compute whatever `views` is. It counts those of all processes: each of devices *
+    nodes has an equal part of the images, and the negatives are all others. `epochs` counts passes over the images.
+    `accumulate` adds the gradients of so many batches before a step; each batch has its own negatives only.
     `rate` None: LARS .3 * batch / 256, AdamW .001 * batch / 256 (`scaling="linear"`), or with the square root of
     batch / 256 (`"sqrt"`), a batch being what a step adds up. `views_on` auto: on the device where all images have
     one size, else in the workers. `band`: off, auto, or FLOOR,CEILING (either may be left out) of the similarity
@@ -69,6 +72,7 @@ class Settings:
     keep: int = 2
     band: str = "off"
     heads: str = "off"
+    views: int = 2
     accumulate: int = 1
     compile: bool = False
     tensorboard: bool = True
@@ -80,6 +84,11 @@ class Settings:
     def processes(self) -> int:
         """Processes that train together, one a device."""
         return self.devices * self.nodes
+
+    @property
+    def sources(self) -> int:
+        """Images a batch."""
+        return 2 * self.batch // self.views
 
     def deciding(self) -> dict[str, Any]:
         """The settings that a resumed run must share with its checkpoint; `data` and `policy` by name."""

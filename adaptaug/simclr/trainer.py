@@ -39,8 +39,8 @@ from adaptaug.simclr.contrast import Contrast, new_contrast
 from adaptaug.simclr.encoders import fast_precision
 from adaptaug.simclr.laps import Laps
 from adaptaug.simclr.loading import Batches, Order, Unreadable
-from adaptaug.simclr.objectives import OBJECTIVES
-from adaptaug.simclr.settings import OPTIMIZERS, PRECISIONS, VIEWS_ON, Settings, launched
+from adaptaug.simclr.objectives import MULTI_VIEW, OBJECTIVES
+from adaptaug.simclr.settings import MOST_VIEWS, OPTIMIZERS, PRECISIONS, VIEWS_ON, Settings, launched
 from adaptaug.views import Views
 
 __all__ = ["Finished", "Pretraining", "Settings", "launched", "pretrain"]
@@ -87,9 +87,9 @@ class Pretraining(pl.LightningModule):
             acted = torch.stack([(p.strength < 1) & ~p.blank | p.frame for p in params])
             certificate = float(acted.float().mean())
         laps.mark()
-        loss, first, second = self.model.loss_of(views)
+        loss, *embedded = self.model.loss_of(views)
         if self.model.controller is not None:
-            self.told = self.model.controller.observe(first, second, params)
+            self.told = self.model.controller.observe(embedded[0], embedded[1], params)
         value = float(self.trainer.strategy.reduce(loss.detach(), reduce_op="mean"))
         laps.mark()
         made, forward = laps.seconds()
@@ -162,14 +162,14 @@ def pretrain(settings: Settings, resume: bool = False, progress: bool = False) -
     model = new_contrast(
         settings.arch, policy, settings.size, settings.seed, settings.stem,
         objective=settings.objective, layers=settings.layers, temperature=settings.temperature,
-        precision=precision, return_params=True,
+        precision=precision, return_params=True, n=settings.views,
     )  # fmt: skip
     model.controller = _controller(settings, settings.epochs * order.per_epoch)
     if settings.compile:
         model.encoder.compile()
     unreadable = Unreadable(len(trained))
     on_device = settings.views_on == "device" or (settings.views_on == "auto" and images.same_size)
-    views = None if on_device else Views(policy, size=settings.size)
+    views = None if on_device else Views(policy, settings.views, settings.size)
     batches = partial(Batches, images, trained, views=views, workers=settings.workers)
     module = Pretraining(settings, decided, model, order, batches, unreadable)
     log = Log(folder, settings)
@@ -237,6 +237,7 @@ def _prepare(settings: Settings) -> tuple[Images, Order, np.ndarray, np.ndarray]
             _check_steered(name, settings, images)
     if settings.heads == "on" and settings.band != "off":
         raise AdaptAugError(f"heads: expected --band off beside it, got band {settings.band}.")
+    _check_views(settings)
     learned = Path(settings.out) / _LEARNED
     if settings.heads == "on" and Path(settings.policy).absolute() == learned.absolute():
         raise AdaptAugError(
@@ -249,17 +250,38 @@ def _prepare(settings: Settings) -> tuple[Images, Order, np.ndarray, np.ndarray]
     chosen = np.random.default_rng((settings.seed, 7)).permutation(len(images))
     held_count = min(settings.held_out, len(images) // 5)
     held, trained = chosen[:held_count], chosen[held_count:][: settings.limit]
-    least = 2 * settings.processes
-    if settings.batch * settings.accumulate > len(trained) or settings.batch < least:
-        adding = f" in {settings.accumulate} batches" if settings.accumulate > 1 else ""
-        raise AdaptAugError(f"batch: expected {least} to {len(trained)}, the images there are to train on{adding} "
-                            f"({held_count} are held out), got {settings.batch}.")  # fmt: skip
-    if settings.batch % settings.processes:
-        raise AdaptAugError(
-            f"batch: expected a multiple of {settings.processes}, the processes, got {settings.batch}."
-        )
-    order = Order(len(trained), settings.batch, settings.seed, together=settings.accumulate)
+    _check_batch(settings, len(trained), held_count)
+    order = Order(len(trained), settings.sources, settings.seed, together=settings.accumulate)
     return images, order, trained, held
+
+
+def _check_views(settings: Settings) -> None:
+    """How many views, and what takes no more than two."""
+    if settings.views not in range(2, MOST_VIEWS + 1):
+        raise AdaptAugError(f"views: expected 2 to {MOST_VIEWS} of each image, got {settings.views}.")
+    needs_two = {"objective": settings.objective not in MULTI_VIEW, "band": settings.band != "off",
+                 "heads": settings.heads != "off"}  # fmt: skip
+    for name, needs in needs_two.items():
+        if needs and settings.views > 2:
+            raise AdaptAugError(
+                f"views: expected 2 with {name} {getattr(settings, name)}, got {settings.views}."
+            )
+
+
+def _check_batch(settings: Settings, trained: int, held: int) -> None:
+    """Whether a batch is whole images, as many on each process and at least two, and an epoch has enough for a step."""
+    each = settings.views * settings.processes
+    each //= math.gcd(each, 2)  # two views of an image, or one view of each of two, are a pair
+    least, most = settings.views * settings.processes, settings.views * (trained // settings.accumulate) // 2
+    if not least <= settings.batch <= most:
+        adding = f" in {settings.accumulate} batches" if settings.accumulate > 1 else ""
+        raise AdaptAugError(f"batch: expected {least} to {most}, for {settings.views} views of the {trained} images to "
+                            f"train on{adding} ({held} are held out), got {settings.batch}.")  # fmt: skip
+    if settings.batch % each:
+        raise AdaptAugError(
+            f"batch: expected a multiple of {each}, for as many images of {settings.views} views on each of "
+            f"{settings.processes} processes, got {settings.batch}."
+        )
 
 
 def _check_steered(name: str, settings: Settings, images: Images) -> None:
