@@ -31,6 +31,7 @@ from adaptaug.learn.arms import keys_of
 from adaptaug.simclr.contrast import Contrast, new_contrast
 from adaptaug.simclr.encoders import fast_precision
 from adaptaug.simclr.evaluate import features, knn_correct, labelled_subset
+from adaptaug.simclr.settings import sources_of
 from benchmarks.rivals import maker, parted
 from benchmarks.shifts import EXPOSURES, RELIANCE, expose, is_grey
 
@@ -59,17 +60,14 @@ class Recipe:
     norm: str = "step"
 
     def __post_init__(self) -> None:
-        if self.views < 2 or 2 * self.batch % self.views:
-            raise AdaptAugError(
-                f"views: expected 2 or more that divide {2 * self.batch}, the views a step, got {self.views}."
-            )
+        sources_of(self.batch, self.views)
         if self.norm not in ("step", "view"):
             raise AdaptAugError(f"norm: expected step or view, got {self.norm!r}.")
 
     @property
     def sources(self) -> int:
         """Images a step."""
-        return 2 * self.batch // self.views
+        return sources_of(self.batch, self.views)
 
     def common(self) -> dict[str, Any]:
         """What all lines of a table share."""

@@ -33,8 +33,11 @@ def search(
     ] = None,
     arch: Annotated[str, typer.Option(help="The network that is trained.")] = "resnet-tiny",
     batch: Annotated[
-        int, typer.Option(min=8, help="Images a step; small ones learn more from few images.")
+        int, typer.Option(min=8, help="Pairs of views a step; small ones learn more from few images.")
     ] = 64,
+    views: Annotated[
+        int, typer.Option(min=2, max=16, help="Of each image; as many views a step, so of fewer images.")
+    ] = 2,
     epochs: Annotated[
         int,
         typer.Option(
@@ -76,7 +79,7 @@ def search(
         raise AdaptAugError(f"--out {out}: expected a .yaml file in a folder that exists.")
     recipe = Recipe(
         str(data), limit, seed, arch=arch, size=size or own_side(data, 64), batch=batch, epochs=epochs,
-        range=settled_range(data, range_),
+        range=settled_range(data, range_), views=views,
     )  # fmt: skip
     if dry_run:
         _tell_cost(recipe, start, budget, objective, workers)

@@ -11,8 +11,8 @@ from adaptaug.errors import AdaptAugError
 
 OPTIMIZERS = ("adamw", "lars")
 PRECISIONS = ("auto", "32", "bf16", "fp16")
-MOST_VIEWS = 16  # of an image
 VIEWS_ON = ("auto", "device", "cpu")
+MOST_VIEWS = 16  # of an image
 # What may change when a run is resumed: where it runs and what is kept of it. But for rounding, and for BatchNorm over
 # each of several processes on CPUs, the weights do not depend on it.
 _FREE = (
@@ -87,8 +87,8 @@ class Settings:
 
     @property
     def sources(self) -> int:
-        """Images a batch."""
-        return 2 * self.batch // self.views
+        """Images a batch. Raises: AdaptAugError: as `sources_of`."""
+        return sources_of(self.batch, self.views)
 
     def deciding(self) -> dict[str, Any]:
         """The settings that a resumed run must share with its checkpoint; `data` and `policy` by name."""
@@ -114,6 +114,21 @@ class Settings:
         return (0.3 if self.optimizer == "lars" else 1e-3) * (
             share if self.scaling == "linear" else math.sqrt(share)
         )
+
+
+def sources_of(batch: int, views: int) -> int:
+    """Images of a step that has 2 * `batch` views, `views` of each image.
+
+    Raises: AdaptAugError: too few or too many views, or not of whole images.
+    """
+    if views not in range(2, MOST_VIEWS + 1):
+        raise AdaptAugError(f"views: expected 2 to {MOST_VIEWS} of each image, got {views}.")
+    if 2 * batch % views:
+        raise AdaptAugError(
+            f"batch: expected a multiple of {views // math.gcd(views, 2)}, so that a step has {views} views of whole "
+            f"images, got {batch}."
+        )
+    return 2 * batch // views
 
 
 def launched() -> dict[str, int]:

@@ -40,7 +40,7 @@ from adaptaug.simclr.encoders import fast_precision
 from adaptaug.simclr.laps import Laps
 from adaptaug.simclr.loading import Batches, Order, Unreadable
 from adaptaug.simclr.objectives import MULTI_VIEW, OBJECTIVES
-from adaptaug.simclr.settings import MOST_VIEWS, OPTIMIZERS, PRECISIONS, VIEWS_ON, Settings, launched
+from adaptaug.simclr.settings import OPTIMIZERS, PRECISIONS, VIEWS_ON, Settings, launched
 from adaptaug.views import Views
 
 __all__ = ["Finished", "Pretraining", "Settings", "launched", "pretrain"]
@@ -237,7 +237,6 @@ def _prepare(settings: Settings) -> tuple[Images, Order, np.ndarray, np.ndarray]
             _check_steered(name, settings, images)
     if settings.heads == "on" and settings.band != "off":
         raise AdaptAugError(f"heads: expected --band off beside it, got band {settings.band}.")
-    _check_views(settings)
     learned = Path(settings.out) / _LEARNED
     if settings.heads == "on" and Path(settings.policy).absolute() == learned.absolute():
         raise AdaptAugError(
@@ -255,33 +254,26 @@ def _prepare(settings: Settings) -> tuple[Images, Order, np.ndarray, np.ndarray]
     return images, order, trained, held
 
 
-def _check_views(settings: Settings) -> None:
-    """How many views, and what takes no more than two."""
-    if settings.views not in range(2, MOST_VIEWS + 1):
-        raise AdaptAugError(f"views: expected 2 to {MOST_VIEWS} of each image, got {settings.views}.")
+def _check_batch(settings: Settings, trained: int, held: int) -> None:
+    """Whether there are images for a step, as many on each process, at least two, and so many views are possible."""
+    sources, views, processes = settings.sources, settings.views, settings.processes
+    least, most = 2 * processes, trained // settings.accumulate
+    if not least <= sources <= most:
+        adding = f" in {settings.accumulate} batches" if settings.accumulate > 1 else ""
+        raise AdaptAugError(
+            f"batch: expected {least * views // 2} to {most * views // 2}, for {views} views of {trained} images to "
+            f"train on{adding} ({held} are held out), got {settings.batch}."
+        )
+    if sources % processes:
+        raise AdaptAugError(
+            f"batch: expected as many images on each of {processes} processes, got {settings.batch}, {views} views of "
+            f"{sources} images."
+        )
     needs_two = {"objective": settings.objective not in MULTI_VIEW, "band": settings.band != "off",
                  "heads": settings.heads != "off"}  # fmt: skip
     for name, needs in needs_two.items():
-        if needs and settings.views > 2:
-            raise AdaptAugError(
-                f"views: expected 2 with {name} {getattr(settings, name)}, got {settings.views}."
-            )
-
-
-def _check_batch(settings: Settings, trained: int, held: int) -> None:
-    """Whether a batch is whole images, as many on each process and at least two, and an epoch has enough for a step."""
-    each = settings.views * settings.processes
-    each //= math.gcd(each, 2)  # two views of an image, or one view of each of two, are a pair
-    least, most = settings.views * settings.processes, settings.views * (trained // settings.accumulate) // 2
-    if not least <= settings.batch <= most:
-        adding = f" in {settings.accumulate} batches" if settings.accumulate > 1 else ""
-        raise AdaptAugError(f"batch: expected {least} to {most}, for {settings.views} views of the {trained} images to "
-                            f"train on{adding} ({held} are held out), got {settings.batch}.")  # fmt: skip
-    if settings.batch % each:
-        raise AdaptAugError(
-            f"batch: expected a multiple of {each}, for as many images of {settings.views} views on each of "
-            f"{settings.processes} processes, got {settings.batch}."
-        )
+        if needs and views > 2:
+            raise AdaptAugError(f"views: expected 2 with {name} {getattr(settings, name)}, got {views}.")
 
 
 def _check_steered(name: str, settings: Settings, images: Images) -> None:

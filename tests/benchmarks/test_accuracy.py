@@ -154,7 +154,11 @@ def test_a_name_may_change_the_recipe():
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
-    [({"views": 3}, "that divide 256"), ({"views": 1}, "2 or more"), ({"norm": "none"}, "step or view")],
+    [
+        ({"views": 3}, "batch: expected a multiple of 3"),
+        ({"views": 1}, "views: expected 2 to 16"),
+        ({"norm": "none"}, "step or view"),
+    ],
 )
 def test_a_recipe_that_cannot_be_trained_is_refused(changes, sentence):
     with pytest.raises(AdaptAugError, match=sentence):

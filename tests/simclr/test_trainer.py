@@ -204,8 +204,9 @@ def test_views_on_the_device_and_in_workers_are_the_same(plain, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [({"views": 1}, "views: expected 2 to 16"), ({"views": 17}, "views: expected 2 to 16"),
-     ({"views": 3}, "batch: expected a multiple of 3"), ({"views": 4, "batch": 66, "devices": 2}, "multiple of 4"),
-     ({"views": 4, "batch": 2}, "batch: expected 4 to 512, for 4 views of the 256 images"),
+     ({"views": 3}, "batch: expected a multiple of 3"),
+     ({"views": 4, "batch": 66, "devices": 2}, "4 views of 33 images"),
+     ({"views": 4, "batch": 2}, "batch: expected 4 to 512, for 4 views of 256 images"),
      ({"views": 4, "limit": 31}, "batch: expected 4 to 62"),
      ({"views": 4, "objective": "mocov2"}, "views: expected 2 with objective mocov2"),
      ({"views": 4, "band": "auto"}, "views: expected 2 with band auto"),
