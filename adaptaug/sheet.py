@@ -246,13 +246,8 @@ def _card(pair: _Pair, source: Image.Image, cell: int, across: int) -> Image.Ima
     card.paste(mapped, (left, above))
     draw.rectangle((left - 1, above - 1, left + mapped.width, above + mapped.height), None, _RULE)
     x = _PAD + _MAP + 10
-    draw.text(
-        (x, _PAD + _MAP // 2),
-        f"{'Pair' if len(views) == 2 else 'Set'} {pair.number}",
-        _INK,
-        font(_NAME),
-        anchor="ls",
-    )
+    word = "Pair" if len(views) == 2 else "Set"
+    draw.text((x, _PAD + _MAP // 2), f"{word} {pair.number}", _INK, font(_NAME), anchor="ls")
     seed, epoch, index = pair.key
     draw.text((x, _PAD + _MAP // 2 + 5), f"key ({seed}, {epoch}, {index})", _SOFT, font(_SMALL), anchor="la")
     for i, (view, text, ink) in enumerate(zip(views, texts, itertools.cycle(_VIEW_INK), strict=False)):
