@@ -54,7 +54,7 @@ class Group:
     def longer(self, policy: str) -> bool:
         """Whether it trained longer than the recipe says, to spend as much time as a dearer policy."""
         row = next(iter(self.rows[policy].values()))
-        return row["epochs"] * row.get("views", 2) / 2 > self.recipe["epochs"]
+        return row["epochs"] * (row.get("views", 2) + row.get("small", 0) / 4) / 2 > self.recipe["epochs"]
 
     def best(self, manual: bool) -> str | None:
         """The best manual policy, as people run it, or of ours, with any number of views; on the hold-out (kNN and
@@ -63,7 +63,7 @@ class Group:
             n
             for n in self.rows
             if is_manual(n) == manual and not n.startswith("again:") and not self.longer(n)
-            and parted(n)[1].keys() <= (set() if manual else {"views"})
+            and parted(n)[1].keys() <= (set() if manual else {"views", "small"})
         ]  # fmt: skip
         most = max((len(self.rows[name]) for name in names), default=0)
         full = [name for name in names if len(self.rows[name]) == most]

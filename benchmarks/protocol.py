@@ -44,7 +44,8 @@ class Recipe:
     """What every policy of a table has in common, but for what its name changes (`rivals.CHANGES`).
 
     A step has 2 * `batch` views, `views` of each image, and a training as many steps whatever `views` is: `epochs`
-    passes over the images with two, epochs * 2 / views with more. `norm`: whether BatchNorm's statistics are those of
+    passes over the images with two, epochs * 2 / views with more; `small` more views have half the side and count as a
+    fourth each. `norm`: whether BatchNorm's statistics are those of
     a step's views together (`step`), or of each view's number apart (`view`), a control.
     `labels`: images of the bank for kNN and probe, 0: all trained on.
     """
@@ -57,6 +58,7 @@ class Recipe:
     held_out: int = 4000
     labels: int = 0
     views: int = 2
+    small: int = 0
     norm: str = "step"
 
     def __post_init__(self) -> None:
@@ -67,11 +69,11 @@ class Recipe:
     @property
     def sources(self) -> int:
         """Images a step."""
-        return sources_of(self.batch, self.views)
+        return sources_of(self.batch, self.views, self.small / 4)
 
     def common(self) -> dict[str, Any]:
         """What all lines of a table share."""
-        return {name: value for name, value in asdict(self).items() if name not in ("views", "norm")}
+        return {name: value for name, value in asdict(self).items() if name not in ("views", "small", "norm")}
 
 
 SUITES = {
@@ -188,8 +190,11 @@ def split(data: str, test: str | None, exposure: str, recipe: Recipe, seed: int,
 
 def train(model: Contrast, name: str, images: torch.Tensor, recipe: Recipe, seed: int) -> tuple[int, float]:
     """SimCLR with AdamW and a cosine; (steps, last loss)."""
-    make, device = maker(name, int(images.shape[-1]), recipe.views), next(model.parameters()).device
-    embed = _each_view_apart(model, recipe.views) if recipe.norm == "view" else model._embed
+    make, device = (
+        maker(name, int(images.shape[-1]), recipe.views, recipe.small),
+        next(model.parameters()).device,
+    )
+    embed = _each_view_apart(model, recipe.sources) if recipe.norm == "view" else model._embed
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=1e-4)
     steps = recipe.epochs * (len(images) // recipe.batch)
     loss = torch.tensor(float("nan"))
@@ -214,10 +219,10 @@ def _batches(count: int, batch: int, seed: int) -> Iterator[tuple[int, np.ndarra
             yield epoch, order[first : first + batch]
 
 
-def _each_view_apart(model: Contrast, views: int) -> Callable[..., torch.Tensor]:
+def _each_view_apart(model: Contrast, sources: int) -> Callable[..., torch.Tensor]:
     """As the model embeds, but view number by view number, so that BatchNorm sees one number at a time."""
     return lambda encoder, head, images: torch.cat(
-        [model._embed(encoder, head, p) for p in images.chunk(views)]
+        [model._embed(encoder, head, p) for p in images.split(sources)]
     )
 
 
@@ -300,8 +305,8 @@ def run(
     steps, loss = train(model, name, apart.train, recipe, seed)
     seconds, cpu = time.perf_counter() - began, time.process_time() - used
     return {
-        "steps": steps, "pairs": steps * recipe.batch, "epochs": recipe.epochs * 2 / recipe.views,
-        "views": recipe.views, "loss": round(loss, 4),
+        "steps": steps, "pairs": steps * recipe.batch, "epochs": recipe.epochs * 2 / (recipe.views + recipe.small / 4),
+        "views": recipe.views, "small": recipe.small, "loss": round(loss, 4),
         "seconds": round(seconds, 1), "cpu_seconds": round(cpu, 1), "device": device, "recipe": asdict(recipe),
         **judge(model, apart, exposure, recipe, seed, steps),
     }  # fmt: skip

@@ -23,14 +23,20 @@ from torchvision.transforms import v2
 from adaptaug.errors import AdaptAugError
 from adaptaug.pixels import IMAGENET_MEAN, IMAGENET_STD
 from adaptaug.policy import Policy, preset_names
-from adaptaug.simclr.contrast import Contrast
+from adaptaug.simclr.contrast import Contrast, views_of
 from adaptaug.views import AdaptiveAugment, Views
 
 Pair = list[torch.Tensor]
 Make = Callable[[torch.Tensor, np.ndarray, Contrast], Pair]  # images, keys (B, 3), the network -> the views
 
 _RATIO = (0.75, 1.3333333333333333)
-CHANGES: dict[str, Callable[[str], Any]] = {"views": int, "batch": int, "rate": float, "norm": str}
+CHANGES: dict[str, Callable[[str], Any]] = {
+    "views": int,
+    "small": int,
+    "batch": int,
+    "rate": float,
+    "norm": str,
+}
 
 
 def parted(name: str) -> tuple[str, dict[str, Any]]:
@@ -124,19 +130,19 @@ def policy_of(name: str) -> Policy | None:
     return None if name in RIVALS else Policy.load(name)
 
 
-def maker(name: str, size: int, views: int = 2) -> Make:
-    """What makes so many views, float32 (B, 3, size, size), normalised.
+def maker(name: str, size: int, views: int = 2, small: int = 0) -> Make:
+    """What makes so many views, float32 (B, 3, size, size), normalised, and so many of half the size.
 
     Raises: AdaptAugError: nothing has this name; more than two views of a rival, which makes pairs.
     """
     again = name.startswith("again:")
     name = name.removeprefix("again:")
     if name in RIVALS:
-        if views != 2:
-            raise AdaptAugError(f"{name}: expected 2 views, for it makes pairs, got {views}.")
+        if views + small != 2:
+            raise AdaptAugError(f"{name}: expected 2 views, for it makes pairs, got {views + small}.")
         make = RIVALS[name](size)
     else:
-        several = Views(policy_of(name), n=views, size=size)  # type: ignore[arg-type]
+        several = views_of(policy_of(name), views, size, small, size // 2)  # type: ignore[arg-type]
         make = lambda images, keys, _: several(images, key=keys)  # noqa: E731
     if not again:
         return make

@@ -152,6 +152,12 @@ def pretrain(
     views: Annotated[
         int, typer.Option(min=2, max=16, help="Of each image; as many views a step, so of fewer images.")
     ] = 2,
+    small_views: Annotated[
+        int, typer.Option(min=0, max=16, help="More of each image, by their pixels as a part of a view each.")
+    ] = 0,
+    small_size: Annotated[
+        int | None, typer.Option(min=8, max=1024, help="Side of a small view; default half of --size.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many images to train on.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of weights, order and draws.")] = 0,
     range_: Annotated[str, typer.Option("--range", metavar="RANGE", help=RANGE)] = "auto",
@@ -207,6 +213,7 @@ def pretrain(
         optimizer, rate, scaling, objective=objective, temperature=temperature, layers=layers, precision=precision,
         views_on=views_on, workers=workers, knn_every=knn_every, checkpoint_every=checkpoint_every,
         accumulate=accumulate, compile=compile, tensorboard=tensorboard, band=band, heads=heads, views=views,
+        small_views=small_views, small_size=small_size or 0,
         range=settled_range(data, range_), **{"devices": devices or 1, "nodes": nodes or 1} | launched(),
     )  # fmt: skip
     done = train(settings, resume, progress=sys.stderr.isatty())

@@ -13,7 +13,7 @@ from adaptaug.learn.heads import ConditionalHeads
 from adaptaug.policy import Policy
 from adaptaug.simclr.encoders import build_encoder
 from adaptaug.simclr.objectives import Objective
-from adaptaug.views import Views
+from adaptaug.views import MultiCrop, Views
 
 
 class Contrast(nn.Module):
@@ -22,7 +22,7 @@ class Contrast(nn.Module):
     Args:
         encoder: from `build_encoder`.
         policy: what an image's `n` views are drawn from.
-        size: side of a view in pixels.
+        size: side of a view in pixels; small, small_size: of how many small views besides.
         objective, layers, temperature, projection: as Objective.
         precision: computes forward in this type where it is not None.
         return_params: of `views`: whether they come with what was drawn.
@@ -31,12 +31,12 @@ class Contrast(nn.Module):
     def __init__(
         self, encoder: nn.Module, policy: Policy | str, size: int, objective: str = "simclr", layers: int = 2,
         temperature: float = 0.5, projection: int = 128, precision: torch.dtype | None = None,
-        return_params: bool = False, n: int = 2,
+        return_params: bool = False, n: int = 2, small: int = 0, small_size: int = 0,
     ):  # fmt: skip
         super().__init__()
         self.encoder = encoder
         self.objective = Objective(objective, encoder, layers, temperature, projection)
-        self.views = Views(policy, n=n, size=size, finish="imagenet", return_params=return_params)
+        self.views: Any = views_of(policy, n, size, small, small_size, return_params)
         self.precision = precision
         self.controller: BandController | ConditionalHeads | None = None  # what steers the views, if anything
 
@@ -61,6 +61,14 @@ class Contrast(nn.Module):
     def forward(self, images: torch.Tensor, key: Any) -> torch.Tensor:
         """Images (B, 3, H, W) uint8 with their keys -> the loss."""
         return self.loss_of(self.views(images, key=key))[0]
+
+
+def views_of(
+    policy: Policy | str, n: int, size: int, small: int = 0, small_size: int = 0, return_params: bool = False
+) -> Views | MultiCrop:
+    """n views of each image and, of the same policy, `small` views of `small_size` pixels a side."""
+    large = Views(policy, n, size, return_params=return_params)
+    return MultiCrop(large, Views(policy, small, small_size, return_params=return_params)) if small else large
 
 
 def new_contrast(

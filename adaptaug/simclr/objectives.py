@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from itertools import combinations, permutations
+from itertools import combinations, groupby, permutations
 from typing import Any
 
 import torch
@@ -32,11 +32,13 @@ class NTXent(losses.NTXentLoss):
         l(i, a, b) = -log( e(ia, ib) / (e(ia, ib) + sum over j != i and c of e(ia, jc)) ), e(x, y) = exp(u_x . u_y / T).
 
     An image's other views are neither positive nor negative in a pair's denominator; those of all other images, of all
-    processes, are its negatives. So Poly-View's "arithmetic" loss (2403.05490) and, of two views, lightly's.
+    processes, are its negatives. So Poly-View's "arithmetic" loss (2403.05490) and, of two views, lightly's. Where some
+    views are small (`large`: how many are not), two of them are no pair: parts are told of wholes (SwAV, 2006.09882).
     """
 
-    def forward(self, *views: torch.Tensor) -> torch.Tensor:
-        """The loss of K views' embeddings, (B, D) each; of several processes, that of this one's images."""
+    def forward(self, *views: torch.Tensor, large: int | None = None) -> torch.Tensor:
+        """The loss of K views' embeddings, (B, D) each, large ones first; of several processes, that of this one's
+        images."""
         if len(views) == 2:
             return super().forward(*views)
         mine = functional.normalize(torch.stack(views), dim=2)
@@ -47,6 +49,8 @@ class NTXent(losses.NTXentLoss):
         negatives = logits.masked_fill(own[:, None, None], -torch.inf).flatten(2).logsumexp(2)
         positives = torch.einsum("aid,bid->iab", mine, mine) / self.temperature
         another = ~torch.eye(len(views), dtype=torch.bool, device=mine.device)
+        if large is not None:
+            another[large:, large:] = False
         return functional.softplus(negatives[:, :, None] - positives)[:, another].mean()
 
 
@@ -107,17 +111,19 @@ class Objective(nn.Module):
     ) -> tuple[torch.Tensor, ...]:
         """The loss of K views (B, 3, S, S) each, then the embeddings (B, D) of each view.
 
-        `embed(encoder, head, images)` is how both networks are run. All views go through a
-        network as one batch, but for MoCo, where one is the query and one the key.
+        `embed(encoder, head, images)` is how both networks are run. All views of one size go through a
+        network as one batch, but for MoCo, where one is the query and one the key. Small views, of simclr alone,
+        come last.
         """
         if self.name == "mocov2":
             first, second = views
             query = embed(encoder, self.head, first)
             key = self._of_teacher(embed, second)
             return self.loss(query, key), query, key
-        made = embed(encoder, self.head, torch.cat(views)).chunk(len(views))
+        sizes = [[*group] for _, group in groupby(views, lambda view: view.shape[-1])]
+        made = [z for group in sizes for z in embed(encoder, self.head, torch.cat(group)).chunk(len(group))]
         if self.name == "simclr":
-            return self.loss(*made), *made
+            return self.loss(*made, large=len(sizes[0]) if len(sizes) > 1 else None), *made
         if self.name == "byol":
             told = [self.predictor(z) for z in made]
             targets = self._of_teacher(embed, torch.cat(views)).chunk(len(views))

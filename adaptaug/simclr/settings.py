@@ -35,6 +35,8 @@ class Settings:
     `batch` counts pairs of views: a step has 2 * batch of them, `views` of each of 2 * batch / views images, so that
     equal batches and steps are equal compute whatever `views` is. It counts those of all processes: each of devices *
     nodes has an equal part of the images, and the negatives are all others. `epochs` counts passes over the images.
+    `small_views` more of each image have `small_size` pixels a side (0: half of `size`) and count by their share of
+    pixels; a batch is then of as many images as cost no more.
     `accumulate` adds the gradients of so many batches before a step; each batch has its own negatives only.
     `rate` None: LARS .3 * batch / 256, AdamW .001 * batch / 256 (`scaling="linear"`), or with the square root of
     batch / 256 (`"sqrt"`), a batch being what a step adds up. `views_on` auto: on the device where all images have
@@ -73,6 +75,8 @@ class Settings:
     band: str = "off"
     heads: str = "off"
     views: int = 2
+    small_views: int = 0
+    small_size: int = 0
     accumulate: int = 1
     compile: bool = False
     tensorboard: bool = True
@@ -88,7 +92,12 @@ class Settings:
     @property
     def sources(self) -> int:
         """Images a batch. Raises: AdaptAugError: as `sources_of`."""
-        return sources_of(self.batch, self.views)
+        return sources_of(self.batch, self.views, self.small_views * (self.small_side / self.size) ** 2)
+
+    @property
+    def small_side(self) -> int:
+        """Of a small view, in pixels."""
+        return self.small_size or self.size // 2
 
     def deciding(self) -> dict[str, Any]:
         """The settings that a resumed run must share with its checkpoint; `data` and `policy` by name."""
@@ -116,13 +125,16 @@ class Settings:
         )
 
 
-def sources_of(batch: int, views: int) -> int:
-    """Images of a step that has 2 * `batch` views, `views` of each image.
+def sources_of(batch: int, views: int, besides: float = 0.0) -> int:
+    """Images of a step that has 2 * `batch` views, `views` of each image; `besides`: what small views of one cost, in
+    views.
 
     Raises: AdaptAugError: too few or too many views, or not of whole images.
     """
     if views not in range(2, MOST_VIEWS + 1):
         raise AdaptAugError(f"views: expected 2 to {MOST_VIEWS} of each image, got {views}.")
+    if besides:
+        return int(2 * batch / (views + besides))
     if 2 * batch % views:
         raise AdaptAugError(
             f"batch: expected a multiple of {views // math.gcd(views, 2)}, so that a step has {views} views of whole "

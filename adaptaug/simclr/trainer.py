@@ -35,13 +35,12 @@ from adaptaug.learn.heads import ConditionalHeads
 from adaptaug.policy import Policy
 from adaptaug.simclr import checkpoints
 from adaptaug.simclr.callbacks import Held, Log, Save
-from adaptaug.simclr.contrast import Contrast, new_contrast
+from adaptaug.simclr.contrast import Contrast, new_contrast, views_of
 from adaptaug.simclr.encoders import fast_precision
 from adaptaug.simclr.laps import Laps
 from adaptaug.simclr.loading import Batches, Order, Unreadable
 from adaptaug.simclr.objectives import MULTI_VIEW, OBJECTIVES
 from adaptaug.simclr.settings import OPTIMIZERS, PRECISIONS, VIEWS_ON, Settings, launched
-from adaptaug.views import Views
 
 __all__ = ["Finished", "Pretraining", "Settings", "launched", "pretrain"]
 
@@ -82,8 +81,9 @@ class Pretraining(pl.LightningModule):
         if "views" in batch:
             views, certificate = batch["views"], float("nan")
         else:
-            push = None if self.model.controller is None else self.model.controller.strength
-            views, params = self.model.views(batch["images"], key=batch["keys"], strength=push)
+            controller = self.model.controller
+            push = {} if controller is None else {"strength": controller.strength}
+            views, params = self.model.views(batch["images"], key=batch["keys"], **push)
             acted = torch.stack([(p.strength < 1) & ~p.blank | p.frame for p in params])
             certificate = float(acted.float().mean())
         laps.mark()
@@ -162,14 +162,17 @@ def pretrain(settings: Settings, resume: bool = False, progress: bool = False) -
     model = new_contrast(
         settings.arch, policy, settings.size, settings.seed, settings.stem,
         objective=settings.objective, layers=settings.layers, temperature=settings.temperature,
-        precision=precision, return_params=True, n=settings.views,
+        precision=precision, return_params=True, n=settings.views, small=settings.small_views,
+        small_size=settings.small_side,
     )  # fmt: skip
     model.controller = _controller(settings, settings.epochs * order.per_epoch)
     if settings.compile:
         model.encoder.compile()
     unreadable = Unreadable(len(trained))
     on_device = settings.views_on == "device" or (settings.views_on == "auto" and images.same_size)
-    views = None if on_device else Views(policy, settings.views, settings.size)
+    views = None if on_device else views_of(
+        policy, settings.views, settings.size, settings.small_views, settings.small_side
+    )  # fmt: skip
     batches = partial(Batches, images, trained, views=views, workers=settings.workers)
     module = Pretraining(settings, decided, model, order, batches, unreadable)
     log = Log(folder, settings)
@@ -257,23 +260,32 @@ def _prepare(settings: Settings) -> tuple[Images, Order, np.ndarray, np.ndarray]
 def _check_batch(settings: Settings, trained: int, held: int) -> None:
     """Whether there are images for a step, as many on each process, at least two, and so many views are possible."""
     sources, views, processes = settings.sources, settings.views, settings.processes
-    least, most = 2 * processes, trained // settings.accumulate
-    if not least <= sources <= most:
+    if settings.small_views and not 8 <= settings.small_side < settings.size:
+        raise AdaptAugError(
+            f"small_size: expected 8 to {settings.size - 1}, less than the size, got {settings.small_side}."
+        )
+    if not 2 * processes <= sources <= trained // settings.accumulate:
         adding = f" in {settings.accumulate} batches" if settings.accumulate > 1 else ""
         raise AdaptAugError(
-            f"batch: expected {least * views // 2} to {most * views // 2}, for {views} views of {trained} images to "
-            f"train on{adding} ({held} are held out), got {settings.batch}."
+            f"batch: expected {2 * processes} to {trained // settings.accumulate} images a batch of the {trained} to "
+            f"train on{adding} ({held} are held out), got {sources}, of batch {settings.batch}."
         )
     if sources % processes:
         raise AdaptAugError(
-            f"batch: expected as many images on each of {processes} processes, got {settings.batch}, {views} views of "
-            f"{sources} images."
+            f"batch: expected as many images on each of {processes} processes, got {sources}, of batch "
+            f"{settings.batch}."
         )
     needs_two = {"objective": settings.objective not in MULTI_VIEW, "band": settings.band != "off",
                  "heads": settings.heads != "off"}  # fmt: skip
     for name, needs in needs_two.items():
-        if needs and views > 2:
-            raise AdaptAugError(f"views: expected 2 with {name} {getattr(settings, name)}, got {views}.")
+        if needs and views + settings.small_views > 2:
+            raise AdaptAugError(
+                f"views: expected 2 with {name} {getattr(settings, name)}, got {views + settings.small_views}."
+            )
+    if settings.small_views and settings.objective != "simclr":
+        raise AdaptAugError(
+            f"small_views: expected none with objective {settings.objective}, got {settings.small_views}."
+        )
 
 
 def _check_steered(name: str, settings: Settings, images: Images) -> None:

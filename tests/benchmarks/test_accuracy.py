@@ -181,11 +181,17 @@ def test_more_views_are_as_many_steps_of_as_many_views(monkeypatch):
     assert two["scores"] != eight["scores"]
 
 
+def test_small_views_have_half_the_side_and_count_as_a_fourth(photographs):
+    made = maker("natural", 32, 2, 4)(photographs, keys_of(0, 0, np.arange(8)), None)
+    assert [view.shape[-1] for view in made] == [32, 32, 16, 16, 16, 16]
+    assert replace(SMALL, small=8).sources == replace(SMALL, views=4).sources == 64
+
+
 def test_statistics_of_each_view_apart(photographs):
     """What the control's network makes of two views is what it makes of each alone."""
     model = new_contrast("resnet-tiny", "natural", 32, 0).train()
     views = maker("natural", 32)(photographs, keys_of(0, 0, np.arange(8)), model)
-    embed = protocol._each_view_apart(model, 2)
+    embed = protocol._each_view_apart(model, len(photographs))
     apart = embed(model.encoder, model.objective.head, torch.cat(views))
     alone = torch.cat([model._embed(model.encoder, model.objective.head, view) for view in views])
     together = model._embed(model.encoder, model.objective.head, torch.cat(views))

@@ -140,6 +140,7 @@ def test_it_learns(digits, tmp_path):
         {"band": "0.5,", "warm_up": 0.2},
         {"heads": "on", "warm_up": 0.2},
         {"views": 4, "limit": 64},
+        {"small_views": 8, "limit": 64},
     ],
     ids=lambda changes: "-".join(map(str, next(iter(changes.items())))),
 )
@@ -195,9 +196,21 @@ def test_more_views_are_as_many_a_step_of_fewer_images(plain, tmp_path, monkeypa
     assert mine.learning_rate() == replace(mine, views=2).learning_rate()
 
 
+def test_small_views_count_by_their_pixels(plain, tmp_path, monkeypatch):
+    """Three of half the side are three quarters of a view: a batch of 16 pairs is of eleven images."""
+    seen = []
+    loss_of = Contrast.loss_of
+    monkeypatch.setattr(
+        Contrast, "loss_of", lambda self, v: (seen.append([x.shape for x in v]), loss_of(self, v))[1]
+    )
+    assert pretrain(replace(plain, out=str(tmp_path), small_views=3, batch=16, limit=22, epochs=1)).step == 2
+    assert seen == [[(11, 3, 16, 16)] * 2 + [(11, 3, 8, 8)] * 3] * 2
+
+
 def test_views_on_the_device_and_in_workers_are_the_same(plain, tmp_path):
+    mine = replace(plain, views=4, small_views=1, batch=8, limit=8, epochs=1)
     for name, changes in (("device", {}), ("workers", {"views_on": "cpu"})):
-        pretrain(replace(plain, out=str(tmp_path / name), views=4, batch=8, limit=8, epochs=1, **changes))
+        pretrain(replace(mine, out=str(tmp_path / name), **changes))
     assert weights(tmp_path / "device") == weights(tmp_path / "workers")
 
 
@@ -205,12 +218,15 @@ def test_views_on_the_device_and_in_workers_are_the_same(plain, tmp_path):
     ("changes", "sentence"),
     [({"views": 1}, "views: expected 2 to 16"), ({"views": 17}, "views: expected 2 to 16"),
      ({"views": 3}, "batch: expected a multiple of 3"),
-     ({"views": 4, "batch": 66, "devices": 2}, "4 views of 33 images"),
-     ({"views": 4, "batch": 2}, "batch: expected 4 to 512, for 4 views of 256 images"),
-     ({"views": 4, "limit": 31}, "batch: expected 4 to 62"),
+     ({"views": 4, "batch": 66, "devices": 2}, "batch: expected as many images on each of 2 processes, got 33"),
+     ({"views": 4, "batch": 2}, "batch: expected 2 to 256 images"),
+     ({"views": 4, "limit": 31}, "batch: expected 2 to 31 images"),
      ({"views": 4, "objective": "mocov2"}, "views: expected 2 with objective mocov2"),
      ({"views": 4, "band": "auto"}, "views: expected 2 with band auto"),
-     ({"views": 4, "heads": "on"}, "views: expected 2 with heads on")],
+     ({"views": 4, "heads": "on"}, "views: expected 2 with heads on"),
+     ({"small_views": 2, "band": "auto"}, "views: expected 2 with band auto, got 4"),
+     ({"small_views": 2, "objective": "byol"}, "small_views: expected none with objective byol"),
+     ({"small_views": 2, "small_size": 16}, "small_size: expected 8 to 15")],
     ids=lambda x: "-".join(map(str, x.values())) if isinstance(x, dict) else "",
 )  # fmt: skip
 def test_views_that_cannot_be_trained_on_are_refused(settings, tmp_path, changes, sentence):
