@@ -54,7 +54,8 @@ class Group:
     def longer(self, policy: str) -> bool:
         """Whether it trained longer than the recipe says, to spend as much time as a dearer policy."""
         row = next(iter(self.rows[policy].values()))
-        return row["epochs"] * (row.get("views", 2) + row.get("small", 0) / 4) / 2 > self.recipe["epochs"]
+        passes = row["epochs"] * (row.get("views", 2) + row.get("small", 0) / 4) / 2  # with two views
+        return round(passes) > self.recipe["epochs"]
 
     def best(self, manual: bool) -> str | None:
         """The best manual policy, as people run it, or of ours, with any number of views; on the hold-out (kNN and

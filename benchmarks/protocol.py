@@ -62,7 +62,7 @@ class Recipe:
     norm: str = "step"
 
     def __post_init__(self) -> None:
-        sources_of(self.batch, self.views)
+        sources_of(self.batch, self.views, self.small / 4)
         if self.norm not in ("step", "view"):
             raise AdaptAugError(f"norm: expected step or view, got {self.norm!r}.")
 
@@ -190,10 +190,8 @@ def split(data: str, test: str | None, exposure: str, recipe: Recipe, seed: int,
 
 def train(model: Contrast, name: str, images: torch.Tensor, recipe: Recipe, seed: int) -> tuple[int, float]:
     """SimCLR with AdamW and a cosine; (steps, last loss)."""
-    make, device = (
-        maker(name, int(images.shape[-1]), recipe.views, recipe.small),
-        next(model.parameters()).device,
-    )
+    make = maker(name, int(images.shape[-1]), recipe.views, recipe.small)
+    device = next(model.parameters()).device
     embed = _each_view_apart(model, recipe.sources) if recipe.norm == "view" else model._embed
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=1e-4)
     steps = recipe.epochs * (len(images) // recipe.batch)

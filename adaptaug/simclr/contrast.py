@@ -36,7 +36,9 @@ class Contrast(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.objective = Objective(objective, encoder, layers, temperature, projection)
-        self.views: Any = views_of(policy, n, size, small, small_size, return_params)
+        self.views: Any = views_of(
+            policy, n, size, small, small_size, return_params
+        )  # only Views take a strength
         self.precision = precision
         self.controller: BandController | ConditionalHeads | None = None  # what steers the views, if anything
 

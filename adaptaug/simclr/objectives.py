@@ -19,7 +19,6 @@ from torch.nn import functional
 from adaptaug.errors import AdaptAugError
 
 OBJECTIVES = ("simclr", "mocov2", "byol", "vicreg", "barlow")
-MULTI_VIEW = ("simclr", "byol", "vicreg", "barlow")  # those that take more than two views of an image
 _BANK = 4096  # keys in MoCo's queue
 _MOMENTUM = 0.996  # of the teacher at the start; rises to 1 on a cosine (BYOL, section 3.2)
 

@@ -99,6 +99,38 @@ class Settings:
         """Of a small view, in pixels."""
         return self.small_size or self.size // 2
 
+    def check_batch(self, trained: int, held: int) -> None:
+        """Whether so many views can be, and of `trained` images a step has as many on each process, at least two.
+
+        Raises: AdaptAugError: what is not so; `held`: images kept from training, for the sentence.
+        """
+        sources, views, processes = self.sources, self.views, self.processes
+        if self.small_views and not 8 <= self.small_side < self.size:
+            raise AdaptAugError(
+                f"small_size: expected 8 to {self.size - 1}, less than the size, got {self.small_side}."
+            )
+        if not 2 * processes <= sources <= trained // self.accumulate:
+            adding = f" in {self.accumulate} batches" if self.accumulate > 1 else ""
+            raise AdaptAugError(
+                f"batch: expected {2 * processes} to {trained // self.accumulate} images a batch of the {trained} to "
+                f"train on{adding} ({held} are held out), got {sources} (batch {self.batch})."
+            )
+        if sources % processes:
+            raise AdaptAugError(
+                f"batch: expected as many images on each of {processes} processes, got {sources} "
+                f"(batch {self.batch})."
+            )
+        several = views + self.small_views
+        needs_two = {"objective": self.objective == "mocov2", "band": self.band != "off",
+                     "heads": self.heads != "off"}  # fmt: skip
+        for name, needs in needs_two.items():
+            if needs and several > 2:
+                raise AdaptAugError(f"views: expected 2 with {name} {getattr(self, name)}, got {several}.")
+        if self.small_views and self.objective != "simclr":
+            raise AdaptAugError(
+                f"small_views: expected none with objective {self.objective}, got {self.small_views}."
+            )
+
     def deciding(self) -> dict[str, Any]:
         """The settings that a resumed run must share with its checkpoint; `data` and `policy` by name."""
         return {name: value for name, value in asdict(self).items() if name not in _FREE}

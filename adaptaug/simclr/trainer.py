@@ -39,7 +39,7 @@ from adaptaug.simclr.contrast import Contrast, new_contrast, views_of
 from adaptaug.simclr.encoders import fast_precision
 from adaptaug.simclr.laps import Laps
 from adaptaug.simclr.loading import Batches, Order, Unreadable
-from adaptaug.simclr.objectives import MULTI_VIEW, OBJECTIVES
+from adaptaug.simclr.objectives import OBJECTIVES
 from adaptaug.simclr.settings import OPTIMIZERS, PRECISIONS, VIEWS_ON, Settings, launched
 
 __all__ = ["Finished", "Pretraining", "Settings", "launched", "pretrain"]
@@ -252,40 +252,9 @@ def _prepare(settings: Settings) -> tuple[Images, Order, np.ndarray, np.ndarray]
     chosen = np.random.default_rng((settings.seed, 7)).permutation(len(images))
     held_count = min(settings.held_out, len(images) // 5)
     held, trained = chosen[:held_count], chosen[held_count:][: settings.limit]
-    _check_batch(settings, len(trained), held_count)
+    settings.check_batch(len(trained), held_count)
     order = Order(len(trained), settings.sources, settings.seed, together=settings.accumulate)
     return images, order, trained, held
-
-
-def _check_batch(settings: Settings, trained: int, held: int) -> None:
-    """Whether there are images for a step, as many on each process, at least two, and so many views are possible."""
-    sources, views, processes = settings.sources, settings.views, settings.processes
-    if settings.small_views and not 8 <= settings.small_side < settings.size:
-        raise AdaptAugError(
-            f"small_size: expected 8 to {settings.size - 1}, less than the size, got {settings.small_side}."
-        )
-    if not 2 * processes <= sources <= trained // settings.accumulate:
-        adding = f" in {settings.accumulate} batches" if settings.accumulate > 1 else ""
-        raise AdaptAugError(
-            f"batch: expected {2 * processes} to {trained // settings.accumulate} images a batch of the {trained} to "
-            f"train on{adding} ({held} are held out), got {sources}, of batch {settings.batch}."
-        )
-    if sources % processes:
-        raise AdaptAugError(
-            f"batch: expected as many images on each of {processes} processes, got {sources}, of batch "
-            f"{settings.batch}."
-        )
-    needs_two = {"objective": settings.objective not in MULTI_VIEW, "band": settings.band != "off",
-                 "heads": settings.heads != "off"}  # fmt: skip
-    for name, needs in needs_two.items():
-        if needs and views + settings.small_views > 2:
-            raise AdaptAugError(
-                f"views: expected 2 with {name} {getattr(settings, name)}, got {views + settings.small_views}."
-            )
-    if settings.small_views and settings.objective != "simclr":
-        raise AdaptAugError(
-            f"small_views: expected none with objective {settings.objective}, got {settings.small_views}."
-        )
 
 
 def _check_steered(name: str, settings: Settings, images: Images) -> None:

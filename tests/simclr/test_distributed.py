@@ -146,4 +146,4 @@ def test_torchrun_trains_and_resumes(tmp_path):
 
 def test_batch_that_does_not_divide(tmp_path):
     done = train(tmp_path, "--out", tmp_path / "run", "--batch-size", "33")
-    assert "expected as many images on each of 2 processes, got 33, of batch 33" in done.stderr
+    assert "expected as many images on each of 2 processes, got 33 (batch 33)" in done.stderr

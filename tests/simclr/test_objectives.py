@@ -11,7 +11,7 @@ from lightly.loss import BarlowTwinsLoss, NTXentLoss, VICRegLoss
 from torch.nn import functional
 
 from adaptaug.simclr.contrast import new_contrast
-from adaptaug.simclr.objectives import MULTI_VIEW, NTXent
+from adaptaug.simclr.objectives import NTXent
 
 IMAGES, WIDTH, TEMPERATURE = 5, 7, 0.2
 
@@ -64,7 +64,7 @@ def test_it_stays_finite_where_exponentials_do_not():
     assert torch.isfinite(gradients(loss, views)).all()
 
 
-@pytest.mark.parametrize("name", MULTI_VIEW)
+@pytest.mark.parametrize("name", ["simclr", "byol", "vicreg", "barlow"])
 def test_a_networks_loss_of_three_views_is_the_mean_over_pairs(name):
     """Of the embeddings that it returns; for byol, whose sides differ, of the prediction and the teacher's."""
     model = new_contrast("resnet-tiny", "digits", 16, seed=0, objective=name, temperature=TEMPERATURE, n=3)

@@ -203,7 +203,9 @@ def test_small_views_count_by_their_pixels(plain, tmp_path, monkeypatch):
     monkeypatch.setattr(
         Contrast, "loss_of", lambda self, v: (seen.append([x.shape for x in v]), loss_of(self, v))[1]
     )
-    assert pretrain(replace(plain, out=str(tmp_path), small_views=3, batch=16, limit=22, epochs=1)).step == 2
+    mine = replace(plain, out=str(tmp_path), small_views=3, batch=16, limit=22, epochs=1, held_out=24)
+    done = pretrain(mine)
+    assert done.step == 2 and {"knn", "alignment"} <= set(done.scores)
     assert seen == [[(11, 3, 16, 16)] * 2 + [(11, 3, 8, 8)] * 3] * 2
 
 
