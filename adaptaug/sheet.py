@@ -1,4 +1,4 @@
-"""The contact sheet: sources, pairs of views, and under each view what was done and why.
+"""The contact sheet: sources, pairs of views (or sets of more), and under each view what was done and why.
 
 It is what a person looks at to judge a policy; the report beside it holds every number and the exact keys.
 """
@@ -6,6 +6,8 @@ It is what a person looks at to judge a policy; the report beside it holds every
 from __future__ import annotations
 
 import hashlib
+import itertools
+import string
 from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Any
@@ -22,7 +24,7 @@ from adaptaug.pixels import read
 from adaptaug.policy import Policy
 from adaptaug.views import Views, as_policy, measure
 
-MAX_PAIRS = 64
+MAX_PAIRS, MAX_VIEWS = 64, 16
 MAX_HEIGHT = 60_000  # pixels of a sheet; viewers and PNG decoders give up not far beyond
 
 _WIDTH = 1400  # a sheet grows no wider for the sake of more pairs in a row
@@ -32,13 +34,19 @@ _LEAST_CELL = 144  # text needs this much; smaller views are shown enlarged by a
 _MAP = 54  # the longer side of a pair's map of crops
 _PAPER, _CARD, _RULE = "#f4f4f1", "#ffffff", "#d8d8d2"
 _INK, _SOFT, _ALERT = "#1d1f23", "#666b73", "#a8480b"
-_VIEW_INK = ("#1f5fb4", "#c05a12")  # A and B: apart for colour-blind eyes as well
-_LETTERS = ("A", "B")
+# Of A, B, ...: A and B are apart for colour-blind eyes as well; the ninth begins again.
+_VIEW_INK = ("#1f5fb4", "#c05a12", "#0b8a62", "#8c3fa8", "#a37b00", "#5b6770", "#b8195c", "#00838f")
+_LETTERS = string.ascii_uppercase
 _TITLE, _NAME, _BODY, _SMALL = 24, 15, 13, 12
 
 
 def show(
-    image: Any, policy: Policy | str = "natural", pairs: int = 4, seed: int = 0, size: int = 160
+    image: Any,
+    policy: Policy | str = "natural",
+    pairs: int = 4,
+    seed: int = 0,
+    size: int = 160,
+    views: int = 2,
 ) -> Image.Image:
     """A contact sheet of one image as a PIL image (a notebook displays it).
 
@@ -46,10 +54,10 @@ def show(
         image: one image, as `Views` takes it (a tensor is shown as the PIL image of its levels).
         policy: a Policy, a preset's name, or a policy file's path.
         pairs: 1 to 64; pair k has the key (seed, 0, k).
-        size: side of a view in pixels.
+        size: side of a view in pixels; views: 2 to 16, of each pair: with more than two, of each set.
     Raises: AdaptAugError: what `Views` refuses, and a number of pairs out of range.
     """
-    return contact_sheet([("", _as_pil(image))], policy, pairs, seed, size)[0]
+    return contact_sheet([("", _as_pil(image))], policy, pairs, seed, size, views)[0]
 
 
 def contact_sheet(
@@ -58,25 +66,28 @@ def contact_sheet(
     pairs: int = 4,
     seed: int = 0,
     size: int = 160,
+    views: int = 2,
 ) -> tuple[Image.Image, dict[str, Any]]:
     """A sheet of several images, and the report that reproduces it.
 
     Args:
         images: (name, PIL image); may be a generator, of which one image is held at a time.
-        policy, size: as in `show`; pairs: for each image; pair k of image i has the key
+        policy, size, views: as in `show`; pairs: for each image; pair k of image i has the key
             (seed, 0, i * pairs + k), counting images from 0.
     Returns: the sheet (RGB), and a dict fit for JSON: the policy's text and, for each image, its statistics
         and its pairs with their `key` and, for each view, the lines on the sheet, all parameters with their
         ranges and reasons, and the SHA-256 of the view's RGB bytes. Any view comes back to the bit from
-        ``adaptaug.Views(policy, size=size, finish="none")(image, key=tuple(key))``.
+        ``adaptaug.Views(policy, views, size, finish="none")(image, key=tuple(key))``.
     Raises: AdaptAugError: no image, an image that `Views` refuses, or numbers out of range.
     """
     if isinstance(pairs, bool) or not isinstance(pairs, int) or not 1 <= pairs <= MAX_PAIRS:
         raise AdaptAugError(f"pairs: expected a whole number from 1 to {MAX_PAIRS}, got {pairs!r}.")
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise AdaptAugError(f"seed: expected a whole number, got {seed!r}.")
+    if isinstance(views, bool) or views not in range(2, MAX_VIEWS + 1):
+        raise AdaptAugError(f"views: expected a whole number from 2 to {MAX_VIEWS}, got {views!r}.")
     policy = as_policy(policy)
-    make = Views(policy, n=2, size=size, finish="none", return_params=True)
+    make = Views(policy, n=views, size=size, finish="none", return_params=True)
     bands, reports = [], []
     for i, (name, image) in enumerate(images):
         keys = [(seed, 0, i * pairs + k) for k in range(pairs)]
@@ -93,9 +104,9 @@ def contact_sheet(
         raise AdaptAugError("images: expected at least one image, got none.")
     report = {
         "policy": {"name": policy.name, "guards": policy.guards, "yaml": policy.dumps()},
-        "seed": seed, "pairs": pairs, "size": size, "images": reports,
+        "seed": seed, "pairs": pairs, "views": views, "size": size, "images": reports,
     }  # fmt: skip
-    return _stack(policy, pairs, seed, size, bands), report
+    return _stack(policy, pairs, views, seed, size, bands), report
 
 
 def _as_pil(image: Any) -> Image.Image:
@@ -108,7 +119,7 @@ def _as_pil(image: Any) -> Image.Image:
 
 
 class _Pair:
-    """Two views of an image, with what is said about them."""
+    """Two views of an image, or more, with what is said about them."""
 
     def __init__(self, make: Views, image: Image.Image, key: tuple[int, int, int], number: int):
         self.key, self.number = key, number
@@ -176,20 +187,21 @@ def _fitted(image: Image.Image, width: int, height: int) -> Image.Image:
     return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
-def _columns(pairs: int, card: int) -> int:
-    """As many pairs in a row as fit, in rows as even as can be."""
-    room = max(1, (_WIDTH - 2 * _MARGIN - _SOURCE - 2 * _PAD) // (card + _GAP))
-    rows = -(-pairs // room)
-    return -(-pairs // rows)
+def _columns(count: int, width: int, least: int = 1) -> int:
+    """As many in a row as fit, in rows as even as can be."""
+    room = max(least, (_WIDTH - 2 * _MARGIN - _SOURCE - 2 * _PAD) // width)
+    rows = -(-count // room)
+    return -(-count // rows)
 
 
 def _band(name: str, image: Image.Image, lines: list[str], made: list[_Pair], size: int) -> Image.Image:
     """One image's part of the sheet: the source at the left, its pairs beside it."""
     cell = _cell(size)
-    card_width = 2 * _PAD + 2 * cell + _BETWEEN
-    columns = _columns(len(made), card_width)
+    across = _columns(len(made[0].views), cell + _BETWEEN, 2)
+    card_width = 2 * _PAD + across * (cell + _BETWEEN) - _BETWEEN
+    columns = _columns(len(made), card_width + _GAP)
     small = _fitted(to_levels(image).convert("RGB"), _SOURCE, int(1.4 * _SOURCE))
-    cards = [_card(pair, small, cell) for pair in made]
+    cards = [_card(pair, small, cell, across) for pair in made]
     rows = [cards[i : i + columns] for i in range(0, len(cards), columns)]
     heights = [max(card.height for card in row) for row in rows]
     words = Text()
@@ -218,24 +230,28 @@ def _cell(size: int) -> int:
     return size * -(-_LEAST_CELL // size)
 
 
-def _card(pair: _Pair, source: Image.Image, cell: int) -> Image.Image:
-    """A pair: a map of where its two crops lie, its key, the views, and the notes under each."""
+def _card(pair: _Pair, source: Image.Image, cell: int, across: int) -> Image.Image:
+    """A pair: a map of where its crops lie, its key, the views, so many in a row, and the notes under each."""
     texts = [_notes_text(notes, cell) for notes in pair.notes]
     views = [_enlarged(view, _LEAST_CELL) for view in pair.views]
     mapped = _crop_map(source, pair.params)
     top = _PAD + _MAP + 10
-    height = top + 2 + cell + 8 + max(text.height for text in texts) + _PAD
-    card = Image.new("RGB", (2 * _PAD + 2 * cell + _BETWEEN, height), _CARD)
+    notes = [max(text.height for text in texts[i : i + across]) for i in range(0, len(texts), across)]
+    tops = [top]  # of each row of views
+    for height in notes:
+        tops.append(tops[-1] + 2 + cell + 8 + height + _PAD)
+    card = Image.new("RGB", (2 * _PAD + across * (cell + _BETWEEN) - _BETWEEN, tops[-1]), _CARD)
     draw = ImageDraw.Draw(card)
     left, above = _PAD, _PAD + (_MAP - mapped.height) // 2
     card.paste(mapped, (left, above))
     draw.rectangle((left - 1, above - 1, left + mapped.width, above + mapped.height), None, _RULE)
     x = _PAD + _MAP + 10
-    draw.text((x, _PAD + _MAP // 2), f"Pair {pair.number}", _INK, font(_NAME), anchor="ls")
+    word = "Pair" if len(views) == 2 else "Set"
+    draw.text((x, _PAD + _MAP // 2), f"{word} {pair.number}", _INK, font(_NAME), anchor="ls")
     seed, epoch, index = pair.key
     draw.text((x, _PAD + _MAP // 2 + 5), f"key ({seed}, {epoch}, {index})", _SOFT, font(_SMALL), anchor="la")
-    for i, (view, text, ink) in enumerate(zip(views, texts, _VIEW_INK, strict=True)):
-        x = _PAD + i * (cell + _BETWEEN)
+    for i, (view, text, ink) in enumerate(zip(views, texts, itertools.cycle(_VIEW_INK), strict=False)):
+        x, top = _PAD + i % across * (cell + _BETWEEN), tops[i // across]
         draw.rectangle((x - 1, top - 1, x + cell, top + cell), None, ink)
         card.paste(view, (x, top))
         draw.text((x + cell, top - 6), _LETTERS[i], ink, font(_NAME), anchor="rs")
@@ -244,7 +260,7 @@ def _card(pair: _Pair, source: Image.Image, cell: int) -> Image.Image:
 
 
 def _crop_map(source: Image.Image, params: list[ViewParams]) -> Image.Image:
-    """The source, small and pale, with the outlines of the two crops in the views' colours."""
+    """The source, small and pale, with the outlines of the crops in the views' colours."""
     scale = 3  # drawn large and averaged: slanted outlines come out smooth
     ratio = _MAP / max(source.size)
     size = (max(2, round(source.width * ratio)), max(2, round(source.height * ratio)))
@@ -255,21 +271,24 @@ def _crop_map(source: Image.Image, params: list[ViewParams]) -> Image.Image:
     draw = ImageDraw.Draw(pale)
     square = np.array([[-1, -1, 1], [1, -1, 1], [1, 1, 1], [-1, 1, 1], [-1, -1, 1]], dtype=float)
     edge = np.array(large, dtype=float) - scale
-    for view, ink in zip(params, _VIEW_INK, strict=True):
+    for view, ink in zip(params, itertools.cycle(_VIEW_INK), strict=False):
         corners = square @ np.asarray(view.matrix[0]).T
         points = np.clip(corners[:, :2] / corners[:, 2:], 0.0, 1.0) * edge + scale / 2
         draw.line([(float(x), float(y)) for x, y in points], ink, width=int(1.5 * scale), joint="curve")
     return pale.resize(size, Image.Resampling.BOX)
 
 
-def _stack(policy: Policy, pairs: int, seed: int, size: int, bands: list[Image.Image]) -> Image.Image:
+def _stack(
+    policy: Policy, pairs: int, views: int, seed: int, size: int, bands: list[Image.Image]
+) -> Image.Image:
     width = max(band.width for band in bands)
     head = Text().add(f"Policy {policy.name}", _TITLE, _INK, width)
     if policy.description:
         head.add(policy.description, _BODY, _SOFT, width, above=4)
     guards = "guards on" if policy.guards else "guards off: a manual policy, outside the promise"
-    number = "1 pair" if pairs == 1 else f"{pairs} pairs"
-    count = f"{number} of each image, views of {size} px, seed {seed}, {guards}"
+    number = f"{pairs} {'pair' if views == 2 else 'set'}{'' if pairs == 1 else 's'}"
+    of = "" if views == 2 else f" of {views} views"
+    count = f"{number}{of} of each image, views of {size} px, seed {seed}, {guards}"
     head.add(count, _BODY, _SOFT if policy.guards else _ALERT, width, above=4)
     step = 2 * _GAP + 1  # a rule between images, with air on both sides
     height = 2 * _MARGIN + head.height + sum(band.height + step for band in bands)

@@ -5,10 +5,12 @@
 
 DATA is any labelled data set that adaptaug opens (.npz, class folders, torchvision:CIFAR10, ...), or sklearn:digits.
 Its test split is found by name (X_train*.npz beside X_test*.npz, torchvision's), given by --test, or a fifth set aside.
---policies takes presets, files, and the names that --list prints; NAME*1.5 trains half as long again (equal time for
-a policy whose views cost more). --tune GRID instead of --policies takes a grid of manual recipes, one seed, and prints
-the best by the hold-out. Each (policy, seed) is one line of FILE; what is there is not measured again, so that the
-same command goes on after it was stopped. `python -m benchmarks.report FILE...` makes tables and plots of it.
+--policies takes presets, files, and the names that --list prints. NAME*1.5 trains half as long again (equal time for
+a policy whose views cost more); "NAME, views=4" has four views of each image, in as many views a step and steps as with
+two; "NAME, batch=64", rate and norm likewise change the recipe for one row. --tune GRID instead of --policies takes a
+grid of manual recipes, one seed, and prints the best by the hold-out. Each (policy, seed) is one line of FILE; what is
+there is not measured again, so that the same command goes on after it was stopped.
+`python -m benchmarks.report FILE...` makes tables and plots of it.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import platform
 import time
 from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ from rich.console import Console
 
 from adaptaug.errors import AdaptAugError
 from benchmarks.protocol import SUITES, Recipe, run
-from benchmarks.rivals import grids, known_names, label, policy_of
+from benchmarks.rivals import grids, known_names, label, parted, policy_of
 
 EXPOSURES = ("clean", "mixed", "dark", "over", "low")
 
@@ -58,7 +60,7 @@ class Wanted:
         return {
             "policy": label(self.name) + (f" x{self.longer:g}" if self.longer != 1 else ""),
             "sha": hashlib.sha256(text.encode()).hexdigest()[:12], "seed": self.seed,
-            "data": Path(self.data).name, "exposure": self.exposure, "recipe": asdict(self.recipe), "size": self.size,
+            "data": Path(self.data).name, "exposure": self.exposure, "recipe": self.recipe.common(), "size": self.size,
         }  # fmt: skip
 
 
@@ -131,8 +133,11 @@ def main() -> None:
     parser.add_argument("--test")
     parser.add_argument("--exposure", choices=EXPOSURES, default="clean")
     parser.add_argument("--suite", choices=SUITES, default="cpu")
-    parser.add_argument("--policies", nargs="*", default=["simclr-cifar", "natural"], metavar="NAME[*FACTOR]")
+    parser.add_argument(
+        "--policies", nargs="*", default=["simclr-cifar", "natural"], metavar="NAME[, views=K][*FACTOR]"
+    )
     parser.add_argument("--tune", choices=grids(), help="a grid of manual recipes, on the hold-out")
+    parser.add_argument("--views", type=int, help="of each image, for all that name no number of their own")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--limit", type=int, help="images to train on, instead of the suite's")
     parser.add_argument("--epochs", type=int, help="instead of the suite's")
@@ -156,6 +161,8 @@ def main() -> None:
     for seed in range(1 if options.tune else options.seeds):
         for text in names:
             name, _, factor = text.partition("*")
+            if options.views and "views" not in parted(name)[1]:
+                name += f", views={options.views}"
             wanted.append(Wanted(name, float(factor or 1), seed, options.data, options.test, options.exposure, recipe,
                                  options.size))  # fmt: skip
     rows = measure_all(wanted, options.out, options.jobs)

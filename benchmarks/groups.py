@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from adaptaug.learn.statistics import Interval, over_runs, paired_interval
-from benchmarks.rivals import is_manual
+from benchmarks.rivals import is_manual, parted
 
 MEASURES = {"knn": "kNN-20", "probe": "linear probe"}
 USUAL = "simclr-cifar"  # what everyone uses on small images, tuned by nobody
@@ -53,20 +53,32 @@ class Group:
 
     def longer(self, policy: str) -> bool:
         """Whether it trained longer than the recipe says, to spend as much time as a dearer policy."""
-        return next(iter(self.rows[policy].values()))["epochs"] > self.recipe["epochs"]
+        row = next(iter(self.rows[policy].values()))
+        passes = row["epochs"] * (row.get("views", 2) + row.get("small", 0) / 4) / 2  # with two views
+        return round(passes) > self.recipe["epochs"]
 
     def best(self, manual: bool) -> str | None:
-        """The best manual policy, or of ours, on the hold-out (kNN and probe), of those with the most seeds; at most
-        as many steps as the recipe says."""
+        """The best manual policy, as people run it, or of ours, with any number of views; on the hold-out (kNN and
+        probe), of those with the most seeds; at most as many steps as the recipe says."""
         names = [
             n
             for n in self.rows
             if is_manual(n) == manual and not n.startswith("again:") and not self.longer(n)
-        ]
+            and parted(n)[1].keys() <= (set() if manual else {"views", "small"})
+        ]  # fmt: skip
         most = max((len(self.rows[name]) for name in names), default=0)
         full = [name for name in names if len(self.rows[name]) == most]
         score = lambda name: sum(self.mean(name, "hold-out", m) for m in MEASURES)  # noqa: E731
         return max(full, key=score, default=None)
+
+    def by_views(self) -> dict[str, dict[int, str]]:
+        """Number of views -> row, of each policy that has rows with several numbers and nothing else changed."""
+        found: dict[str, dict[int, str]] = defaultdict(dict)
+        for name in self.rows:
+            policy, changes = parted(name)
+            if changes.keys() <= {"views"}:
+                found[policy][changes.get("views", 2)] = name
+        return {policy: dict(sorted(rows.items())) for policy, rows in found.items() if len(rows) > 1}
 
     def against(self, policy: str, other: str, measure: str, variant: str | None = None) -> Interval | None:
         """Points of `policy` above `other` on the test split, or on a changed one; None with fewer than two common
@@ -124,15 +136,23 @@ class Bout:
 
 
 def bouts(groups: list[Group]) -> list[Bout]:
-    """One for each data set, and another where that manual policy trained longer, too: at equal time."""
+    """One for each data set, and another where that manual policy trained longer, too: at equal time; or with as many
+    views as ours."""
     found = []
     for group in groups:
         manual, ours = group.best(manual=True), group.best(manual=False)
         if not manual or not ours:
             continue
         longer = [n for n in group.rows if n.startswith(f"{manual} x") and group.longer(n)]
-        for name in (manual, *longer):
-            title = group.title if name == manual else f"{group.title}, equal time"
+        of_manual, count = group.by_views().get(manual, {}), parted(ours)[1].get("views", 2)
+        alike = [of_manual[count]] if count > 2 and count in of_manual else []
+        against = [
+            (manual, ""),
+            *((n, ", equal time") for n in longer),
+            *((n, ", equal views") for n in alike),
+        ]
+        for name, how in against:
+            title = group.title + how
             usual = _points(group, ours, USUAL) if name == manual != USUAL else {}
             found.append(Bout(title, name, ours, _points(group, ours, name), usual))
     return found

@@ -19,7 +19,6 @@ import multiprocessing
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +164,7 @@ def run(arm: str, data: str, exposure: str, policy: str | None, recipe: Recipe, 
     return {
         "arm": arm, "data": Path(data).name, "exposure": exposure, "policy": chosen.name, "asked": policy,
         "seed": seed,
-        "recipe": asdict(recipe), "cpu_seconds": round(cpu, 1), "own_ms_a_step": round(own, 2),
+        "recipe": recipe.common(), "cpu_seconds": round(cpu, 1), "own_ms_a_step": round(own, 2),
         "leak": round(leak(model.views, steered, apart.train, seed), 2),
         "scores": judge(model, apart, exposure, recipe, seed, steps),
         "told": steered.last(),
@@ -243,7 +242,7 @@ def main() -> None:
         for seed in range(options.seeds) for text in options.data for arm in options.arms
     ]  # fmt: skip
     missing = [
-        w for w in wanted if json.dumps([w[0], Path(w[1]).name, *w[2:4], w[5], asdict(recipe)]) not in known
+        w for w in wanted if json.dumps([w[0], Path(w[1]).name, *w[2:4], w[5], recipe.common()]) not in known
     ]
     with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn"), start_worker) as pool:
         for future in as_completed([pool.submit(run, *w) for w in missing]):
@@ -254,7 +253,7 @@ def main() -> None:
                 json.dumps({k: v for k, v in rows[-1].items() if k not in ("recipe", "scores", "learned")}),
                 flush=True,
             )
-    print("\n".join(table([row for row in rows if row["recipe"] == asdict(recipe)])))
+    print("\n".join(table([row for row in rows if row["recipe"] == recipe.common()])))
 
 
 if __name__ == "__main__":

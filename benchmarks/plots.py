@@ -106,6 +106,31 @@ def plot_targets(group: Group, out: Path) -> None:
     plt.close(figure)
 
 
+def plot_views(group: Group, out: Path) -> None:
+    """Accuracy by the number of views of each image at equal compute: left kNN, right the probe; a dot is a seed."""
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+    found = group.by_views()
+    for axis, (measure, title) in zip(axes, MEASURES.items(), strict=True):
+        for place, (policy, rows) in enumerate(found.items()):
+            colour = _MANUAL if is_manual(policy) else (_OURS, _SECOND)[place % 2]
+            counts, means = list(rows), [group.mean(name, group.exposure, measure) for name in rows.values()]
+            axis.plot(counts, means, "o-", color=colour, label=policy)
+            for count, name in rows.items():
+                single = [row["scores"][group.exposure][measure] for row in group.rows[name].values()]
+                axis.plot([count] * len(single), single, ".", color=colour, ms=4, alpha=0.5)
+        counts = sorted({count for rows in found.values() for count in rows})
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(counts, [str(count) for count in counts])
+        axis.minorticks_off()
+        axis.set_xlabel("views of each image, as many a step")
+        axis.set_title(f"{group.title}: {title}, % right", fontsize=10, loc="left")
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(axis="y", color="#dddddd", lw=0.6)
+    axes[1].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    figure.savefig(out, dpi=110)
+    plt.close(figure)
+
+
 def plot_bouts(shown: list[Bout], out: Path) -> None:
     """The summary as a picture: a row for each data set, an interval for each measure, pale above the usual recipe."""
     figure, axis = plt.subplots(figsize=(9, 1.1 + 0.5 * len(shown)), layout="constrained")

@@ -8,10 +8,13 @@ images, and the keys of the views (method.md section 7).
 from __future__ import annotations
 
 import base64
+import itertools
 import math
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +31,8 @@ from adaptaug.learn.arms import keys_of
 from adaptaug.simclr.contrast import Contrast, new_contrast
 from adaptaug.simclr.encoders import fast_precision
 from adaptaug.simclr.evaluate import features, knn_correct, labelled_subset
-from benchmarks.rivals import maker
+from adaptaug.simclr.settings import sources_of
+from benchmarks.rivals import maker, parted
 from benchmarks.shifts import EXPOSURES, RELIANCE, expose, is_grey
 
 PENALTIES = (0.003, 0.03, 0.3)  # C of the linear probe, chosen on a fifth of the bank
@@ -37,7 +41,14 @@ TOLD_APART = 2500  # test images for what a feature relies on
 
 @dataclass(frozen=True)
 class Recipe:
-    """What every policy of a table has in common. `labels`: images of the bank for kNN and probe, 0: all trained on."""
+    """What every policy of a table has in common, but for what its name changes (`rivals.CHANGES`).
+
+    A step has 2 * `batch` views, `views` of each image, and a training as many steps whatever `views` is: `epochs`
+    passes over the images with two, epochs * 2 / views with more; `small` more views have half the side and count as a
+    fourth each. `norm`: whether BatchNorm's statistics are those of
+    a step's views together (`step`), or of each view's number apart (`view`), a control.
+    `labels`: images of the bank for kNN and probe, 0: all trained on.
+    """
 
     arch: str = "resnet-tiny"
     limit: int = 8000
@@ -46,6 +57,23 @@ class Recipe:
     rate: float = 2e-3
     held_out: int = 4000
     labels: int = 0
+    views: int = 2
+    small: int = 0
+    norm: str = "step"
+
+    def __post_init__(self) -> None:
+        sources_of(self.batch, self.views, self.small / 4)
+        if self.norm not in ("step", "view"):
+            raise AdaptAugError(f"norm: expected step or view, got {self.norm!r}.")
+
+    @property
+    def sources(self) -> int:
+        """Images a step."""
+        return sources_of(self.batch, self.views, self.small / 4)
+
+    def common(self) -> dict[str, Any]:
+        """What all lines of a table share."""
+        return {name: value for name, value in asdict(self).items() if name not in ("views", "small", "norm")}
 
 
 SUITES = {
@@ -162,27 +190,38 @@ def split(data: str, test: str | None, exposure: str, recipe: Recipe, seed: int,
 
 def train(model: Contrast, name: str, images: torch.Tensor, recipe: Recipe, seed: int) -> tuple[int, float]:
     """SimCLR with AdamW and a cosine; (steps, last loss)."""
-    make, device = maker(name, int(images.shape[-1])), next(model.parameters()).device
+    make = maker(name, int(images.shape[-1]), recipe.views, recipe.small)
+    device = next(model.parameters()).device
+    embed = _each_view_apart(model, recipe.sources) if recipe.norm == "view" else model._embed
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=1e-4)
-    steps, step = recipe.epochs * (len(images) // recipe.batch), 0
+    steps = recipe.epochs * (len(images) // recipe.batch)
     loss = torch.tensor(float("nan"))
     model.train()
-    for epoch in range(recipe.epochs):
-        order = np.random.default_rng((seed, epoch)).permutation(len(images))
-        for first in range(0, len(order) - recipe.batch + 1, recipe.batch):
-            for group in optimizer.param_groups:
-                group["lr"] = (
-                    recipe.rate * min(1, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * step / steps))
-                )
-            index = order[first : first + recipe.batch]
-            views = make(images[torch.from_numpy(index)].to(device), keys_of(seed, epoch, index), model)
-            loss = model.loss_of(views)[0]
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            step += 1
+    for step, (epoch, index) in enumerate(islice(_batches(len(images), recipe.sources, seed), steps)):
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.rate * min(1, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * step / steps))
+        views = make(images[torch.from_numpy(index)].to(device), keys_of(seed, epoch, index), model)
+        loss = model.objective(embed, model.encoder, views)[0]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
     model.eval()
-    return step, float(loss.detach())
+    return steps, float(loss.detach())
+
+
+def _batches(count: int, batch: int, seed: int) -> Iterator[tuple[int, np.ndarray]]:
+    """(epoch, indices of a batch) without an end; each epoch is a permutation, its remainder left out."""
+    for epoch in itertools.count():
+        order = np.random.default_rng((seed, epoch)).permutation(count)
+        for first in range(0, count - batch + 1, batch):
+            yield epoch, order[first : first + batch]
+
+
+def _each_view_apart(model: Contrast, sources: int) -> Callable[..., torch.Tensor]:
+    """As the model embeds, but view number by view number, so that BatchNorm sees one number at a time."""
+    return lambda encoder, head, images: torch.cat(
+        [model._embed(encoder, head, p) for p in images.split(sources)]
+    )
 
 
 class Probe:
@@ -254,8 +293,9 @@ def run(
 ) -> dict[str, Any]:  # fmt: skip
     """Train with one policy and one seed and judge it: a line of the results. `longer`: times the recipe's epochs."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    recipe = replace(recipe, epochs=max(1, round(recipe.epochs * longer)))
     apart = split(data, test, exposure, recipe, seed, size)
+    name, changes = parted(name)
+    recipe = replace(recipe, epochs=max(1, round(recipe.epochs * longer)), **changes)
     model = new_contrast(recipe.arch, "natural", apart.size, seed, precision=fast_precision(device)).to(
         device
     )
@@ -263,7 +303,8 @@ def run(
     steps, loss = train(model, name, apart.train, recipe, seed)
     seconds, cpu = time.perf_counter() - began, time.process_time() - used
     return {
-        "steps": steps, "pairs": steps * recipe.batch, "epochs": recipe.epochs, "loss": round(loss, 4),
+        "steps": steps, "pairs": steps * recipe.batch, "epochs": recipe.epochs * 2 / (recipe.views + recipe.small / 4),
+        "views": recipe.views, "small": recipe.small, "loss": round(loss, 4),
         "seconds": round(seconds, 1), "cpu_seconds": round(cpu, 1), "device": device, "recipe": asdict(recipe),
         **judge(model, apart, exposure, recipe, seed, steps),
     }  # fmt: skip

@@ -14,7 +14,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks.groups import MEASURES, USUAL, Bout, Group, bouts, read_groups, verdict
-from benchmarks.plots import KAPPA, plot, plot_bouts, plot_targets
+from benchmarks.plots import KAPPA, plot, plot_bouts, plot_targets, plot_views
 from benchmarks.rivals import is_manual
 
 RELIED_ON = ("clean", "grey", "hue", "occluded", "centre")
@@ -61,6 +61,30 @@ def _measured(group: Group, names: tuple[str, ...]) -> list[str]:
     """Those of the changed test splits that this data set has: grey images cannot be made grey."""
     first = next(iter(next(iter(group.rows.values())).values()))
     return [name for name in names if name in first["scores"]]
+
+
+def of_views(group: Group) -> list[str]:
+    """Accuracy by number of views, and points above the same policy with its fewest; empty where none was varied."""
+    found = group.by_views()
+    counts = sorted({count for rows in found.values() for count in rows})
+    if not counts:
+        return []
+    lines = [
+        "| kNN-20, linear probe | " + " | ".join(f"{n} views" for n in counts) + " |",
+        "|" + "---|" * (len(counts) + 1),
+    ]
+    for policy, rows in found.items():
+        fewest, cells = next(iter(rows.values())), []
+        for name in (rows.get(n) for n in counts):
+            if name is None:
+                cells.append("")
+                continue
+            above = [group.against(name, fewest, m) for m in MEASURES]
+            shown = [f"{group.mean(name, group.exposure, m):.1f}" + (f" ({a})" if a else "")
+                     for m, a in zip(MEASURES, above, strict=True)]  # fmt: skip
+            cells.append(", ".join(shown))
+        lines.append(f"| {policy} | {' | '.join(cells)} |")
+    return lines
 
 
 def variants(group: Group, names: tuple[str, ...]) -> list[str]:
@@ -123,6 +147,11 @@ def page(groups: list[Group], out: Path) -> str:
                 f"![What exposure targets gain, by the share of pixels that may clip and by range]({name})",
                 "",
             ]
+        if group.by_views():
+            name = f"{stem}-views.png"
+            plot_views(group, out.with_name(name))
+            lines += ["### Views of each image, in as many views a step and steps (points above the fewest)", "",
+                      *of_views(group), "", f"![Accuracy by the number of views]({name})", ""]  # fmt: skip
         for title, names in (("Light of the test images (linear probe)", SHIFTS),
                              ("What features rely on (linear probe)", RELIED_ON)):  # fmt: skip
             found = variants(group, names)

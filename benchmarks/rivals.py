@@ -1,4 +1,6 @@
-"""The augmentations under comparison: name -> what makes two views of a batch.
+"""The augmentations under comparison: name -> what makes the views of a batch.
+
+A name may end in changes of the recipe that it is trained by: `natural, views=4` (`CHANGES`).
 
 A name is a preset's, a policy file's path, one of `policies()` (manual recipes, and ours with a part changed), one of
 the rivals of the literature below, or `again:NAME`, which is NAME with other random numbers (what chance alone does).
@@ -7,6 +9,7 @@ the rivals of the literature below, or `again:NAME`, which is NAME with other ra
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -17,15 +20,31 @@ import torch
 from torch.nn import functional
 from torchvision.transforms import v2
 
+from adaptaug.errors import AdaptAugError
 from adaptaug.pixels import IMAGENET_MEAN, IMAGENET_STD
 from adaptaug.policy import Policy, preset_names
-from adaptaug.simclr.contrast import Contrast
+from adaptaug.simclr.contrast import Contrast, views_of
 from adaptaug.views import AdaptiveAugment, Views
 
 Pair = list[torch.Tensor]
-Make = Callable[[torch.Tensor, np.ndarray, Contrast], Pair]  # images, keys (B, 3), the network -> two views
+Make = Callable[[torch.Tensor, np.ndarray, Contrast], Pair]  # images, keys (B, 3), the network -> the views
 
 _RATIO = (0.75, 1.3333333333333333)
+CHANGES: dict[str, Callable[[str], Any]] = {
+    "views": int,
+    "small": int,
+    "batch": int,
+    "rate": float,
+    "norm": str,
+}
+
+
+def parted(name: str) -> tuple[str, dict[str, Any]]:
+    """`NAME, views=4, norm=view` -> NAME, and what is changed of the recipe for it."""
+    changes: dict[str, Any] = {}
+    while found := re.search(rf", ({'|'.join(CHANGES)})=([^, ]+)$", name):
+        name, changes = name[: found.start()], {found[1]: CHANGES[found[1]](found[2])} | changes
+    return name, changes
 
 
 def hand(
@@ -105,21 +124,26 @@ def policies() -> dict[str, Policy]:
 
 def policy_of(name: str) -> Policy | None:
     """The policy that a name stands for; None where it is a rival without one."""
-    name = name.removeprefix("again:")
+    name = parted(name)[0].removeprefix("again:")
     if name in policies():
         return policies()[name].edit(name=name)
     return None if name in RIVALS else Policy.load(name)
 
 
-def maker(name: str, size: int) -> Make:
-    """What makes two views, float32 (B, 3, size, size), normalised. Raises: AdaptAugError: nothing has this name."""
+def maker(name: str, size: int, views: int = 2, small: int = 0) -> Make:
+    """What makes so many views, float32 (B, 3, size, size), normalised, and so many of half the size.
+
+    Raises: AdaptAugError: nothing has this name; more than two views of a rival, which makes pairs.
+    """
     again = name.startswith("again:")
     name = name.removeprefix("again:")
     if name in RIVALS:
+        if views + small != 2:
+            raise AdaptAugError(f"{name}: expected 2 views, for it makes pairs, got {views + small}.")
         make = RIVALS[name](size)
     else:
-        views = Views(policy_of(name), n=2, size=size)  # type: ignore[arg-type]
-        make = lambda images, keys, _: views(images, key=keys)  # noqa: E731
+        several = views_of(policy_of(name), views, size, small, size // 2)  # type: ignore[arg-type]
+        make = lambda images, keys, _: several(images, key=keys)  # noqa: E731
     if not again:
         return make
     return lambda images, keys, model: make(images, keys + np.array([1_000_003, 0, 0]), model)
@@ -256,8 +280,8 @@ _OF_OURS = ("natural", "digits", "guards", "targets", "clip")  # ours, whole or 
 
 
 def is_manual(name: str) -> bool:
-    """Whether a row of this name (perhaps `NAME x1.5`) is a rival's or a recipe of the field's, not one of ours."""
-    name = name.removeprefix("again:").partition(" x")[0]
+    """Whether a row of this name (perhaps `NAME, views=4 x1.5`) is a rival's or a recipe of the field's, not ours."""
+    name = parted(name.removeprefix("again:").partition(" x")[0])[0]
     if name in RIVALS:
         return True
     if name.startswith(_OF_OURS) or (name not in policies() and name not in preset_names()):
@@ -268,7 +292,8 @@ def is_manual(name: str) -> bool:
 
 def label(name: str) -> str:
     """How a table calls it: a file by its stem or its folder's name."""
-    path = Path(name)
+    policy = parted(name)[0]
+    path, changes = Path(policy), name.removeprefix(policy)
     if path.suffix in (".yaml", ".yml"):
-        return path.parent.name if path.stem == "policy" else path.stem
+        return (path.parent.name if path.stem == "policy" else path.stem) + changes
     return name

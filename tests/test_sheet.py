@@ -49,6 +49,21 @@ def test_the_sheet_shows_the_views_themselves(samples):
         )
 
 
+def test_a_set_of_views_is_shown_and_reproduced(samples):
+    name, image = samples[0]
+    sheet, report = contact_sheet([(name, image)], pairs=2, seed=5, size=64, views=9)
+    made = adaptaug.Views("natural", report["views"], 64, finish="none")(image, key=(5, 0, 1))
+    told = report["images"][0]["pairs"][1]["views"]
+    assert [hashlib.sha256(view.tobytes()).hexdigest() for view in made] == [view["sha256"] for view in told]
+    pixels = np.asarray(sheet)
+    for view in made:
+        shown = np.asarray(view).repeat(3, 0).repeat(3, 1)  # small views are enlarged
+        ys, xs = np.nonzero((pixels == shown[0, 0]).all(-1)[: sheet.height - 191, : sheet.width - 191])
+        assert any(
+            np.array_equal(pixels[y : y + 192, x : x + 192], shown) for y, x in zip(ys, xs, strict=True)
+        )
+
+
 def test_a_sheet_is_the_same_twice_and_another_seed_is_another(samples):
     image = samples[1][1]
     first, again, other = (adaptaug.show(image, pairs=1, seed=seed, size=32) for seed in (0, 0, 1))
@@ -84,7 +99,17 @@ def test_nothing_is_too_small_wide_or_blank(policy):
 
 
 @pytest.mark.parametrize(
-    "bad", [{"pairs": 0}, {"pairs": 65}, {"pairs": True}, {"size": 4}, {"seed": 0.5}, {"policy": "?"}]
+    "bad",
+    [
+        {"pairs": 0},
+        {"pairs": 65},
+        {"pairs": True},
+        {"size": 4},
+        {"seed": 0.5},
+        {"policy": "?"},
+        {"views": 1},
+        {"views": 17},
+    ],
 )
 def test_bad_numbers_are_refused(samples, bad):
     with pytest.raises(adaptaug.AdaptAugError):

@@ -33,8 +33,11 @@ def search(
     ] = None,
     arch: Annotated[str, typer.Option(help="The network that is trained.")] = "resnet-tiny",
     batch: Annotated[
-        int, typer.Option(min=8, help="Images a step; small ones learn more from few images.")
+        int, typer.Option(min=8, help="Pairs of views a step; small ones learn more from few images.")
     ] = 64,
+    views: Annotated[
+        int, typer.Option(min=2, max=16, help="Of each image; as many views a step, so of fewer images.")
+    ] = 2,
     epochs: Annotated[
         int,
         typer.Option(
@@ -76,7 +79,7 @@ def search(
         raise AdaptAugError(f"--out {out}: expected a .yaml file in a folder that exists.")
     recipe = Recipe(
         str(data), limit, seed, arch=arch, size=size or own_side(data, 64), batch=batch, epochs=epochs,
-        range=settled_range(data, range_),
+        range=settled_range(data, range_), views=views,
     )  # fmt: skip
     if dry_run:
         _tell_cost(recipe, start, budget, objective, workers)
@@ -142,10 +145,19 @@ def pretrain(
         int | None,
         typer.Option(min=8, max=1024, help="Side of a view; default 224, or the images' up to 64 px."),
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1)] = 100,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the images.")] = 100,
     batch_size: Annotated[
-        int, typer.Option(min=2, help="Images a step; NT-Xent's negatives are these.")
+        int, typer.Option(min=2, help="Pairs of views a step: 2 x this / --views images.")
     ] = 256,
+    views: Annotated[
+        int, typer.Option(min=2, max=16, help="Of each image; as many views a step, so of fewer images.")
+    ] = 2,
+    small_views: Annotated[
+        int, typer.Option(min=0, max=16, help="More of each image, by their pixels as a part of a view each.")
+    ] = 0,
+    small_size: Annotated[
+        int | None, typer.Option(min=8, max=1024, help="Side of a small view; default half of --size.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many images to train on.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of weights, order and draws.")] = 0,
     range_: Annotated[str, typer.Option("--range", metavar="RANGE", help=RANGE)] = "auto",
@@ -200,7 +212,8 @@ def pretrain(
         str(data), str(out), policy, arch, stem, size or own_side(data, 224), epochs, batch_size, limit, seed,
         optimizer, rate, scaling, objective=objective, temperature=temperature, layers=layers, precision=precision,
         views_on=views_on, workers=workers, knn_every=knn_every, checkpoint_every=checkpoint_every,
-        accumulate=accumulate, compile=compile, tensorboard=tensorboard, band=band, heads=heads,
+        accumulate=accumulate, compile=compile, tensorboard=tensorboard, band=band, heads=heads, views=views,
+        small_views=small_views, small_size=small_size or 0,
         range=settled_range(data, range_), **{"devices": devices or 1, "nodes": nodes or 1} | launched(),
     )  # fmt: skip
     done = train(settings, resume, progress=sys.stderr.isatty())

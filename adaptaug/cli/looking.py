@@ -27,6 +27,7 @@ def preview(
     ],
     policy: Annotated[str, typer.Option(help="A preset's name or a policy file.")] = "natural",
     pairs: Annotated[int, typer.Option(min=1, max=64, help="Pairs of views of each image.")] = 4,
+    views: Annotated[int, typer.Option(min=2, max=16, help="Of each pair: more make sets of so many.")] = 2,
     seed: Annotated[int, typer.Option(help="Another number draws other views.")] = 0,
     size: Annotated[int, typer.Option(min=8, max=4096, help="Side of a view in pixels.")] = 160,
     limit: Annotated[int, typer.Option(min=1, help="At most this many images, spread evenly over all.")] = 24,
@@ -66,7 +67,7 @@ def preview(
         raise WorkFailed(
             f"none of {len(kept)} files could be read." if len(kept) > 1 else "nothing could be read."
         )
-    sheet, report = contact_sheet(itertools.chain([first], readable), chosen, pairs, seed, size)
+    sheet, report = contact_sheet(itertools.chain([first], readable), chosen, pairs, seed, size, views)
     beside = out.with_suffix(".json")
     try:
         # The numbers first: a sheet is known as ours by them.
@@ -76,9 +77,8 @@ def preview(
         raise WorkFailed(
             f"{error.filename or out}: could not be written ({error.strerror or error})."
         ) from error
-    print(
-        f"{out} and {beside.name}: {len(report['images'])} images, {pairs} pairs each, policy {chosen.name}"
-    )
+    each = f"{pairs} pairs" if views == 2 else f"{pairs} sets of {views} views"
+    print(f"{out} and {beside.name}: {len(report['images'])} images, {each} each, policy {chosen.name}")
 
 
 def _readable(paths: list[Path], max_pixels: int, range: Range) -> Iterator[tuple[str, Image.Image]]:

@@ -27,6 +27,7 @@ from adaptaug.policy import Policy
 from adaptaug.simclr.contrast import Contrast, new_contrast
 from adaptaug.simclr.encoders import fast_precision
 from adaptaug.simclr.evaluate import features, knn_correct, labelled_subset, ridge_correct
+from adaptaug.simclr.settings import sources_of
 
 _ASKED = 1000  # queries that set tasks
 
@@ -35,6 +36,7 @@ _ASKED = 1000  # queries that set tasks
 class Recipe:
     """How every arm of a search is trained and scored.
 
+    A step has 2 * `batch` views, `views` of each image; an epoch is a pass over the images, whatever `views` is.
     `limit`: most images to train on; `queries`: most images that pick the arms, and most that judge a verification
     run; `epochs`: of a verification run, from which the others follow (`Schedule`); `tasks`: scored by `proxies` too,
     not by labels alone; `left_out`: numbers of images that cannot be read, which no run uses (`Search` finds them);
@@ -55,6 +57,12 @@ class Recipe:
     tasks: bool = False
     left_out: tuple[int, ...] = ()
     range: str = "auto"
+    views: int = 2
+
+    @property
+    def sources(self) -> int:
+        """Images a step. Raises: AdaptAugError: as `sources_of`."""
+        return sources_of(self.batch, self.views)
 
 
 @dataclass
@@ -188,7 +196,7 @@ def train(
     """
     seed = recipe.seed * 1000 + job.run
     device = next(model.parameters()).device
-    batch = min(recipe.batch, len(images))
+    batch = min(recipe.sources, len(images))
     for epoch in range(job.first_epoch, job.first_epoch + job.epochs):
         order = np.random.default_rng((seed, epoch)).permutation(len(images))
         for first in range(0, len(order) - batch + 1, batch):
@@ -220,7 +228,7 @@ def trained(job: Job, data: Data) -> Contrast:
     recipe, device = data.recipe, "cuda" if torch.cuda.is_available() else "cpu"
     model = new_contrast(
         recipe.arch, Policy.loads(job.policy), recipe.size, recipe.seed * 1000 + job.run,
-        temperature=recipe.temperature, precision=fast_precision(device),
+        temperature=recipe.temperature, precision=fast_precision(device), n=recipe.views,
     ).to(device)  # fmt: skip
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=1e-4)
     here = job.weights.exists()

@@ -35,13 +35,13 @@ def estimate(search: Search) -> Estimate:
     stages = search.schedule.trainings(search.budget, len(search.first_arms()))
     epochs = sum(count * each for _, count, each in stages)
     split = arms.split_data(recipe)
-    pairs = epochs * len(split.train)
+    pairs = epochs * len(split.train) * recipe.views // 2
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = new_contrast(
-        recipe.arch, search.start, recipe.size, recipe.seed, precision=fast_precision(device)
+        recipe.arch, search.start, recipe.size, recipe.seed, precision=fast_precision(device), n=recipe.views
     )
     optimizer = torch.optim.AdamW(model.to(device).parameters(), lr=recipe.rate)
-    few = split.train[: _STEPS * recipe.batch]
+    few = split.train[: _STEPS * recipe.sources]
     job = arms.Job("timed", search.start.dumps(), None, 1, 0, False, "")
     with arms.one_thread():
         for _ in range(2):
@@ -49,5 +49,5 @@ def estimate(search: Search) -> Estimate:
             arms.train(model, optimizer, few, recipe, job)
             if device == "cuda":
                 torch.cuda.synchronize()
-            each = (time.perf_counter() - began) / max(1, len(few) // recipe.batch * recipe.batch)
+            each = (time.perf_counter() - began) / max(1, len(few) // recipe.sources * recipe.batch)
     return Estimate(search.budget, epochs, pairs, pairs * each / max(1, search.workers))

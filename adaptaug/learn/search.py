@@ -110,8 +110,8 @@ class Search:
             )
         if self.objective == "images":
             recipe = replace(recipe, tasks=True)
-        if min(len(images), recipe.limit) < 4 * recipe.batch:
-            raise AdaptAugError(f"{recipe.data}: expected at least {4 * recipe.batch} images to train on "
+        if min(len(images), recipe.limit) < 4 * recipe.sources:
+            raise AdaptAugError(f"{recipe.data}: expected at least {4 * recipe.sources} images to train on "
                                 f"(four batches), got {min(len(images), recipe.limit)}.")  # fmt: skip
         self.recipe, self.unreadable = readable(recipe, images)
         still, free = inert(sample(self.recipe, images), recipe.size), free_dimensions(self.start)
@@ -274,7 +274,7 @@ class Search:
         images = [len(divide(self.recipe, self._count, run)[0]) for run in range(RUNS + 1)]
         cost = {
             "arms": len(self._arms), "epochs": sum(job.epochs for job in jobs),
-            "pairs": sum(job.epochs * images[job.run] for job in jobs),
+            "pairs": sum(job.epochs * images[job.run] for job in jobs) * self.recipe.views // 2,
         }  # fmt: skip
         seconds = float(sum(np.load(job.out)["seconds"] for job in jobs))
         file = Path(self.recipe.data).name

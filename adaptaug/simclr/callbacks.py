@@ -82,7 +82,7 @@ class Log(Callback):
             "certificate_share": seen["certificate_share"] / count, "views_seconds": seen["views_seconds"],
             "forward_seconds": seen["forward_seconds"], "data_seconds": self.waited,
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"], "step_seconds": took,
-            "images_per_second": self.settings.batch * count / took,
+            "images_per_second": self.settings.sources * count / took,
         } | {name: float(value) for name, value in module.told.items()}  # fmt: skip
         self.waited = 0.0
         self.write({k: round(v, 6) if isinstance(v, float) else v for k, v in line.items()})
@@ -121,7 +121,7 @@ class Held(Callback):
         self.of_raw_pixels: float | None = None
 
     def measure(self, model: Contrast) -> dict[str, float]:
-        """Scores in percent (kNN-20, where there are labels), RankMe, alignment and uniformity of two views.
+        """Scores in percent (kNN-20, where there are labels), RankMe, alignment and uniformity of the first two views.
 
         "knn_of_raw_pixels", what an encoder has to beat, is of images reduced to at most 32 px a side; it is the same
         at every look, so it is found at the first.
@@ -137,7 +137,7 @@ class Held(Callback):
             scores |= {"knn": self._knn(known, asked), "knn_of_raw_pixels": self.of_raw_pixels}
         keys = [(self.settings.seed, 0, i) for i in range(min(256, len(pixels)))]
         views, _ = model.views(pixels[: len(keys)].to(next(model.parameters()).device), key=keys)
-        scores |= evaluate.alignment_uniformity(*(model.embed_clean(view) for view in views))
+        scores |= evaluate.alignment_uniformity(*(model.embed_clean(view) for view in views[:2]))
         return {name: round(value, 4) for name, value in scores.items()}
 
     def _read(self, index: np.ndarray) -> tuple[np.ndarray, torch.Tensor]:

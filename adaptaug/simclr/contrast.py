@@ -1,4 +1,4 @@
-"""The contrastive step: images -> two views -> embeddings -> a loss."""
+"""The contrastive step: images -> views -> embeddings -> a loss."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from adaptaug.learn.heads import ConditionalHeads
 from adaptaug.policy import Policy
 from adaptaug.simclr.encoders import build_encoder
 from adaptaug.simclr.objectives import Objective
-from adaptaug.views import Views
+from adaptaug.views import MultiCrop, Views
 
 
 class Contrast(nn.Module):
@@ -21,8 +21,8 @@ class Contrast(nn.Module):
 
     Args:
         encoder: from `build_encoder`.
-        policy: what the two views are drawn from.
-        size: side of a view in pixels.
+        policy: what an image's `n` views are drawn from.
+        size: side of a view in pixels; small, small_size: of how many small views besides.
         objective, layers, temperature, projection: as Objective.
         precision: computes forward in this type where it is not None.
         return_params: of `views`: whether they come with what was drawn.
@@ -31,12 +31,14 @@ class Contrast(nn.Module):
     def __init__(
         self, encoder: nn.Module, policy: Policy | str, size: int, objective: str = "simclr", layers: int = 2,
         temperature: float = 0.5, projection: int = 128, precision: torch.dtype | None = None,
-        return_params: bool = False,
+        return_params: bool = False, n: int = 2, small: int = 0, small_size: int = 0,
     ):  # fmt: skip
         super().__init__()
         self.encoder = encoder
         self.objective = Objective(objective, encoder, layers, temperature, projection)
-        self.views = Views(policy, n=2, size=size, finish="imagenet", return_params=return_params)
+        self.views: Any = views_of(
+            policy, n, size, small, small_size, return_params
+        )  # only Views take a strength
         self.precision = precision
         self.controller: BandController | ConditionalHeads | None = None  # what steers the views, if anything
 
@@ -54,13 +56,21 @@ class Contrast(nn.Module):
         self.train(was_training)
         return embedded
 
-    def loss_of(self, views: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The objective's loss of two normalised views (B, 3, S, S) each, and their embeddings (B, D)."""
+    def loss_of(self, views: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        """The objective's loss of K normalised views (B, 3, S, S) each, then the embeddings (B, D) of each."""
         return self.objective(self._embed, self.encoder, list(views))
 
     def forward(self, images: torch.Tensor, key: Any) -> torch.Tensor:
         """Images (B, 3, H, W) uint8 with their keys -> the loss."""
         return self.loss_of(self.views(images, key=key))[0]
+
+
+def views_of(
+    policy: Policy | str, n: int, size: int, small: int = 0, small_size: int = 0, return_params: bool = False
+) -> Views | MultiCrop:
+    """n views of each image and, of the same policy, `small` views of `small_size` pixels a side."""
+    large = Views(policy, n, size, return_params=return_params)
+    return MultiCrop(large, Views(policy, small, small_size, return_params=return_params)) if small else large
 
 
 def new_contrast(

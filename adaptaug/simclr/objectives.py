@@ -1,23 +1,56 @@
-"""What the two views are trained towards: SimCLR, and four others whose losses and heads lightly has."""
+"""What an image's views are trained towards: SimCLR, and four others whose losses and heads lightly has."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from itertools import combinations, groupby, permutations
 from typing import Any
 
 import torch
 from lightly import loss as losses
 from lightly.models.modules import heads
 from lightly.models.utils import deactivate_requires_grad, update_momentum
+from lightly.utils.dist import gather, rank, world_size
 from lightly.utils.scheduler import cosine_schedule
 from torch import nn
+from torch.nn import functional
 
 from adaptaug.errors import AdaptAugError
 
 OBJECTIVES = ("simclr", "mocov2", "byol", "vicreg", "barlow")
 _BANK = 4096  # keys in MoCo's queue
 _MOMENTUM = 0.996  # of the teacher at the start; rises to 1 on a cosine (BYOL, section 3.2)
+
+
+class NTXent(losses.NTXentLoss):
+    """SimCLR's loss (2002.05709), over K views of each image: the mean over all ordered pairs of an image's views.
+
+    For views a != b of image i, with u = z / |z| and T the temperature,
+
+        l(i, a, b) = -log( e(ia, ib) / (e(ia, ib) + sum over j != i and c of e(ia, jc)) ), e(x, y) = exp(u_x . u_y / T).
+
+    An image's other views are neither positive nor negative in a pair's denominator; those of all other images, of all
+    processes, are its negatives. So Poly-View's "arithmetic" loss (2403.05490) and, of two views, lightly's. Where some
+    views are small (`large`: how many are not), two of them are no pair: parts are told of wholes (SwAV, 2006.09882).
+    """
+
+    def forward(self, *views: torch.Tensor, large: int | None = None) -> torch.Tensor:
+        """The loss of K views' embeddings, (B, D) each, large ones first; of several processes, that of this one's
+        images."""
+        if len(views) == 2:
+            return super().forward(*views)
+        mine = functional.normalize(torch.stack(views), dim=2)
+        every = torch.cat(gather(mine), 1) if world_size() > 1 else mine
+        image = torch.arange(mine.shape[1], device=mine.device) + rank() * mine.shape[1]
+        own = image[:, None] == torch.arange(every.shape[1], device=mine.device)
+        logits = torch.einsum("aid,cjd->iacj", mine, every) / self.temperature
+        negatives = logits.masked_fill(own[:, None, None], -torch.inf).flatten(2).logsumexp(2)
+        positives = torch.einsum("aid,bid->iab", mine, mine) / self.temperature
+        another = ~torch.eye(len(views), dtype=torch.bool, device=mine.device)
+        if large is not None:
+            another[large:, large:] = False
+        return functional.softplus(negatives[:, :, None] - positives)[:, another].mean()
 
 
 class Objective(nn.Module):
@@ -29,6 +62,8 @@ class Objective(nn.Module):
         encoder: what the teacher copies; `encoder.width` features go into the head.
         layers: of SimCLR's head (2, or 3 as SimCLRv2); temperature: of simclr and mocov2; projection: of the same.
 
+    Of more than two views the loss is the mean over pairs: ordered ones for simclr and byol, whose two sides differ,
+    unordered ones for vicreg and barlow. mocov2 takes two.
     With several processes negatives, queue, covariances and correlations are those of all of them; but for barlow,
     each standardises its features by its own part of the batch.
     Raises: AdaptAugError: unknown name.
@@ -48,7 +83,7 @@ class Objective(nn.Module):
         self.loss: nn.Module
         if name == "simclr":
             self.head = heads.SimCLRProjectionHead(width, width, projection, num_layers=layers)
-            self.loss = losses.NTXentLoss(temperature, gather_distributed=True)
+            self.loss = NTXent(temperature, gather_distributed=True)
         elif name == "mocov2":
             self.head = heads.MoCoProjectionHead(width, width, projection)
             self.loss = losses.NTXentLoss(temperature, (_BANK, projection), gather_distributed=True)
@@ -72,22 +107,29 @@ class Objective(nn.Module):
 
     def forward(
         self, embed: Callable[..., torch.Tensor], encoder: nn.Module, views: list[torch.Tensor]
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The loss of two views (B, 3, S, S) each, and their embeddings (B, D).
+    ) -> tuple[torch.Tensor, ...]:
+        """The loss of K views (B, 3, S, S) each, then the embeddings (B, D) of each view.
 
-        `embed(encoder, head, images)` is how both networks are run. Both views go through a
-        network as one batch, but for MoCo, where one is the query and one the key.
+        `embed(encoder, head, images)` is how both networks are run. All views of one size go through a
+        network as one batch, but for MoCo, where one is the query and one the key. Small views, of simclr alone,
+        come last.
         """
         if self.name == "mocov2":
-            query = embed(encoder, self.head, views[0])
-            key = self._of_teacher(embed, views[1])
+            first, second = views
+            query = embed(encoder, self.head, first)
+            key = self._of_teacher(embed, second)
             return self.loss(query, key), query, key
-        first, second = embed(encoder, self.head, torch.cat(views)).chunk(2)
-        if self.name != "byol":
-            return self.loss(first, second), first, second
-        target, other = self._of_teacher(embed, torch.cat(views)).chunk(2)
-        loss = 0.5 * (self.loss(self.predictor(first), other) + self.loss(self.predictor(second), target))
-        return loss, first, second
+        sizes = [[*group] for _, group in groupby(views, lambda view: view.shape[-1])]
+        made = [z for group in sizes for z in embed(encoder, self.head, torch.cat(group)).chunk(len(group))]
+        if self.name == "simclr":
+            return self.loss(*made, large=len(sizes[0]) if len(sizes) > 1 else None), *made
+        if self.name == "byol":
+            told = [self.predictor(z) for z in made]
+            targets = self._of_teacher(embed, torch.cat(views)).chunk(len(views))
+            pairs = [(told[a], targets[b]) for a, b in permutations(range(len(views)), 2)]
+        else:
+            pairs = list(combinations(made, 2))
+        return torch.stack([self.loss(*pair) for pair in pairs]).mean(), *made
 
     @torch.no_grad()
     def _of_teacher(self, embed: Callable[..., torch.Tensor], images: torch.Tensor) -> torch.Tensor:

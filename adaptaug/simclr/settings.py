@@ -12,6 +12,7 @@ from adaptaug.errors import AdaptAugError
 OPTIMIZERS = ("adamw", "lars")
 PRECISIONS = ("auto", "32", "bf16", "fp16")
 VIEWS_ON = ("auto", "device", "cpu")
+MOST_VIEWS = 16  # of an image
 # What may change when a run is resumed: where it runs and what is kept of it. But for rounding, and for BatchNorm over
 # each of several processes on CPUs, the weights do not depend on it.
 _FREE = (
@@ -31,8 +32,12 @@ _FREE = (
 class Settings:
     """Everything that decides a run; equal settings give equal weights, bit for bit, on one CPU and version.
 
-    `batch` counts the images of all processes: each of devices * nodes has an equal part, and the negatives are all
-    others. `accumulate` adds the gradients of so many batches before a step; each batch has its own negatives only.
+    `batch` counts pairs of views: a step has 2 * batch of them, `views` of each of 2 * batch / views images, so that
+    equal batches and steps are equal compute whatever `views` is. It counts those of all processes: each of devices *
+    nodes has an equal part of the images, and the negatives are all others. `epochs` counts passes over the images.
+    `small_views` more of each image have `small_size` pixels a side (0: half of `size`) and count by their share of
+    pixels; a batch is then of as many images as cost no more.
+    `accumulate` adds the gradients of so many batches before a step; each batch has its own negatives only.
     `rate` None: LARS .3 * batch / 256, AdamW .001 * batch / 256 (`scaling="linear"`), or with the square root of
     batch / 256 (`"sqrt"`), a batch being what a step adds up. `views_on` auto: on the device where all images have
     one size, else in the workers. `band`: off, auto, or FLOOR,CEILING (either may be left out) of the similarity
@@ -69,6 +74,9 @@ class Settings:
     keep: int = 2
     band: str = "off"
     heads: str = "off"
+    views: int = 2
+    small_views: int = 0
+    small_size: int = 0
     accumulate: int = 1
     compile: bool = False
     tensorboard: bool = True
@@ -80,6 +88,48 @@ class Settings:
     def processes(self) -> int:
         """Processes that train together, one a device."""
         return self.devices * self.nodes
+
+    @property
+    def sources(self) -> int:
+        """Images a batch. Raises: AdaptAugError: as `sources_of`."""
+        return sources_of(self.batch, self.views, self.small_views * (self.small_side / self.size) ** 2)
+
+    @property
+    def small_side(self) -> int:
+        """Of a small view, in pixels."""
+        return self.small_size or self.size // 2
+
+    def check_batch(self, trained: int, held: int) -> None:
+        """Whether so many views can be, and of `trained` images a step has as many on each process, at least two.
+
+        Raises: AdaptAugError: what is not so; `held`: images kept from training, for the sentence.
+        """
+        sources, views, processes = self.sources, self.views, self.processes
+        if self.small_views and not 8 <= self.small_side < self.size:
+            raise AdaptAugError(
+                f"small_size: expected 8 to {self.size - 1}, less than the size, got {self.small_side}."
+            )
+        if not 2 * processes <= sources <= trained // self.accumulate:
+            adding = f" in {self.accumulate} batches" if self.accumulate > 1 else ""
+            raise AdaptAugError(
+                f"batch: expected {2 * processes} to {trained // self.accumulate} images a batch of the {trained} to "
+                f"train on{adding} ({held} are held out), got {sources} (batch {self.batch})."
+            )
+        if sources % processes:
+            raise AdaptAugError(
+                f"batch: expected as many images on each of {processes} processes, got {sources} "
+                f"(batch {self.batch})."
+            )
+        several = views + self.small_views
+        needs_two = {"objective": self.objective == "mocov2", "band": self.band != "off",
+                     "heads": self.heads != "off"}  # fmt: skip
+        for name, needs in needs_two.items():
+            if needs and several > 2:
+                raise AdaptAugError(f"views: expected 2 with {name} {getattr(self, name)}, got {several}.")
+        if self.small_views and self.objective != "simclr":
+            raise AdaptAugError(
+                f"small_views: expected none with objective {self.objective}, got {self.small_views}."
+            )
 
     def deciding(self) -> dict[str, Any]:
         """The settings that a resumed run must share with its checkpoint; `data` and `policy` by name."""
@@ -105,6 +155,24 @@ class Settings:
         return (0.3 if self.optimizer == "lars" else 1e-3) * (
             share if self.scaling == "linear" else math.sqrt(share)
         )
+
+
+def sources_of(batch: int, views: int, besides: float = 0.0) -> int:
+    """Images of a step that has 2 * `batch` views, `views` of each image; `besides`: what small views of one cost, in
+    views.
+
+    Raises: AdaptAugError: too few or too many views, or not of whole images.
+    """
+    if views not in range(2, MOST_VIEWS + 1):
+        raise AdaptAugError(f"views: expected 2 to {MOST_VIEWS} of each image, got {views}.")
+    if besides:
+        return int(2 * batch / (views + besides))
+    if 2 * batch % views:
+        raise AdaptAugError(
+            f"batch: expected a multiple of {views // math.gcd(views, 2)}, so that a step has {views} views of whole "
+            f"images, got {batch}."
+        )
+    return 2 * batch // views
 
 
 def launched() -> dict[str, int]:

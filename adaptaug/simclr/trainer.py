@@ -35,13 +35,12 @@ from adaptaug.learn.heads import ConditionalHeads
 from adaptaug.policy import Policy
 from adaptaug.simclr import checkpoints
 from adaptaug.simclr.callbacks import Held, Log, Save
-from adaptaug.simclr.contrast import Contrast, new_contrast
+from adaptaug.simclr.contrast import Contrast, new_contrast, views_of
 from adaptaug.simclr.encoders import fast_precision
 from adaptaug.simclr.laps import Laps
 from adaptaug.simclr.loading import Batches, Order, Unreadable
 from adaptaug.simclr.objectives import OBJECTIVES
 from adaptaug.simclr.settings import OPTIMIZERS, PRECISIONS, VIEWS_ON, Settings, launched
-from adaptaug.views import Views
 
 __all__ = ["Finished", "Pretraining", "Settings", "launched", "pretrain"]
 
@@ -82,14 +81,15 @@ class Pretraining(pl.LightningModule):
         if "views" in batch:
             views, certificate = batch["views"], float("nan")
         else:
-            push = None if self.model.controller is None else self.model.controller.strength
-            views, params = self.model.views(batch["images"], key=batch["keys"], strength=push)
+            controller = self.model.controller
+            push = {} if controller is None else {"strength": controller.strength}
+            views, params = self.model.views(batch["images"], key=batch["keys"], **push)
             acted = torch.stack([(p.strength < 1) & ~p.blank | p.frame for p in params])
             certificate = float(acted.float().mean())
         laps.mark()
-        loss, first, second = self.model.loss_of(views)
+        loss, *embedded = self.model.loss_of(views)
         if self.model.controller is not None:
-            self.told = self.model.controller.observe(first, second, params)
+            self.told = self.model.controller.observe(embedded[0], embedded[1], params)
         value = float(self.trainer.strategy.reduce(loss.detach(), reduce_op="mean"))
         laps.mark()
         made, forward = laps.seconds()
@@ -162,14 +162,17 @@ def pretrain(settings: Settings, resume: bool = False, progress: bool = False) -
     model = new_contrast(
         settings.arch, policy, settings.size, settings.seed, settings.stem,
         objective=settings.objective, layers=settings.layers, temperature=settings.temperature,
-        precision=precision, return_params=True,
+        precision=precision, return_params=True, n=settings.views, small=settings.small_views,
+        small_size=settings.small_side,
     )  # fmt: skip
     model.controller = _controller(settings, settings.epochs * order.per_epoch)
     if settings.compile:
         model.encoder.compile()
     unreadable = Unreadable(len(trained))
     on_device = settings.views_on == "device" or (settings.views_on == "auto" and images.same_size)
-    views = None if on_device else Views(policy, size=settings.size)
+    views = None if on_device else views_of(
+        policy, settings.views, settings.size, settings.small_views, settings.small_side
+    )  # fmt: skip
     batches = partial(Batches, images, trained, views=views, workers=settings.workers)
     module = Pretraining(settings, decided, model, order, batches, unreadable)
     log = Log(folder, settings)
@@ -249,16 +252,8 @@ def _prepare(settings: Settings) -> tuple[Images, Order, np.ndarray, np.ndarray]
     chosen = np.random.default_rng((settings.seed, 7)).permutation(len(images))
     held_count = min(settings.held_out, len(images) // 5)
     held, trained = chosen[:held_count], chosen[held_count:][: settings.limit]
-    least = 2 * settings.processes
-    if settings.batch * settings.accumulate > len(trained) or settings.batch < least:
-        adding = f" in {settings.accumulate} batches" if settings.accumulate > 1 else ""
-        raise AdaptAugError(f"batch: expected {least} to {len(trained)}, the images there are to train on{adding} "
-                            f"({held_count} are held out), got {settings.batch}.")  # fmt: skip
-    if settings.batch % settings.processes:
-        raise AdaptAugError(
-            f"batch: expected a multiple of {settings.processes}, the processes, got {settings.batch}."
-        )
-    order = Order(len(trained), settings.batch, settings.seed, together=settings.accumulate)
+    settings.check_batch(len(trained), held_count)
+    order = Order(len(trained), settings.sources, settings.seed, together=settings.accumulate)
     return images, order, trained, held
 
 

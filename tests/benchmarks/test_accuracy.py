@@ -1,5 +1,6 @@
 """The accuracy harness is honest: sealed labels, equal chances, nothing twice, and what teaches nothing is last."""
 
+import base64
 import json
 import subprocess
 import sys
@@ -14,12 +15,14 @@ from adaptaug.errors import AdaptAugError
 from adaptaug.learn.arms import keys_of
 from adaptaug.learn.statistics import paired_interval
 from adaptaug.simclr.contrast import new_contrast
+from adaptaug.simclr.objectives import Objective
 from benchmarks import protocol
 from benchmarks.accuracy import Wanted, measure_all
-from benchmarks.groups import read_groups, verdict
+from benchmarks.groups import bouts, read_groups, verdict
+from benchmarks.plots import plot_views
 from benchmarks.protocol import Recipe, Sealed, run, split
-from benchmarks.report import points
-from benchmarks.rivals import RIVALS, grids, is_manual, maker, policies
+from benchmarks.report import of_views, points
+from benchmarks.rivals import RIVALS, grids, is_manual, label, maker, parted, policies
 from benchmarks.shifts import crop_centre, expose, grey, occlude, turn_hue
 
 DIGITS = "sklearn:digits"
@@ -137,6 +140,98 @@ def test_manual_is_what_neither_guards_nor_sets_targets():
     assert not any(
         map(is_manual, ("natural", "natural x1.2", "targets without guards", "policy-of-a-search"))
     )
+
+
+def test_a_name_may_change_the_recipe():
+    assert parted("natural, crop=.2, views=4, norm=view") == (
+        "natural, crop=.2",
+        {"views": 4, "norm": "view"},
+    )
+    assert parted("natural, crop=.2") == ("natural, crop=.2", {})
+    assert label("runs/a/policy.yaml, views=4") == "a, views=4"
+    assert is_manual("hand s=0.5 crop=0.2, views=4 x1.5") and not is_manual("natural, views=4 x1.5")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"views": 3}, "batch: expected a multiple of 3"),
+        ({"views": 1}, "views: expected 2 to 16"),
+        ({"norm": "none"}, "step or view"),
+    ],
+)
+def test_a_recipe_that_cannot_be_trained_is_refused(changes, sentence):
+    with pytest.raises(AdaptAugError, match=sentence):
+        Recipe(**changes)
+
+
+def test_more_views_are_as_many_steps_of_as_many_views(monkeypatch):
+    sizes, forward = [], Objective.forward
+
+    def counted(self, embed, encoder, views):
+        sizes.append([len(views), len(views[0])])
+        return forward(self, embed, encoder, views)
+
+    monkeypatch.setattr(Objective, "forward", counted)
+    lines = {name: run(name, DIGITS, None, "clean", SMALL, 0) for name in ("digits", "digits, views=8")}
+    two, eight = lines.values()
+    assert two["steps"] == eight["steps"] == 8 and two["pairs"] == eight["pairs"]
+    assert sizes == [[2, 128]] * 8 + [[8, 32]] * 8
+    assert (two["views"], two["epochs"]) == (2, 1) and (eight["views"], eight["epochs"]) == (8, 0.25)
+    assert two["scores"] != eight["scores"]
+
+
+def test_small_views_have_half_the_side_and_count_as_a_fourth(photographs):
+    made = maker("natural", 32, 2, 4)(photographs, keys_of(0, 0, np.arange(8)), None)
+    assert [view.shape[-1] for view in made] == [32, 32, 16, 16, 16, 16]
+    assert replace(SMALL, small=8).sources == replace(SMALL, views=4).sources == 64
+
+
+def test_statistics_of_each_view_apart(photographs):
+    """What the control's network makes of two views is what it makes of each alone."""
+    model = new_contrast("resnet-tiny", "natural", 32, 0).train()
+    views = maker("natural", 32)(photographs, keys_of(0, 0, np.arange(8)), model)
+    embed = protocol._each_view_apart(model, len(photographs))
+    apart = embed(model.encoder, model.objective.head, torch.cat(views))
+    alone = torch.cat([model._embed(model.encoder, model.objective.head, view) for view in views])
+    together = model._embed(model.encoder, model.objective.head, torch.cat(views))
+    assert torch.equal(apart, alone) and not torch.allclose(apart, together)
+
+
+def test_a_rival_makes_pairs():
+    with pytest.raises(AdaptAugError, match="expected 2 views"):
+        maker("hard views", 32, views=4)
+
+
+def test_rows_of_several_numbers_of_views_are_kept_apart_and_compared(tmp_path):
+    """Nothing trained: kNN of `natural` rises with its views, that of the manual recipe does not."""
+    rows = []
+    for seed in range(2):
+        for name, right in (
+            ("simclr-cifar", 20),
+            ("simclr-cifar, views=4", 25),
+            ("natural", 22),
+            ("natural, views=4", 30),
+        ):
+            hits = base64.b64encode(np.packbits(np.arange(800) < 8 * (right + seed)).tobytes()).decode()
+            scores = {"knn": right + seed, "probe": right + seed}
+            rows.append(Wanted(name, 1.0, seed, DIGITS, None, "clean", SMALL, None).key() | {
+                "views": parted(name)[1].get("views", 2), "epochs": 1.0 / (1 + ("views" in name)),
+                "scores": {"clean": scores, "hold-out": scores}, "hits": {"knn": hits, "probe": hits},
+            })  # fmt: skip
+    file = tmp_path / "lines.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (group,) = read_groups([file])
+    assert group.best(manual=True) == "simclr-cifar" and group.best(manual=False) == "natural, views=4"
+    assert [(bout.manual, bout.ours) for bout in bouts([group])] == [
+        ("simclr-cifar", "natural, views=4"), ("simclr-cifar, views=4", "natural, views=4"),
+    ]  # fmt: skip
+    assert bouts([group])[0].found["knn"].mean == pytest.approx(10)
+    assert bouts([group])[1].found["knn"].mean == pytest.approx(5)
+    assert of_views(group)[0] == "| kNN-20, linear probe | 2 views | 4 views |"
+    assert of_views(group)[3].startswith("| natural | 22.5, 22.5 | 30.5 (+8.0")
+    plot_views(group, tmp_path / "views.png")
+    assert (tmp_path / "views.png").stat().st_size > 5000
 
 
 def test_every_grid_is_manual_and_as_large_and_characters_are_not_mirrored():

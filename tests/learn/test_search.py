@@ -26,6 +26,7 @@ from adaptaug.learn.search import Search
 from adaptaug.learn.space import DIMENSIONS, coordinates, place
 from adaptaug.learn.statistics import over_runs, paired_interval
 from adaptaug.policy import Policy, preset_names
+from adaptaug.simclr.contrast import Contrast
 from tests.learn.conftest import arguments, small
 
 
@@ -298,6 +299,16 @@ def test_an_arm_goes_on_where_its_weights_are_not(digits, tmp_path):
 
     whole, again = last_weights(tmp_path / "whole", False), last_weights(tmp_path / "again", True)
     assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+def test_more_views_are_as_many_a_step_of_fewer_images(digits, tmp_path, monkeypatch):
+    seen, loss_of = [], Contrast.loss_of
+    monkeypatch.setattr(
+        Contrast, "loss_of", lambda self, v: (seen.append([*map(len, v)]), loss_of(self, v))[1]
+    )
+    job = Job("one", Policy.load("digits").dumps(), None, 1, 0, False, str(tmp_path / "one.npz"))
+    run_job(job, Data(small(digits, limit=128, views=8)))
+    assert seen == [[16] * 8] * 8
 
 
 # --- the command -------------------------------------------------------------------------------------------

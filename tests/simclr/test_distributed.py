@@ -22,7 +22,8 @@ from adaptaug.simclr.encoders import without_batch_norm
 from adaptaug.simclr.loading import Order
 
 BATCH = 16
-EXACT = ("simclr", "vicreg")  # lightly standardises barlow's features within each process
+# With the number of views; lightly standardises barlow's features within each process.
+EXACT = (("simclr", 2), ("simclr", 4), ("vicreg", 2))
 
 
 def images_of(keys):
@@ -31,9 +32,9 @@ def images_of(keys):
     )
 
 
-def step_of(objective, rank, ranks):
+def step_of(objective, n, rank, ranks):
     """Loss and gradients of the first batch on one of `ranks` processes, averaged as DDP does."""
-    model = without_batch_norm(new_contrast("resnet-tiny", "digits", 16, seed=0, objective=objective))
+    model = without_batch_norm(new_contrast("resnet-tiny", "digits", 16, seed=0, objective=objective, n=n))
     model = model.to(torch.float64)
     keys = Order(1000, BATCH, seed=3, rank=rank, ranks=ranks).keys(2)
     views = [view.double() for view in model.views(images_of(keys), key=keys)]
@@ -57,7 +58,7 @@ def main_of(rank, folder):
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     generator = torch.Generator().manual_seed(0)
     fixed = [torch.randn(BATCH, 8, generator=generator)[rank::2] for _ in range(2)]
-    results = {name: step_of(name, rank, 2) for name in EXACT}
+    results = {which: step_of(*which, rank, 2) for which in EXACT}
     results["fixed"] = NTXentLoss(0.5, gather_distributed=True)(*fixed)
     torch.save(results, f"{folder}/{rank}.pt")
     dist.destroy_process_group()
@@ -65,25 +66,25 @@ def main_of(rank, folder):
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
-    """What each of two processes had: per objective (loss, gradients, views)."""
+    """What each of two processes had: per objective and number of views (loss, gradients, views)."""
     folder = tmp_path_factory.mktemp("two")
     torch.multiprocessing.spawn(main_of, args=(str(folder),), nprocs=2)
     return [torch.load(folder / f"{rank}.pt") for rank in (0, 1)]
 
 
-@pytest.mark.parametrize("objective", EXACT)
-def test_loss_and_gradients_of_two_halves_are_the_whole(two, objective):
-    loss, gradients, _ = step_of(objective, 0, 1)
-    assert np.mean([mine[objective][0] for mine in two]) == pytest.approx(loss, abs=1e-5)
+@pytest.mark.parametrize("which", EXACT, ids=lambda which: "-".join(map(str, which)))
+def test_loss_and_gradients_of_two_halves_are_the_whole(two, which):
+    loss, gradients, _ = step_of(*which, 0, 1)
+    assert np.mean([mine[which][0] for mine in two]) == pytest.approx(loss, abs=1e-5)
     for mine in two:
-        for got, expected in zip(mine[objective][1], gradients, strict=True):
+        for got, expected in zip(mine[which][1], gradients, strict=True):
             torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_views_and_their_order_are_the_same(two):
-    _, _, whole = step_of("simclr", 0, 1)
+    _, _, whole = step_of("simclr", 4, 0, 1)
     for rank in (0, 1):
-        for mine, all_of_them in zip(two[rank]["simclr"][2], whole, strict=True):
+        for mine, all_of_them in zip(two[rank]["simclr", 4][2], whole, strict=True):
             assert torch.equal(mine, all_of_them[rank::2])
 
 
@@ -130,18 +131,19 @@ def train(folder, *options):
 
 
 def test_torchrun_trains_and_resumes(tmp_path):
-    done = train(tmp_path, "--out", tmp_path / "run")
+    options = "--out", tmp_path / "run", "--views", "4", "--limit", "64"
+    done = train(tmp_path, *options)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("encoder.safetensors") == 1
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "train_loss" in line] == list(range(1, 9))
     before = (tmp_path / "run" / "encoder.safetensors").read_bytes()
     (tmp_path / "run" / "step-00000008.ckpt").unlink()
-    again = train(tmp_path, "--out", tmp_path / "run", "--resume")
+    again = train(tmp_path, *options, "--resume")
     assert again.returncode == 0, again.stderr[-2000:]
     assert (tmp_path / "run" / "encoder.safetensors").read_bytes() == before
 
 
 def test_batch_that_does_not_divide(tmp_path):
     done = train(tmp_path, "--out", tmp_path / "run", "--batch-size", "33")
-    assert "expected a multiple of 2, the processes, got 33" in done.stderr
+    assert "expected as many images on each of 2 processes, got 33 (batch 33)" in done.stderr

@@ -139,8 +139,10 @@ def test_it_learns(digits, tmp_path):
         *({"objective": name} for name in ("mocov2", "byol", "vicreg", "barlow")),
         {"band": "0.5,", "warm_up": 0.2},
         {"heads": "on", "warm_up": 0.2},
+        {"views": 4, "limit": 64},
+        {"small_views": 8, "limit": 64},
     ],
-    ids=lambda changes: next(iter(changes.values())),
+    ids=lambda changes: "-".join(map(str, next(iter(changes.items())))),
 )
 def test_whatever_is_kept_goes_on_where_it_stopped(plain, tmp_path, monkeypatch, changes):
     """Teacher, queue, band and heads are in the checkpoints: a run stopped and resumed equals one in a piece."""
@@ -177,6 +179,60 @@ def test_added_gradients_make_one_step(plain, tmp_path):
     before = weights(tmp_path)
     assert pretrain(mine, resume=True).step == STEPS
     assert weights(tmp_path) == before
+
+
+@pytest.mark.parametrize("changes", [{}, {"views_on": "cpu"}, {"objective": "byol"}],
+                         ids=lambda changes: next(iter(changes.values()), "simclr"))  # fmt: skip
+def test_more_views_are_as_many_a_step_of_fewer_images(plain, tmp_path, monkeypatch, changes):
+    """Eight views of four images, where there were two of sixteen: a pass is as many steps of as many views."""
+    seen = []
+    loss_of = Contrast.loss_of
+    monkeypatch.setattr(
+        Contrast, "loss_of", lambda self, v: (seen.append([*map(len, v)]), loss_of(self, v))[1]
+    )
+    mine = replace(plain, out=str(tmp_path), views=8, batch=16, limit=8, **changes)
+    assert pretrain(mine).step == 4
+    assert seen == [[4] * 8] * 4
+    assert mine.learning_rate() == replace(mine, views=2).learning_rate()
+
+
+def test_small_views_count_by_their_pixels(plain, tmp_path, monkeypatch):
+    """Three of half the side are three quarters of a view: a batch of 16 pairs is of eleven images."""
+    seen = []
+    loss_of = Contrast.loss_of
+    monkeypatch.setattr(
+        Contrast, "loss_of", lambda self, v: (seen.append([x.shape for x in v]), loss_of(self, v))[1]
+    )
+    mine = replace(plain, out=str(tmp_path), small_views=3, batch=16, limit=22, epochs=1, held_out=24)
+    done = pretrain(mine)
+    assert done.step == 2 and {"knn", "alignment"} <= set(done.scores)
+    assert seen == [[(11, 3, 16, 16)] * 2 + [(11, 3, 8, 8)] * 3] * 2
+
+
+def test_views_on_the_device_and_in_workers_are_the_same(plain, tmp_path):
+    mine = replace(plain, views=4, small_views=1, batch=8, limit=8, epochs=1)
+    for name, changes in (("device", {}), ("workers", {"views_on": "cpu"})):
+        pretrain(replace(mine, out=str(tmp_path / name), **changes))
+    assert weights(tmp_path / "device") == weights(tmp_path / "workers")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [({"views": 1}, "views: expected 2 to 16"), ({"views": 17}, "views: expected 2 to 16"),
+     ({"views": 3}, "batch: expected a multiple of 3"),
+     ({"views": 4, "batch": 66, "devices": 2}, "batch: expected as many images on each of 2 processes, got 33"),
+     ({"views": 4, "batch": 2}, "batch: expected 2 to 256 images"),
+     ({"views": 4, "limit": 31}, "batch: expected 2 to 31 images"),
+     ({"views": 4, "objective": "mocov2"}, "views: expected 2 with objective mocov2"),
+     ({"views": 4, "band": "auto"}, "views: expected 2 with band auto"),
+     ({"views": 4, "heads": "on"}, "views: expected 2 with heads on"),
+     ({"small_views": 2, "band": "auto"}, "views: expected 2 with band auto, got 4"),
+     ({"small_views": 2, "objective": "byol"}, "small_views: expected none with objective byol"),
+     ({"small_views": 2, "small_size": 16}, "small_size: expected 8 to 15")],
+    ids=lambda x: "-".join(map(str, x.values())) if isinstance(x, dict) else "",
+)  # fmt: skip
+def test_views_that_cannot_be_trained_on_are_refused(settings, tmp_path, changes, sentence):
+    assert sentence in refused(settings, tmp_path, **changes)
 
 
 def test_half_precision_scales_its_gradients_and_goes_on_where_it_stopped(plain, tmp_path):
@@ -341,6 +397,20 @@ def test_killed_and_resumed_it_ends_with_equal_weights(settings, finished, plain
     assert losses[0] == losses[1]
 
 
+def test_killed_with_four_views_and_resumed_it_ends_with_equal_weights(plain, tmp_path):
+    mine = replace(plain, views=4, limit=64, out=str(tmp_path / "whole"))
+    pretrain(mine)
+    halves = replace(mine, out=str(tmp_path / "halves"))
+    victim = multiprocessing.get_context("fork").Process(
+        target=_run_and_die, args=(halves, "an optimizer's step")
+    )
+    victim.start()
+    victim.join(120)
+    assert victim.exitcode == -signal.SIGKILL
+    assert pretrain(halves, resume=True).step == STEPS
+    assert weights(halves.out) == weights(mine.out)
+
+
 def test_asked_to_stop_it_saves_first(plain, tmp_path, monkeypatch):
     mine = replace(plain, out=str(tmp_path))
     step, calls = Pretraining.training_step, []
@@ -392,7 +462,7 @@ def test_only_damaged_checkpoints(settings, finished, tmp_path):
      ({"objective": "byol"}, r"objective \(simclr, not byol\)"),
      ({"policy": "natural"}, "policy"), ({"seed": 1, "batch": 32}, r"batch \(64, not 32\), seed \(0, not 1\)"),
      ({"epochs": 4}, r"epochs \(2, not 4\)"), ({"limit": 128}, r"limit \(256, not 128\)"),
-     ({"heads": "on"}, r"heads \(off, not on\)")],
+     ({"heads": "on"}, r"heads \(off, not on\)"), ({"views": 4}, r"views \(2, not 4\)")],
     ids=lambda x: "-".join(x) if isinstance(x, dict) else "",
 )  # fmt: skip
 def test_a_run_begun_otherwise_does_not_go_on(settings, finished, changes, named):
