@@ -169,25 +169,26 @@ def test_small_and_slender_images(engine: str, policy: str, width: int, height: 
         (torch.zeros(3, 40, 50, dtype=torch.int64), "int64"),
         (torch.zeros(3, 40, 50, dtype=torch.bool), "bool"),
         (torch.zeros(3, 40, 50, dtype=torch.complex64), "complex64"),
-        (torch.full((3, 40, 50), 200.0), "200.*0, 1"),
-        (torch.full((3, 40, 50), -1.0), "-1"),
-        (torch.full((3, 40, 50), 1.5), "1.5"),
-        (torch.full((3, 40, 50), float("nan")), "nan"),
-        (torch.full((2, 3, 40, 50), float("inf")), "inf"),
-        (torch.full((3, 40, 50), float("-inf"), dtype=torch.float16), "inf"),
+        (torch.zeros(3, 40, 50, dtype=torch.int8), "int8: scale it"),
+        (torch.full((3, 40, 50), float("nan")), "finite values, got none"),
+        (torch.full((2, 3, 40, 50), float("inf")), "finite values, got none"),
+        (torch.full((3, 40, 50), float("-inf"), dtype=torch.float16), "finite values, got none"),
+        (torch.zeros(3, 40, 50, device="meta"), "meta tensor: it holds no pixels"),
+        (torch.zeros(3, 40, 50).to_sparse(), "sparse tensor: make it dense first"),
     ],
-    ids=lambda value: f"{value.dtype}{tuple(value.shape)}" if isinstance(value, torch.Tensor) else value[:12],
+    ids=lambda value: f"{value.dtype}" if isinstance(value, torch.Tensor) else value[:24],
 )
 def test_wrong_tensors_are_refused(tensor: torch.Tensor, said: str):
     import re
 
-    assert re.search(said.replace(".*0, 1", ""), refusal(tensor))
+    assert re.search(said, refusal(tensor))
 
 
-def test_one_nan_among_good_values_is_refused():
+def test_one_nan_among_good_values_is_dark():
     tensor = torch.rand(3, 40, 50)
-    tensor[1, 7, 7] = float("nan")
-    assert "nan" in refusal(tensor)
+    dark = tensor.clone()
+    tensor[1, 7, 7], dark[1, 7, 7] = float("nan"), 0.0
+    assert torch.equal(augment(tensor), augment(dark))
 
 
 @pytest.mark.parametrize(
