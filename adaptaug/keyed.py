@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import ConcatDataset, Dataset
 
 from adaptaug import keys
-from adaptaug.collation import collate
+from adaptaug.collation import collate, replaced
 from adaptaug.errors import AdaptAugError
 from adaptaug.policy import Policy
 from adaptaug.shared import Shared, SharedText, Sharing
@@ -104,12 +104,14 @@ class Keyed(Sharing, Dataset[Any]):
     def _sample(self, index: int, asked: Visit, place: int) -> Any:
         item = self.dataset[index]
         if isinstance(item, (tuple, list)):
-            item, where = tuple(item), self._there(item, range(len(item)))
-            views = self.views(item[where], key=self._key(index, asked, place))
-            return (*item[:where], views, *item[where + 1 :])
+            names: Any = getattr(item, "_fields", ())
+            item = tuple(item) if isinstance(item, list) else item
+            where = self._there(item, [*range(len(item)), *names])
+            where = where if isinstance(where, int) else names.index(where)
+            return replaced(item, where, self.views(item[where], key=self._key(index, asked, place)))
         if isinstance(item, Mapping):
             image = item[self._there(item, item)]
-            return {**item, self.field: self.views(image, key=self._key(index, asked, place))}
+            return replaced(item, self.field, self.views(image, key=self._key(index, asked, place)))
         return self.views(item, key=self._key(index, asked, place))
 
     def _there(self, item: Any, fields: Iterable[Any]) -> Any:

@@ -23,8 +23,8 @@ class Keyed(Sharing):
     After `set_epoch(e)` a sample's views are a function of (seed, e, `__key__`) and of how often the key has come
     before in this epoch, whichever worker makes them; without, they are fresh. Every worker counts what it reads, which
     is right where a key is in one worker's shards only (`.repeat()`, a key in two shards of a worker). Where several
-    may draw the same one, `WebDataset(..., resampled=True)`, say `resampled=True` here too: each worker of each rank has
-    draws of its own then. `.map_tuple(views, ...)` with the views themselves does where keys do not matter.
+    may draw the same one, `WebDataset(..., resampled=True)`, say `resampled=True` here too: each worker of each rank
+    has draws of its own then. `.map_tuple(views, ...)` with the views themselves does where keys do not matter.
 
     Args:
         views: a Views, a MultiCrop or an AdaptiveAugment; image: the field of the images; seed: of the whole run;
