@@ -59,11 +59,11 @@ class Keyed(Sharing, Dataset[Any]):
             )
         self.dataset, self.views, self.seed, self.field = dataset, views, seed, field
         self._policy = SharedText()
-        self._visits = Shared(torch.zeros(len(dataset), dtype=torch.int64))
-        self._epoch = Shared(torch.full((1,), _FOLLOW_VISITS, dtype=torch.int64))
+        self._visits = Shared(torch.zeros(len(dataset), dtype=torch.int64, device="cpu"))
+        self._epoch = Shared(torch.full((1,), _FOLLOW_VISITS, dtype=torch.int64, device="cpu"))
         # After set_epoch, to find repeats: how often it was called, whether we have warned; when an item last came.
-        self._turn = Shared(torch.tensor([0, 0]))
-        self._came = Shared(torch.zeros(len(dataset), dtype=torch.int64))
+        self._turn = Shared(torch.tensor([0, 0], device="cpu"))
+        self._came = Shared(torch.zeros(len(dataset), dtype=torch.int64, device="cpu"))
         self._rank: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:

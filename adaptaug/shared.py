@@ -59,9 +59,9 @@ class SharedText(Sharing):
     """A text in shared memory: one process writes, each of its workers is told when it has changed."""
 
     def __init__(self, most: int = 1 << 16):
-        self.bytes = Shared(torch.zeros(most, dtype=torch.uint8))
+        self.bytes = Shared(torch.zeros(most, dtype=torch.uint8, device="cpu"))
         # Odd while it is being written, so that nobody reads half a text; then its length.
-        self.state = Shared(torch.zeros(2, dtype=torch.int64))
+        self.state = Shared(torch.zeros(2, dtype=torch.int64, device="cpu"))
         self.seen = 0
 
     def write(self, text: str) -> None:

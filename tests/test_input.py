@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ import torch
 from PIL import Image
 
 import adaptaug
+from adaptaug.core.engine import off
+from adaptaug.hosts.webdataset import Keyed
 
 SIZE = 32
 KEY = (1, 0, 0)
@@ -273,6 +276,39 @@ def test_an_empty_batch_with_every_operation():
 def test_a_batch_wants_a_key_for_each(key: Any):
     with pytest.raises(adaptaug.AdaptAugError, match="key"):
         augment(torch.rand(2, 3, 40, 40), key=key)
+
+
+# --- torch's default device ---------------------------------------------------------------------------------
+@pytest.mark.parametrize("engine", ENGINES)
+def test_another_default_device_changes_nothing(engine: str, photo, to_tensor):
+    """meta is at hand everywhere: what is made there has no pixels, and the core would read where none are."""
+    views, image = adaptaug.Views("natural", size=SIZE, return_params=True), photo("coffee", 60, 48)
+
+    def make() -> tuple[Any, ...]:
+        torch.manual_seed(0)
+        with off() if engine == "torch" else nullcontext():
+            (one, _), params = views(image, key=KEY)
+            (fresh, _), _ = views(to_tensor(image)[None])
+            replayed = adaptaug.render(image, params[0])
+            keyed = adaptaug.Keyed([image] * 3, adaptaug.Views(size=SIZE))
+            keyed.set_epoch(1)
+            stream = Keyed(adaptaug.Views(size=SIZE))({"__key__": "a", "jpg": image})["jpg"][0]
+            return (
+                one,
+                fresh,
+                torch.from_numpy(replayed),
+                keyed[1][0],
+                stream,
+                adaptaug.measure(image).contrast,
+            )
+
+    wanted = make()
+    torch.set_default_device("meta")
+    try:
+        made = make()
+    finally:
+        torch.set_default_device(None)
+    assert all(torch.equal(a, b) for a, b in zip(wanted, made, strict=True))
 
 
 # --- blank ------------------------------------------------------------------------------------------------

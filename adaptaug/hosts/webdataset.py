@@ -34,7 +34,7 @@ class Keyed(Sharing):
     def __init__(self, views: Callable[..., Any], image: str = "jpg", seed: int = 0, resampled: bool = False):
         self.views, self.image, self.seed, self.resampled = views, image, seed, resampled
         # The epoch, and how often it was set: then counts begin anew, in each worker when it next reads.
-        self._epoch = Shared(torch.tensor([_FRESH, 0]))
+        self._epoch = Shared(torch.tensor([_FRESH, 0], device="cpu"))
         self._turn, self._visits = 0, Counter[int]()
 
     def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
