@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, TypeVar
 
 import torch
 
 Array = Any  # a torch.Tensor with one row an image; NumPy in the parameters of a single image
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def at_home(function: Function) -> Function:
+    """Has a function of images make its tensors where these lie, whatever `torch.set_default_device` says."""
+
+    @wraps(function)
+    def placed(images: Any, *others: Any, **options: Any) -> Any:
+        if torch.get_default_device().type == "cpu":
+            return function(images, *others, **options)
+        with images.device if isinstance(images, torch.Tensor) else torch.device("cpu"):
+            return function(images, *others, **options)
+
+    return placed  # type: ignore[return-value]
 
 
 def clamp(value: torch.Tensor, low: torch.Tensor | float, high: torch.Tensor | float) -> torch.Tensor:

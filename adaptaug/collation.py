@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch.utils.data._utils.collate import collate as _collate
@@ -21,3 +22,13 @@ def collate(samples: list[Any]) -> Any:
     B images, ...]) and (B,) labels; views of several sizes stay a list, one tensor a view.
     """
     return _collate(samples, collate_fn_map={**default_collate_fn_map, ViewParams: _stack})
+
+
+def replaced(sample: Any, where: Any, value: Any) -> Any:
+    """A sample or batch with another value in one field: a mapping as a dict, a tuple of whatever kind it is."""
+    if isinstance(sample, Mapping):
+        return {**sample, where: value}
+    parts = [*sample[:where], value, *sample[where:][1:]]
+    if isinstance(sample, tuple):
+        return type(sample)(*parts) if hasattr(sample, "_fields") else tuple(parts)
+    return parts

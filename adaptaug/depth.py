@@ -8,8 +8,10 @@ is LOW. The range is
 - `data`: the lowest and highest of all images of a data set, which are read once for it;
 - `LOW,HIGH`: as you say, such as a CT window `-160,240`.
 
-Floats that lie in 0 ... 1 are taken as they are, 0 ... 1, as in float tensors, unless they span less than 1/16 of it.
-Where LOW = HIGH there is nothing to see, and the levels are 0. All channels of an image have one range.
+Floats that lie in 0 ... 1 are taken as they are, 0 ... 1, unless they span less than 1/16 of it; in tensors, where this
+is what floats mean, always. So are those that a sharp resampling (bicubic, Lanczos) has moved beyond 0 or 1: by 1/4 at
+most, and no further outside than inside. Where LOW = HIGH there is nothing to see, and the levels are 0. All channels
+of an image have one range, and so has each image of a batch of tensors.
 """
 
 from __future__ import annotations
@@ -19,12 +21,16 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
+from adaptaug.arrays import may_look
 from adaptaug.errors import AdaptAugError
 
 KINDS = ("uint16", "int16", "uint32", "int32", "float16", "float32", "float64")
-_SLACK, _LEAST = 1e-3, 1 / 16  # of 0 ... 1: what resampling may add, what must be used
+# Of 0 ... 1: what rounding may add, what resampling may, what must be used.
+_SLACK, _OVERSHOOT, _LEAST = 1e-3, 1 / 4, 1 / 16
+_NOTHING = "expected an image with finite values, got none; leave it out."
 
 
 @dataclass(frozen=True)
@@ -122,13 +128,49 @@ def extremes(values: np.ndarray) -> tuple[float, float]:
     """The lowest and the highest finite value. Raises: AdaptAugError: there is none."""
     if values.dtype.kind == "f" and not (finite := np.isfinite(values)).all():
         if not finite.any():
-            raise AdaptAugError("expected an image with finite values, got none; leave it out.")
+            raise AdaptAugError(_NOTHING)
         values = values[finite]
     return float(values.min()), float(values.max())
 
 
 def settled(low: float, high: float, floats: bool) -> tuple[float, float]:
     """The range that values from `low` to `high` are read by."""
-    if floats and low >= -_SLACK and high <= 1 + _SLACK and (high - low >= _LEAST or low == high):
-        return 0.0, 1.0
-    return low, high
+    as_is = (
+        floats and (high - low >= _LEAST or low == high) and (_is_unit(low, high) or _overshoots(low, high))
+    )
+    return (0.0, 1.0) if as_is else (low, high)
+
+
+def _is_unit(low: Any, high: Any) -> Any:
+    """Whether floats from `low` to `high`, numbers or tensors, lie in 0 ... 1."""
+    return (low >= -_SLACK) & (high <= 1 + _SLACK)
+
+
+def _overshoots(low: Any, high: Any) -> Any:
+    beyond = (abs(low) - low + abs(high - 1) + (high - 1)) / 2
+    inside = (high - low) - beyond
+    return (low >= -_OVERSHOOT) & (high <= 1 + _OVERSHOOT) & (inside >= beyond) & (high - low >= _LEAST)
+
+
+def to_unit(images: torch.Tensor) -> torch.Tensor:
+    """(..., C, H, W) of floats or `KINDS` -> levels by each image's own range, uint8; of floats, in 0 ... 1.
+
+    Nothing waits for a device. Raises: AdaptAugError: on the CPU, no finite value.
+    """
+    floats, look = images.is_floating_point(), may_look(images)
+    if floats and (not images.numel() or (look and _is_unit(*map(float, images.aminmax())))):
+        return images  # what is usual costs one look
+    values = images.to(
+        torch.float64 if look or not floats else torch.promote_types(images.dtype, torch.float32)
+    )
+    finite = values.isfinite()
+    low = torch.where(finite, values, torch.inf).amin((-3, -2, -1), keepdim=True)
+    high = torch.where(finite, values, -torch.inf).amax((-3, -2, -1), keepdim=True)
+    if look and bool((low > high).any()):
+        raise AdaptAugError(_NOTHING)
+    if floats:
+        as_is = _is_unit(low, high) | _overshoots(low, high)
+        low, high = torch.where(as_is, 0.0, low), torch.where(as_is, 1.0, high)
+    shares = (values / 2 - low / 2) / torch.where(low == high, torch.inf, high / 2 - low / 2)
+    levels = torch.round(255.0 * shares.nan_to_num(0.0).clamp(0.0, 1.0))
+    return (levels / 255.0).to(images.dtype) if floats else levels.to(torch.uint8)

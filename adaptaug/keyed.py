@@ -7,12 +7,14 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
+from types import FrameType
 from typing import Any
 
 import torch
 from torch.utils.data import ConcatDataset, Dataset
 
 from adaptaug import keys
+from adaptaug.collation import collate, replaced
 from adaptaug.errors import AdaptAugError
 from adaptaug.policy import Policy
 from adaptaug.shared import Shared, SharedText, Sharing
@@ -38,7 +40,8 @@ class Keyed(Sharing, Dataset[Any]):
     After `set_epoch` a sample that comes again is a new picture only where the visit is known: within a batch it is
     counted; across batches and ranks (a list with repeats, WeightedRandomSampler, timm's RepeatAugSampler) hand the
     loader `sampler=keyed.sampler(sampler)`, or `batch_sampler=keyed.sampler(batch_sampler)`. What comes once has the
-    same views with it and without. A repeat that nobody counted warns, once.
+    same views with it and without. torch's Subset (`random_split`) around a Keyed keeps visits. A repeat that nobody
+    counted warns, once.
 
     Of several Keyed with one seed in a ConcatDataset each has draws of its own, by its place; the first has those that
     it has alone. A copy or a pickle goes on from where the original is, and neither changes the other.
@@ -56,11 +59,11 @@ class Keyed(Sharing, Dataset[Any]):
             )
         self.dataset, self.views, self.seed, self.field = dataset, views, seed, field
         self._policy = SharedText()
-        self._visits = Shared(torch.zeros(len(dataset), dtype=torch.int64))
-        self._epoch = Shared(torch.full((1,), _FOLLOW_VISITS, dtype=torch.int64))
+        self._visits = Shared(torch.zeros(len(dataset), dtype=torch.int64, device="cpu"))
+        self._epoch = Shared(torch.full((1,), _FOLLOW_VISITS, dtype=torch.int64, device="cpu"))
         # After set_epoch, to find repeats: how often it was called, whether we have warned; when an item last came.
-        self._turn = Shared(torch.tensor([0, 0]))
-        self._came = Shared(torch.zeros(len(dataset), dtype=torch.int64))
+        self._turn = Shared(torch.tensor([0, 0], device="cpu"))
+        self._came = Shared(torch.zeros(len(dataset), dtype=torch.int64, device="cpu"))
         self._rank: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -70,7 +73,10 @@ class Keyed(Sharing, Dataset[Any]):
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, index: int) -> Any:
+    def __getitem__(self, index: Any) -> Any:
+        """A sample; a list of indices (`DataLoader(sampler=BatchSampler(...), batch_size=None)`) gives their batch."""
+        if isinstance(index, (list, tuple)) or getattr(index, "ndim", 0) > 0:
+            return collate(self.__getitems__(list(index)))
         return self.__getitems__([index])[0]
 
     def __getitems__(self, indices: Sequence[int]) -> list[Any]:
@@ -79,24 +85,33 @@ class Keyed(Sharing, Dataset[Any]):
             self.views = copy(self.views)  # whoever else has these views keeps their policy
             self.views.policy = Policy.loads(text)  # type: ignore[attr-defined]
         place, visits, samples = self._place(), Counter[int](), []
-        for asked in indices:
+        told = None if all(isinstance(one, Visit) for one in indices) else _lost_visits(len(indices))
+        for number, asked in enumerate(indices):
             index = int(asked)
             index += len(self) if index < 0 else 0
             if not isinstance(asked, Visit):
-                asked = Visit(index, visits[index])
+                asked = (
+                    Visit(index, told[number].visit, told[number].rank)
+                    if told
+                    else Visit(index, visits[index])
+                )
                 visits[index] += 1
+                if not (asked.visit or asked.rank):
+                    self._warn_of_repeats(index, place)
             samples.append(self._sample(index, asked, place))
         return samples
 
     def _sample(self, index: int, asked: Visit, place: int) -> Any:
         item = self.dataset[index]
         if isinstance(item, (tuple, list)):
-            item, where = tuple(item), self._there(item, range(len(item)))
-            views = self.views(item[where], key=self._key(index, asked, place))
-            return (*item[:where], views, *item[where + 1 :])
+            names: Any = getattr(item, "_fields", ())
+            item = tuple(item) if isinstance(item, list) else item
+            where = self._there(item, [*range(len(item)), *names])
+            where = where if isinstance(where, int) else names.index(where)
+            return replaced(item, where, self.views(item[where], key=self._key(index, asked, place)))
         if isinstance(item, Mapping):
             image = item[self._there(item, item)]
-            return {**item, self.field: self.views(image, key=self._key(index, asked, place))}
+            return replaced(item, self.field, self.views(image, key=self._key(index, asked, place)))
         return self.views(item, key=self._key(index, asked, place))
 
     def _there(self, item: Any, fields: Iterable[Any]) -> Any:
@@ -111,8 +126,6 @@ class Keyed(Sharing, Dataset[Any]):
     def _key(self, index: int, asked: Visit, place: int) -> tuple[int, int, int]:
         seed, epoch = self.seed + (place << 48), int(self._epoch[0])
         if epoch != _FOLLOW_VISITS:
-            if not (asked.visit or asked.rank or place):
-                self._warn_of_repeats(index, epoch)
             return seed + (asked.rank << 32), epoch + (asked.visit << 32), index
         visit = int(self._visits[index])
         self._visits[index] += 1
@@ -123,27 +136,31 @@ class Keyed(Sharing, Dataset[Any]):
     def _place(self) -> int:
         """How many Keyed of this seed stand before this one in the ConcatDatasets that ask, which give it only its own
         index: so they are looked for among the callers."""
-        place, frame = 0, sys._getframe(1).f_back
-        while frame is not None:
+        place = 0
+        for frame in _torchs_callers():
             if frame.f_code is ConcatDataset.__getitem__.__code__:
                 number = frame.f_locals.get(
                     "dataset_idx", 0
                 )  # without torch's name for it, as if it stood alone
                 before = frame.f_locals["self"].datasets[:number]
                 place += sum(other.seed == self.seed for part in before for other in _all_keyed(part))
-            frame = frame.f_back
         return place
 
-    def _warn_of_repeats(self, index: int, epoch: int) -> None:
+    def _warn_of_repeats(self, index: int, place: int) -> None:
+        epoch = int(self._epoch[0])
+        if epoch == _FOLLOW_VISITS:
+            return
         turn, warned = self._turn.values.tolist()
-        if int(self._came[index]) == turn and not warned:
+        came = turn + (place << 32)
+        if int(self._came[index]) == came and not warned:
             self._turn[1] = 1
             warnings.warn(
                 f"Keyed: sample {index} came again in epoch {epoch} and got the same views; where the sampler repeats "
-                "samples write sampler=keyed.sampler(sampler), and where an epoch is over keyed.set_epoch(epoch).",
+                "samples write sampler=keyed.sampler(sampler), where what lies between picks them "
+                "Keyed(Subset(data, indices), views), and where an epoch is over keyed.set_epoch(epoch).",
                 stacklevel=2,
             )
-        self._came[index] = turn
+        self._came[index] = came
 
     def sampler(self, sampler: Iterable[Any], skip: int = 0) -> VisitSampler:
         """The same indices or batches, each with the number of its visit, so that a repeat is a new picture.
@@ -184,3 +201,22 @@ def _all_keyed(dataset: Any) -> Iterator[Keyed]:
             yield from _all_keyed(part)
     elif hasattr(dataset, "dataset"):
         yield from _all_keyed(dataset.dataset)
+
+
+def _torchs_callers() -> Iterator[FrameType]:
+    """The functions of torch's data sets (ConcatDataset, Subset) among the callers, the nearest first."""
+    frame = sys._getframe(1).f_back
+    while frame is not None:
+        if frame.f_globals is ConcatDataset.__getitem__.__globals__:
+            yield frame
+        frame = frame.f_back
+
+
+def _lost_visits(count: int) -> list[Visit] | None:
+    """What a Subset was asked for, in the order of what it asks: its own indices say nothing of visits."""
+    for frame in _torchs_callers():
+        here = frame.f_locals
+        for asked in ([here.get("idx")], here.get("indices")):
+            if isinstance(asked, list) and len(asked) == count and all(isinstance(a, Visit) for a in asked):
+                return asked
+    return None

@@ -55,6 +55,8 @@ def settle(where: str, values: Any, count: int, names: Iterable[Any] = ()) -> La
     """
     named = [_decoded(name) for name in names]
     cells = values.numpy() if hasattr(values, "detach") else values
+    if isinstance(cells, np.ndarray) and cells.shape == (1, count) and count > 1:
+        cells = cells[0]  # as a row, which MATLAB's files have
     length = np.shape(cells)[:1] if isinstance(cells, np.ndarray) else (len(cells),)
     if length != (count,):
         shape = np.shape(cells) if isinstance(cells, np.ndarray) else length
@@ -86,15 +88,17 @@ def settle(where: str, values: Any, count: int, names: Iterable[Any] = ()) -> La
 def of_texts(where: str, texts: list[str | None]) -> Labels:
     """As `settle`, from where everything is text (`KEY.cls` of a shard): numbers and booleans where all are.
 
-    `None` and `nan` are how Python writes a missing label.
+    Among these `None` and `nan` are how Python writes a missing label; among words they are words.
     """
-    cells = [None if text is None or text.strip() in ("", "None", "nan") else text.strip() for text in texts]
-    there = {cell for cell in cells if cell is not None}
-    read: dict[str, Any] = {}
+    cells = [None if text is None or not text.strip() else text.strip() for text in texts]
+    there = {cell for cell in cells if cell is not None} - {"None", "nan"}
+    read: dict[str, Any] = {"None": None, "nan": None}
     if all(_WHOLE.fullmatch(cell) for cell in there):
-        read = {cell: int(cell.partition(".")[0]) for cell in there}
+        read |= {cell: int(cell.partition(".")[0]) for cell in there}
     elif all(cell.lower() in ("true", "false") for cell in there):
-        read = {cell: cell.lower() == "true" for cell in there}
+        read |= {cell: cell.lower() == "true" for cell in there}
+    else:
+        read = {}
     return settle(where, [None if cell is None else read.get(cell, cell) for cell in cells], len(cells))
 
 
@@ -279,17 +283,29 @@ def _one_each(cells: Any, indices: bool) -> Any:
         return cells
     if all(len(cell) < 2 for cell, many in zip(cells, nested, strict=True) if many):
         return [(next(iter(cell), None) if many else cell) for cell, many in zip(cells, nested, strict=True)]
-    if indices or not all(nested) or len({len(cell) for cell in cells}) > 1:
+    lengths = {len(cell) for cell, many in zip(cells, nested, strict=True) if many}
+    if (
+        indices
+        or len(lengths) > 1
+        or any(not many and _kind(cell) != "none" for cell, many in zip(cells, nested, strict=True))
+    ):
         return None
-    return _hot(np.array([np.asarray(cell) for cell in cells], dtype=object))
+    nothing = [np.nan] * lengths.pop()
+    rows = [[np.nan if value is None else value for value in cell] if many else nothing
+            for cell, many in zip(cells, nested, strict=True)]  # fmt: skip
+    return _hot(np.array(rows, object))
 
 
-def _hot(rows: np.ndarray) -> np.ndarray | None:
+def _hot(rows: np.ndarray) -> list[int | None] | None:
+    """The place of each row's 1, None of a row of NaN or -1 alone; None where a row is of another kind."""
     if rows.ndim != 2:
         return None
     ones = rows == 1
-    hot = (ones | (rows == 0)).all() and (ones.sum(1) == 1).all()
-    return ones.argmax(1) if hot else None
+    nothing = ((rows == NONE) | (rows != rows)).all(1)
+    hot = ((ones | (rows == 0)).all(1) & (ones.sum(1) == 1)) | nothing
+    if not hot.all() or nothing.all():
+        return None
+    return [None if none else int(place) for none, place in zip(nothing, ones.argmax(1), strict=True)]
 
 
 # --- sentences ----------------------------------------------------------------------------------------------

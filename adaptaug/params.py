@@ -111,18 +111,22 @@ class ViewParams:
         masks as well; boxes do not see it.
         """
         left, top, right, bottom = np.asarray(boxes, np.float64).reshape(-1, 4).T
+        place = np.stack([
+            self.move_points(np.stack([x, y], 1), width, height, index)
+            for x in (left, right) for y in (top, bottom)
+        ])  # fmt: skip
+        return np.concatenate([place.min(0), place.max(0)], 1).clip(0, self.size)
+
+    def move_points(self, points: Any, width: float, height: float, index: int = 0) -> np.ndarray:
+        """Where points of one image, (N, 2) in pixels of it, lie in its view; not within 0 ... size: cut off."""
         matrix = self.matrix[index]
         there = np.linalg.inv(
             np.asarray(matrix.cpu() if isinstance(matrix, torch.Tensor) else matrix, np.float64)
         )
-        corners = np.stack(
-            [np.stack([x / width, y / height, x * 0 + 1]) for x in (left, right) for y in (top, bottom)]
-        )
-        moved = np.einsum(
-            "ij,cjn->cin", there, corners
-        )  # the matrix takes a view's [-1, 1] to a source's [0, 1]
-        place = (moved[:, :2] / moved[:, 2:] + 1) / 2 * self.size
-        return np.concatenate([place.min(0), place.max(0)]).T.clip(0, self.size)
+        x, y = np.asarray(points, np.float64).reshape(-1, 2).T
+        # The matrix takes a view's [-1, 1] to a source's [0, 1].
+        moved = there @ np.stack([x / width, y / height, x * 0 + 1])
+        return ((moved[:2] / moved[2:] + 1) / 2 * self.size).T
 
     def row(self, index: int) -> ViewParams:
         """The parameters of one image, as NumPy (what `render` takes for a single image)."""

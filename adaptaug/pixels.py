@@ -16,7 +16,7 @@ from PIL import Image
 
 from adaptaug.arrays import may_look
 from adaptaug.core import engine
-from adaptaug.depth import is_deep, to_levels
+from adaptaug.depth import KINDS, is_deep, to_levels, to_unit
 from adaptaug.errors import AdaptAugError
 from adaptaug.levels import luma_levels
 
@@ -139,6 +139,10 @@ def _checked(array: np.ndarray) -> np.ndarray:
 
 
 def _read_tensor(tensor: torch.Tensor) -> Source:
+    if tensor.layout != torch.strided or tensor.is_nested or tensor.device.type == "meta":
+        kind = "meta" if tensor.device.type == "meta" else "nested" if tensor.is_nested else "sparse"
+        way = "it holds no pixels" if kind == "meta" else "make it dense first"
+        raise AdaptAugError(f"{_ACCEPTED}; got a {kind} tensor: {way}.")
     plain = may_look(tensor) and not tensor.requires_grad
     tensor = tensor.detach()  # whole levels have no gradient
     kind = "image" if tensor.ndim == 3 else "batch"
@@ -153,16 +157,12 @@ def _read_tensor(tensor: torch.Tensor) -> Source:
         raise AdaptAugError(
             f"{_ACCEPTED} of at least 2 x 2 pixels; got a tensor of shape {tuple(tensor.shape)}."
         )
-    if tensor.dtype != torch.uint8 and not tensor.is_floating_point():
-        raise AdaptAugError(f"{_ACCEPTED} of uint8 or float in [0, 1]; got {tensor.dtype}.")
-    # Looking at values would wait for a GPU, so a float batch is checked where it lies in memory.
-    if tensor.is_floating_point() and tensor.numel() and may_look(tensor):
-        low, high = float(tensor.min()), float(tensor.max())
-        if not (low >= -1e-3 and high <= 1 + 1e-3):
-            raise AdaptAugError(
-                f"{_ACCEPTED}, float in [0, 1]; got values from {low:.4g} to {high:.4g}: "
-                "augment before normalising, and scale to [0, 1]."
-            )
+    if not (tensor.dtype == torch.uint8 or tensor.is_floating_point() or str(tensor.dtype)[6:] in KINDS):
+        raise AdaptAugError(
+            f"{_ACCEPTED}; got a tensor of {tensor.dtype}: scale it to 0..255 and use uint8, or to 0..1 and use floats."
+        )
+    if tensor.dtype != torch.uint8:
+        tensor = to_unit(tensor)
     return Source(tensor if tensor.ndim == 4 else tensor[None], kind, plain=plain)
 
 

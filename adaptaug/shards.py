@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 import posixpath
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +15,11 @@ from adaptaug.errors import AdaptAugError
 from adaptaug.files import MAX_PIXELS, printable, read_image
 from adaptaug.folders import LeftOut
 from adaptaug.formats import suffixes
-from adaptaug.labels import Labels, of_texts
+from adaptaug.labels import COLUMNS, Labels, of_texts, settle
 from adaptaug.sidecars import is_sidecar
 from adaptaug.sources import Opened, Source, files_of, needs
+
+_LARGEST_JSON = 1 << 20  # bytes; what is beside a picture is short
 
 
 class Shards(Source):
@@ -48,7 +52,8 @@ class Shards(Source):
 def open_shards(pattern: str | Path, max_pixels: int = MAX_PIXELS) -> Opened:
     """webdataset's tar shards: one, a folder of them, or a pattern such as `train-{0000..0999}.tar`.
 
-    A sample's image is its first member with an image's suffix, its label the number or name in `KEY.cls`.
+    A sample's image is its first member with an image's suffix, its label the number or name in `KEY.cls`; where there
+    is none of these, what `KEY.json` has under the first of `labels.COLUMNS` that holds labels.
     Links to members of the same tar are followed.
     """
     tars = _tars(Path(pattern))
@@ -56,6 +61,7 @@ def open_shards(pattern: str | Path, max_pixels: int = MAX_PIXELS) -> Opened:
     where: list[tuple[int, int, int]] = []
     samples: list[str] = []
     classes: dict[str, str] = {}  # by the sample's name, which ends at its first dot
+    fields: dict[str, dict[str, Any]] = {}  # by a column, then so
     left = LeftOut()
     for number, tar in enumerate(tars):
         pictured = set()
@@ -75,6 +81,9 @@ def open_shards(pattern: str | Path, max_pixels: int = MAX_PIXELS) -> Opened:
                         left.add("links to nothing", member.name)
                     elif kind.lower() == "cls" and (label := archive.extractfile(content)) is not None:
                         classes[sample] = label.read().decode("utf-8", "backslashreplace")
+                    elif kind.lower() == "json" and (found := _fields(archive, content)):
+                        for column, value in found.items():
+                            fields.setdefault(column, {})[sample] = value
                     elif not pictures:
                         left.add_file(base)
                     elif hidden:
@@ -93,15 +102,43 @@ def open_shards(pattern: str | Path, max_pixels: int = MAX_PIXELS) -> Opened:
         raise AdaptAugError(f"{pattern}: expected image files in {len(tars)} tar shards, found none; "
                             f"{left.sentence(0) or 'they are empty.'}")  # fmt: skip
     shard, offset, size = np.array(where, np.int64).T.copy()
-    labels = Labels(None, [], f"no labels: no sample of {pattern} has a KEY.cls.")
     if classes:
         labels = of_texts(f"KEY.cls of {pattern}", [classes.get(sample) for sample in samples])
+    else:
+        labels = _of_json(pattern, samples, fields)
     return Opened(
         Shards(tars, shard, offset, size, names, max_pixels),
         names,
         *labels,
         left_out=left.sentence(len(names)),
     )
+
+
+def _fields(archive: tarfile.TarFile, content: tarfile.TarInfo) -> dict[str, Any]:
+    """What a sample's JSON has that may be its label, by the column's name in lower case."""
+    file = archive.extractfile(content)
+    try:
+        found = json.loads(file.read()) if file is not None and content.size <= _LARGEST_JSON else None
+    except (ValueError, RecursionError):
+        return {}
+    return (
+        {name.lower(): value for name, value in found.items() if name.lower() in COLUMNS}
+        if isinstance(found, dict)
+        else {}
+    )
+
+
+def _of_json(pattern: str | Path, samples: list[str], fields: dict[str, dict[str, Any]]) -> Labels:
+    found = [
+        Labels(None, [], f"no labels: no sample of {pattern} has a label in a KEY.json or has a KEY.cls.")
+    ]
+    for column in sorted(fields, key=COLUMNS.index):
+        cells = [fields[column].get(sample) for sample in samples]
+        labels = settle(f"'{column}' in KEY.json of {pattern}", cells, len(cells))
+        if labels.numbers is not None:
+            return labels
+        found.append(labels)
+    return found[min(1, len(found) - 1)]
 
 
 def _places(archive: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:

@@ -7,6 +7,7 @@ goes on from the values of that moment, in shared memory made anew: its own work
 
 from __future__ import annotations
 
+from collections import Counter
 from copy import copy
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, TypeVar
@@ -45,12 +46,12 @@ ForkingPickler.register(Shared, _the_same_memory)
 
 
 class Sharing:
-    """Has Shared attributes, which a shallow copy must not share with it."""
+    """Has Shared attributes and counts, which a shallow copy must not share with it."""
 
     def __copy__(self: Self) -> Self:
         new = object.__new__(type(self))
         for name, value in self.__dict__.items():
-            new.__dict__[name] = copy(value) if isinstance(value, (Shared, Sharing)) else value
+            new.__dict__[name] = copy(value) if isinstance(value, (Shared, Sharing, Counter)) else value
         return new
 
 
@@ -58,9 +59,9 @@ class SharedText(Sharing):
     """A text in shared memory: one process writes, each of its workers is told when it has changed."""
 
     def __init__(self, most: int = 1 << 16):
-        self.bytes = Shared(torch.zeros(most, dtype=torch.uint8))
+        self.bytes = Shared(torch.zeros(most, dtype=torch.uint8, device="cpu"))
         # Odd while it is being written, so that nobody reads half a text; then its length.
-        self.state = Shared(torch.zeros(2, dtype=torch.int64))
+        self.state = Shared(torch.zeros(2, dtype=torch.int64, device="cpu"))
         self.seen = 0
 
     def write(self, text: str) -> None:

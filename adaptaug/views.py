@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from adaptaug import band, encoded, generate, keys
+from adaptaug.arrays import at_home
 from adaptaug.core import engine
 from adaptaug.errors import AdaptAugError
 from adaptaug.judge import Alike, as_measure
@@ -187,6 +188,7 @@ def _alone(others: tuple[Any, ...]) -> None:
         )
 
 
+@at_home
 def _views(
     images: Any, policy: Policy, size: int, key: Any, numbers: range, finish: str, told: bool,
     strength: Strength | None = None, alike: Alike = similarity,
@@ -247,11 +249,13 @@ def _rows(key: Any, source: Source) -> Any:
     return torch.from_numpy(keys.as_rows(key, count)).to(source.device)
 
 
+@at_home
 def measure(images: Any) -> ImageStats:
     """The statistics of an image or batch (see ImageStats); the same for an array and a tensor."""
     return measure_pixels(read(images).planes())
 
 
+@at_home
 def render(
     images: Any, params: ViewParams, interpolation: str = "bilinear", tone: bool = True, finish: str = "none"
 ) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 
 import adaptaug
 from adaptaug import cli, depth, files
+from adaptaug.core.engine import off
 from adaptaug.data import open_data
 
 KEY = (1, 0, 0)
@@ -57,6 +59,64 @@ def test_deep_arrays_are_read_by_their_own_range(kind, shape, scan):
     augment = adaptaug.AdaptiveAugment("natural", 32)
     view = augment(array, key=KEY)
     assert view.dtype == np.uint8 and np.array_equal(view, augment(levels_of(array), key=KEY))
+
+
+def as_tensor(array: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(np.atleast_3d(array).transpose(2, 0, 1)))
+
+
+def as_levels(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor if tensor.dtype == torch.uint8 else torch.round(tensor * 255).to(torch.uint8)
+
+
+@pytest.mark.parametrize("engine", ["core", "torch"])
+@pytest.mark.parametrize("kind", depth.KINDS)
+@pytest.mark.parametrize("shape", [(48, 40), (16, 40, 3)])
+def test_deep_tensors_are_read_as_arrays_are(kind, shape, engine, scan):
+    """A batch, too, in which each image has its own range; floats stay floats."""
+    arrays = [(values.reshape(shape) - 5).astype(kind) for values in (scan, 2 * scan)]
+    batch = torch.stack([as_tensor(array) for array in arrays])
+    augment = adaptaug.AdaptiveAugment("natural", 32)
+    with off() if engine == "torch" else nullcontext():
+        wanted = augment(torch.stack([as_tensor(levels_of(array)) for array in arrays]), key=5)
+        made = augment(batch, key=5)
+        assert torch.equal(augment(batch[0], key=(5, 0, 0)), made[0])
+    assert made.dtype == (batch.dtype if batch.is_floating_point() else torch.uint8)
+    assert torch.equal(as_levels(made), wanted)
+
+
+def test_float_tensors_in_0_to_1_are_what_they_are(scan):
+    """Also the dark one beside one that is not, and where nobody may look at values."""
+    dark = as_tensor(scan.astype(np.float32) / 1e5)
+    batch = torch.stack([dark, 1e5 * dark])
+    assert torch.equal(depth.to_unit(dark), dark)
+    levels = torch.round(255 * dark)
+    assert torch.equal(torch.round(255 * depth.to_unit(batch)[0]), levels)
+    assert torch.equal(as_levels(depth.to_unit(batch)[1]), as_tensor(levels_of(scan)))
+    unseen = torch.compile(depth.to_unit, backend="eager")(batch)
+    assert torch.equal(as_levels(unseen), as_levels(depth.to_unit(batch)))
+
+
+@pytest.mark.parametrize("mode", ["bicubic", "lanczos"])
+def test_what_a_sharp_resampling_adds_is_cut(mode, photo):
+    """Of black strokes on white, which are the worst, and of a photograph."""
+    strokes = (np.random.default_rng(0).random((6, 6)) < 0.5).repeat(3, 0).repeat(3, 1).astype(np.float32)
+    image = strokes if mode == "bicubic" else photo("astronaut", 24, 24)[..., 0] / np.float32(255)
+    large = np.array(Image.fromarray(image).resize((72, 72), getattr(Image.Resampling, mode.upper())))
+    assert large.min() < -0.1
+    wanted = np.rint(255 * large.clip(0, 1)).astype(np.uint8)
+    assert np.array_equal(depth.to_levels(large), wanted)
+    assert torch.equal(as_levels(depth.to_unit(as_tensor(large))), as_tensor(wanted))
+    batch = torch.nn.functional.interpolate(torch.from_numpy(image).expand(2, 3, -1, -1), 96, mode="bicubic")
+    assert torch.equal(as_levels(depth.to_unit(batch)), as_levels(batch.clamp(0, 1)))
+
+
+@pytest.mark.parametrize(
+    "values", [[-0.2, 0.15], [-0.3, 0.9], [0.2, 1.3], [1.1, 1.2], [-0.2, -0.1], [-1.0, 1.0], [-2.1, 2.6]]
+)
+def test_floats_that_no_resampling_gives_have_their_own_range(values):
+    assert depth.to_levels(np.float32(values)).tolist() == [0, 255]
+    assert as_levels(depth.to_unit(torch.tensor(values)[None, None])).flatten().tolist() == [0, 255]
 
 
 @pytest.mark.parametrize(
@@ -259,3 +319,25 @@ def test_the_app_reads_deep_files(scan, tmp_path):
 
     Image.fromarray(scan).save(tmp_path / "scan.png")
     assert np.array_equal(logic.decode(tmp_path / "scan.png").pixels[:, :, 0], levels_of(scan))
+
+
+def test_the_app_takes_a_range(scans, monkeypatch):
+    pytest.importorskip("gradio")
+    from adaptaug.ui import app, dataset, tune
+
+    served = []
+    monkeypatch.setattr(
+        tune, "build", lambda policies, first, samples, backbone, range: served.append((samples, range))
+    )
+    monkeypatch.setattr(app.dataset_tab, "build", lambda *args: served.append(args))
+    monkeypatch.setattr(app.training, "build", lambda *args: None)
+    app.build_app(images=str(scans), range="data")
+    (samples, chosen), (*_, same) = served
+    assert str(chosen) == str(same) == "300,8000" and np.asarray(samples[0][1]).max() == 123
+    assert dataset.from_folder(scans, chosen)[0][0].open().pixels.max() == 123
+    assert dataset.uploaded([(str(scans / "a.png"), "a.png")], chosen)[0][0].open().pixels.max() == 123
+    with pytest.raises(adaptaug.AdaptAugError, match="range: expected auto or LOW,HIGH without --images"):
+        app.build_app(range="data")
+    told = {}
+    monkeypatch.setattr(app, "main", lambda **options: told.update(options))
+    assert cli.run(["ui", "--range", "0,9"]) == 0 and told["range"] == "0,9"

@@ -191,6 +191,8 @@ def test_texts_take_the_order_of_the_names(source, tmp_path, monkeypatch):
 
 COLUMNS = {
     "one-hot": ([[0, 0, 1], [1, 0, 0], [0, 1, 0]], [2, 0, 1]),
+    "one-hot, a row of -1": ([[0, 0, 1], [-1, -1, -1], [0, 1, 0]], [2, -1, 1]),
+    "only -1": ([[-1, -1], [-1, -1], [-1, -1]], None),
     "one each": ([[4], [0], [4]], [4, 0, 4]),
     "several": ([[1, 1, 0], [1, 0, 0], [0, 0, 0]], None),
     "shares": ([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], None),
@@ -212,6 +214,81 @@ def test_several_columns_are_one_label_only_where_one_hot(case, source, tmp_path
         data = open_data(written("torchvision", targets, "", tmp_path, monkeypatch))
     assert answer(data) == (numbers, [])
     assert (numbers is None) == ("no labels" in data.about_labels and "more than one" in data.about_labels)
+    assert ("1 of 3 images" in data.about_labels) == (numbers is not None and -1 in numbers)
+
+
+HOLES = {
+    "None for a row": [[0, 0, 1], None, [0, 1, 0]],
+    "a row of None": [[0, 0, 1], [None] * 3, [0, 1, 0]],
+    "a row of NaN": [[0.0, 0.0, 1.0], [float("nan")] * 3, [0.0, 1.0, 0.0]],
+}
+
+
+@pytest.mark.parametrize("source", ["npz", "hugging face", "parquet", "json", "torchvision"])
+@pytest.mark.parametrize("case", HOLES)
+def test_one_hot_rows_where_one_image_has_no_label(case, source, tmp_path, monkeypatch):
+    values = HOLES[case]
+    if source == "npz":
+        nan = [[float("nan")] * 3 if row is None else row for row in values]
+        np.savez(tmp_path / "set.npz", x=np.zeros((3, 4, 4), np.uint8), y=np.array(nan, float))
+        data = open_data(tmp_path / "set.npz")
+    elif source == "json":
+        data = open_data(write_json(tmp_path / "set.tar", [{"label": row} for row in values]))
+    elif source == "torchvision":
+        data = open_data(written("torchvision", values, "", tmp_path, monkeypatch))
+    else:
+        kind = lambda d: d.Sequence(d.Value("float32" if "NaN" in case else "int64"))  # noqa: E731
+        data = open_data(write_hub(tmp_path / "set", values, kind, source == "parquet"))
+    assert answer(data) == ([2, -1, 1], []) and "1 of 3 images" in data.about_labels
+
+
+def test_labels_as_one_row(tmp_path):
+    np.savez(tmp_path / "set.npz", x=np.zeros((3, 4, 4), np.uint8), y=np.array([[2, 0, 1]]))
+    assert answer(open_data(tmp_path / "set.npz")) == ([2, 0, 1], [])
+    assert labels.settle("y", torch.tensor([[2, 0, 1]]), 3).numbers.tolist() == [2, 0, 1]
+    with pytest.raises(AdaptAugError, match=r"one label for each of 3 images, got shape \(1, 2\)"):
+        labels.settle("y", np.zeros((1, 2)), 3)
+
+
+@pytest.mark.parametrize("word", ["nan", "None", "NaN", "none"])
+def test_a_word_is_a_word_in_every_source(word, tmp_path, monkeypatch):
+    """Where numbers stand, nan and None are how Python writes a missing one, and no word."""
+    for number, source in enumerate(SOURCES):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        data = open_data(written(source, [word, "zebra", word, "zebra"], "string", folder, monkeypatch))
+        assert answer(data) == ([0, 1, 0, 1], [word, "zebra"]) and not data.about_labels
+    if word in ("nan", "None"):
+        for other, expected in (("7", [-1, 7, -1, 7]), ("True", [-1, 1, -1, 1])):
+            data = open_data(written("tar", [word, other, word, other], "", tmp_path, monkeypatch))
+            assert answer(data) == (expected, []) and "2 of 4 images" in data.about_labels
+
+
+def write_json(path, sidecars):
+    import json
+
+    return write_tar(path, [member for i, sidecar in enumerate(sidecars) for member in
+                            ((f"{i}.png", picture(i)), (f"{i}.json", json.dumps(sidecar).encode()))])  # fmt: skip
+
+
+@pytest.mark.parametrize("case", [case for case, (_, kind, *_) in TABLE.items() if kind != "binary"])
+def test_labels_in_a_shards_json_are_of_the_rule_too(case, tmp_path):
+    values, _, numbers, names = TABLE[case]
+    data = open_data(write_json(tmp_path / "set.tar", [{"caption": "a", "Label": value} for value in values]))
+    assert answer(data) == (numbers, names)
+    assert (numbers is None) == data.about_labels.startswith("no labels: ")
+
+
+def test_which_of_a_shards_files_and_fields_has_the_labels(tmp_path):
+    sidecars = [{"label": {"a": 1}, "class": "dog"}, {"label": {"a": 2}, "class": "cat"}, {"width": 3}]
+    data = open_data(write_json(tmp_path / "set.tar", sidecars))
+    assert answer(data) == ([1, 0, -1], ["cat", "dog"]) and "1 of 3 images" in data.about_labels
+    members = [("0.png", picture(0)), ("0.json", b'{"label": 4}'), ("0.cls", b"7")]
+    assert open_data(write_tar(tmp_path / "set.tar", members)).labels.tolist() == [7]
+    for content in (b"{", b"[1]", b"{}", b'"label"', b"[" * 100_000):
+        members = [("0.png", picture(0)), ("0.json", content)]
+        data = open_data(write_tar(tmp_path / "set.tar", members))
+        assert data.labels is None and "no sample" in data.about_labels and ".json 1" in data.left_out
 
 
 @pytest.mark.parametrize("source", SOURCES)

@@ -96,6 +96,82 @@ def test_a_repeat_that_nobody_counts_warns_once():
     assert len(said) == 1
 
 
+def test_a_wrapped_loader_that_is_read_again_says_nothing():
+    dataset = keyed()
+    sampler = dataset.sampler([3, 1, 3])
+    assert pictures(dataset, sampler=sampler) == pictures(dataset, sampler=sampler)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda whole: Subset(whole, UNLIKE[::-1]),
+        lambda whole: Subset(Subset(whole, UNLIKE[::-1]), UNLIKE),
+        lambda whole: Subset(ConcatDataset([whole]), UNLIKE[::-1]),
+        lambda whole: ConcatDataset([Subset(whole, UNLIKE[::-1]), Subset(whole, UNLIKE)]),
+    ],
+    ids=["subset", "of a subset", "of a concatenation", "in a concatenation"],
+)
+def test_what_picks_from_a_keyed_keeps_visits(around: Any, workers: int):
+    dataset = keyed()
+    wrapped = dataset.sampler([0, 1, 0, 0])
+    last = ITEMS - 1
+    expected = pictures(dataset, sampler=dataset.sampler([last, last - 1, last, last]))
+    for batch in (1, 3):
+        dataset.set_epoch(2)
+        assert pictures(around(dataset), batch_size=batch, sampler=wrapped, num_workers=workers) == expected
+
+
+def test_a_part_of_a_keyed_has_the_ranks_draws_too():
+    repeated = pytest.importorskip("timm.data.distributed_sampler").RepeatAugSampler
+    made = []
+    for rank in range(2):
+        dataset = keyed()
+        sampler = repeated(
+            range(4), num_replicas=2, rank=rank, num_repeats=2, shuffle=False, selected_round=0
+        )
+        made += pictures(Subset(dataset, UNLIKE[4:]), batch_size=2, sampler=dataset.sampler(sampler))
+    assert len(set(made)) == len(made) > 2
+
+
+@pytest.mark.parametrize(
+    ("around", "drawn"),
+    [
+        (lambda whole: Subset(whole, [3, 3]), [0, 1]),
+        (lambda whole: ConcatDataset([keyed(), whole]), [ITEMS + 3, ITEMS + 3]),
+    ],
+    ids=["a subset with repeats", "the second of a concatenation"],
+)
+def test_repeats_that_nobody_counts_warn_once_wherever_they_are(around: Any, drawn: list[int]):
+    dataset = keyed()
+    with pytest.warns(
+        UserWarning, match=r"sample 3 came again .*Keyed\(Subset\(data, indices\), views\)"
+    ) as said:
+        for _ in range(2):
+            list(DataLoader(around(dataset), sampler=drawn))
+    assert len(said) == 1
+    twice = ConcatDataset([dataset, dataset])
+    dataset.set_epoch(2)
+    assert len(set(pictures(twice, batch_size=4))) == 2 * ITEMS  # the same, at two places
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_sampler_of_batches_without_batch_size_gives_batches(workers: int):
+    dataset = keyed(epoch=None)
+    batches = DataLoader(
+        dataset, batch_size=None, sampler=BatchSampler(UNLIKE, 3, False), num_workers=workers
+    )
+    other = keyed(epoch=None)
+    for (views, label), (same, expected) in zip(batches, DataLoader(other, batch_size=3), strict=True):
+        assert torch.equal(views[0], same[0]) and torch.equal(label, expected)
+    wrapped = dataset.sampler(BatchSampler([3, 3], 2, False))
+    ((views, _),) = DataLoader(dataset, batch_size=None, sampler=wrapped)
+    assert not torch.equal(views[0][0], views[0][1])
+    for several in ((1, -1), torch.tensor([1, ITEMS - 1]), [Visit(1), Visit(-1)]):
+        assert keyed()[several][1].tolist() == [1, ITEMS - 1]
+
+
 def test_a_worker_warns_once(capfd: pytest.CaptureFixture[str]):
     dataset = keyed()
     for _ in DataLoader(dataset, sampler=[3] * 8, num_workers=1, multiprocessing_context="spawn"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from functools import cache
 from typing import Any
 
@@ -128,6 +129,16 @@ def test_keyed_seeds_differ():
 def test_keyed_refuses_what_it_cannot_key(dataset: Any, views: Any, said: str):
     with pytest.raises(adaptaug.AdaptAugError, match=said):
         adaptaug.Keyed(dataset, views)
+
+
+Pair = namedtuple("Pair", ("label", "image"))
+
+
+@pytest.mark.parametrize("field", [1, "image"])
+def test_samples_with_names_keep_them(field: int | str):
+    sample = Pair(3, Same()[0][0])
+    (made,) = [adaptaug.Keyed([sample], adaptaug.Views(size=SIZE), field=field)[0]]
+    assert type(made) is Pair and made.label == 3 and made.image[0].shape == (3, SIZE, SIZE)
 
 
 @pytest.mark.parametrize(

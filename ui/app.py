@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from adaptaug import AdaptAugError, Policy
-from adaptaug.files import printable
+from adaptaug.data import range_of
+from adaptaug.depth import parse
+from adaptaug.files import find_images, printable
 from adaptaug.policy import preset_names
+from adaptaug.sources import Files
 
 
 def _prepare_environment() -> None:
@@ -45,7 +48,7 @@ PORTS_TO_TRY = 50
 
 def build_app(
     policy: str | None = None, images: str | None = None, runs: str | None = None, checkpoint: str | None = None,
-    normalise: str | None = None,
+    normalise: str | None = None, range: str = "auto",
 ) -> gr.Blocks:  # fmt: skip
     """The page as a `gr.Blocks`, not launched.
 
@@ -54,6 +57,7 @@ def build_app(
         images: a file or folder whose images stand in the samples' place.
         runs: the folder whose runs and searches are offered; None: the demo's alone.
         checkpoint, normalise: an encoder by whose features pairs are compared too, as `load_backbone` takes them.
+        range: by which images of more than 8 bits are read: auto, LOW,HIGH, or data (of all of `images`).
     Raises: AdaptAugError: a policy, image or encoder that cannot be read, a folder of runs that is none.
     """
     if runs is not None and not Path(runs).is_dir():
@@ -64,16 +68,19 @@ def build_app(
         loaded = Policy.load(second)
         second = loaded.name if loaded.name not in policies else f"{loaded.name} ({Path(second).name})"
         policies[second] = loaded.edit(name=second[:100]) if second != loaded.name else loaded
-    samples = logic.samples_from(images) if images else logic.sample_images()
+    if images is None and parse(range) is None:
+        raise AdaptAugError("range: expected auto or LOW,HIGH without --images, got data.")
+    chosen = range_of(Files(find_images([images] if images else [])), range)
+    samples = logic.samples_from(images, chosen) if images else logic.sample_images()
     backbone = likeness.Backbone(checkpoint, normalise) if checkpoint else None
     with gr.Blocks(title="adaptaug", analytics_enabled=False, delete_cache=(600, 3600)) as app:
         gr.HTML(templates.HEADER, elem_id="top", **tune.NO_SKIN)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Tune", id="tune") as first:
-                door = tune.build(policies, ("simclr", second), samples, backbone)
+                door = tune.build(policies, ("simclr", second), samples, backbone, chosen)
             with gr.Tab("Dataset", id="dataset") as whole:
                 folder = images if images and Path(images).is_dir() else None
-                dataset_tab.build(policies, ("simclr", second), folder, door, tabs)
+                dataset_tab.build(policies, ("simclr", second), folder, door, tabs, chosen)
             with gr.Tab("Train & search", id="training") as watched:
                 pass
             with gr.Tab("How it works", id="guide") as last:
@@ -138,12 +145,13 @@ def log_in(text: str | None) -> tuple[str, str] | None:
 def main(
     policy: str | None = None, images: str | None = None, port: int = 7860, host: str = "127.0.0.1",
     auth: str | None = None, runs: str | None = None, checkpoint: str | None = None,
-    normalise: str | None = None,
+    normalise: str | None = None, range: str = "auto",
 ) -> None:  # fmt: skip
     """Serve the app until interrupted.
 
     Args:
-        policy, images, checkpoint, normalise: as `build_app`; runs too, by default ./runs where there is such a folder.
+        policy, images, checkpoint, normalise, range: as `build_app`; runs too, by default ./runs where there is such a
+        folder.
         port: where to listen, or the next free one; host: this machine's loopback, or with `auth`,
         USER:PASSWORD, any other address of it.
     Raises: AdaptAugError: another host without a log-in, or a policy or image that cannot be read.
@@ -158,7 +166,7 @@ def main(
     if found != port:
         print(f"Port {port} is busy: using {found} instead.")
     app = build_app(
-        policy, images, runs or ("runs" if Path("runs").is_dir() else None), checkpoint, normalise
+        policy, images, runs or ("runs" if Path("runs").is_dir() else None), checkpoint, normalise, range
     )
     app.launch(server_name=host, server_port=found, prevent_thread_lock=True, **launch_settings(account))
     print(f"adaptaug is at http://{host}:{found} (Ctrl+C stops it)", flush=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from adaptaug import AdaptAugError, Policy
+from adaptaug.depth import AUTO, Range
 from adaptaug.files import printable
 from adaptaug.folders import search
 from adaptaug.profile import Profile
@@ -41,6 +42,7 @@ class Item:
     name: str
     path: str | None = None
     digit: int | None = None
+    range: Range = AUTO
 
     def open(self) -> Source:
         """Raises: AdaptAugError: it cannot be read, or is not there any more."""
@@ -51,12 +53,12 @@ class Item:
             raise AdaptAugError(f"{self.name}: expected the file, but it is no longer there; add it again.")
         if path.stat().st_size > MAX_BYTES:
             raise AdaptAugError(f"{self.name}: expected a file of at most {MAX_BYTES // 1_000_000} MB.")
-        return logic.decode(path, self.name)
+        return logic.decode(path, self.name, self.range)
 
 
-def uploaded(files: list[tuple[str, str]]) -> tuple[list[Item], list[str]]:
+def uploaded(files: list[tuple[str, str]], range: Range = AUTO) -> tuple[list[Item], list[str]]:
     """(path, name) of files -> items, and a sentence where there are too many."""
-    items = [Item(name, path) for path, name in files[:MAX_FILES]]
+    items = [Item(name, path, range=range) for path, name in files[:MAX_FILES]]
     left = len(files) - len(items)
     said = (
         [f"{left} of {len(files)} files are left out: this page takes {MAX_FILES} at a time."] if left else []
@@ -64,7 +66,7 @@ def uploaded(files: list[tuple[str, str]]) -> tuple[list[Item], list[str]]:
     return items, said
 
 
-def from_folder(folder: str | Path) -> tuple[list[Item], list[str]]:
+def from_folder(folder: str | Path, range: Range = AUTO) -> tuple[list[Item], list[str]]:
     """Up to `MAX_FILES` images of a folder, spread evenly over it."""
     files, left = search([folder])
     chosen = _spread(files, MAX_FILES)
@@ -73,7 +75,7 @@ def from_folder(folder: str | Path) -> tuple[list[Item], list[str]]:
         said.append(
             f"{len(chosen)} of the {len(files):,} images in the folder, spread evenly over it, are looked at."
         )
-    return [Item(printable(file.name), str(file)) for file in chosen], said
+    return [Item(printable(file.name), str(file), range=range) for file in chosen], said
 
 
 def photographs() -> list[Item]:

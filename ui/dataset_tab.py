@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from adaptaug import AdaptAugError, Policy
+from adaptaug.depth import AUTO, Range
 from adaptaug.ui import dataset, dataset_html, logic, templates
 from adaptaug.ui.dataset import Item, Look
 from adaptaug.ui.tune import NO_SKIN, QUIET, Door, as_picture
@@ -16,12 +17,18 @@ SIZE = 96  # px of a view; digits have fewer
 
 
 def build(
-    policies: dict[str, Policy], first: tuple[str, str], folder: str | None, door: Door, tabs: gr.Tabs
+    policies: dict[str, Policy],
+    first: tuple[str, str],
+    folder: str | None,
+    door: Door,
+    tabs: gr.Tabs,
+    range: Range = AUTO,
 ) -> None:
     """Lay the tab out and wire it.
 
     Args:
         policies, first: as in Tune. folder: of the user's own images, offered beside the sample sets.
+        range: by which they and uploads are read where they have more than 8 bits.
     """
     found = gr.State(None)
     with gr.Row(elem_id="set-layout", elem_classes="aa-layout"):
@@ -84,12 +91,12 @@ def build(
 
     def take_files(files: list[dict[str, Any]] | None) -> tuple[list[Item], list[str]]:
         """Gradio has checked that the paths lie in its upload folder; what is in the files is checked later."""
-        return dataset.uploaded([(f["path"], str(f.get("orig_name") or "image")) for f in files or []])
+        return dataset.uploaded([(f["path"], str(f.get("orig_name") or "image")) for f in files or []], range)
 
     def take_set(name: str) -> tuple[list[Item], list[str]]:
         try:
             if name == "folder":
-                return dataset.from_folder(str(folder))
+                return dataset.from_folder(str(folder), range)
             return (dataset.photographs() if name == "photographs" else dataset.digits()), []
         except AdaptAugError as error:
             return [], [str(error)]

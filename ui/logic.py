@@ -16,6 +16,7 @@ from PIL import Image
 
 import adaptaug
 from adaptaug import AdaptAugError, ImageStats, Policy, ViewParams
+from adaptaug.depth import AUTO, Range
 from adaptaug.files import find_images, open_image, printable, sample_images
 from adaptaug.formats import formats
 from adaptaug.lazy import cached_property
@@ -120,8 +121,8 @@ class Comparison:
     backbone: str = ""
 
 
-def decode(path: str | Path, name: str | None = None) -> Source:
-    """Read an image file: upright, RGB, transparency on white, first frame.
+def decode(path: str | Path, name: str | None = None, range: Range = AUTO) -> Source:
+    """Read an image file: upright, RGB, transparency on white, first frame; more than 8 bits by `range`.
 
     Raises: AdaptAugError: not an image that can be read, or more than 40 megapixels (told from its header,
         before any pixel is decoded). The sentence has the name the user knows, not the path on this machine.
@@ -145,7 +146,7 @@ def decode(path: str | Path, name: str | None = None) -> Source:
         most = f"{MAX_PIXELS / 1e6:.0f} megapixels"
         raise AdaptAugError(f"{name}: {width} x {height} pixels are more than the {most} this page takes.")
     try:
-        image = open_image(path, MAX_PIXELS)
+        image = open_image(path, MAX_PIXELS, range)
     except AdaptAugError as error:
         raise AdaptAugError(str(error).replace(printable(path), name)) from error
     return as_source(name, np.array(image))
@@ -160,7 +161,7 @@ def as_source(name: str, pixels: np.ndarray) -> Source:
     return Source(name, pixels, adaptaug.measure(pixels))
 
 
-def samples_from(path: str | Path) -> list[tuple[str, Image.Image]]:
+def samples_from(path: str | Path, range: Range = AUTO) -> list[tuple[str, Image.Image]]:
     """The user's own images in the samples' place: a file, or up to 12 files of a folder."""
     path = Path(path)
     files = find_images([path])
@@ -168,7 +169,7 @@ def samples_from(path: str | Path) -> list[tuple[str, Image.Image]]:
     problem = None
     for file in files:
         try:
-            found.append((printable(file.name), Image.fromarray(decode(file).pixels)))
+            found.append((printable(file.name), Image.fromarray(decode(file, range=range).pixels)))
         except AdaptAugError as error:
             problem = error
         if len(found) == 12:

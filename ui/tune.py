@@ -14,6 +14,7 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from adaptaug import AdaptAugError, Policy
+from adaptaug.depth import AUTO, Range
 from adaptaug.ui import detail, editor, likeness, logic, sharing, templates
 from adaptaug.ui.logic import Comparison, Source
 
@@ -38,7 +39,7 @@ class Door:
 
 def build(
     policies: dict[str, Policy], first: tuple[str, str], samples: list[tuple[str, Any]],
-    backbone: likeness.Backbone | None = None,
+    backbone: likeness.Backbone | None = None, range: Range = AUTO,
 ) -> Door:  # fmt: skip
     """Lay the page out in the open `gr.Blocks` and wire it.
 
@@ -46,6 +47,7 @@ def build(
         policies: what the selectors offer, by name; first: the two selected at the start.
         samples: (name, PIL image) photographs; the first is chosen when the page opens.
         backbone: by whose features pairs are compared beside their pixels.
+        range: by which uploads of more than 8 bits are read.
     """
     source = gr.State(None)
     comparison = gr.State(None)
@@ -143,7 +145,7 @@ def build(
         try:
             if not Path(file["path"]).resolve().is_relative_to(Path(get_upload_folder()).resolve()):
                 raise AdaptAugError("image: expected an upload.")
-            new = logic.decode(file["path"], file.get("orig_name"))
+            new = logic.decode(file["path"], file.get("orig_name"), range)
         except AdaptAugError as error:
             kept = "" if before is None else " The previous image is kept."
             return before, as_picture(before), templates.problem(f"{error}{kept}"), gr.skip(), gr.skip()

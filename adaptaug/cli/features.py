@@ -131,6 +131,13 @@ def predict(
     data: Annotated[str, typer.Argument(metavar="DATA", help=f"{DATA} Or one image file.")],
     head: Annotated[Path, typer.Option(help="What `train-head` wrote.")] = Path("head.safetensors"),
     checkpoint: Annotated[str | None, typer.Option(help=f"{CHECKPOINT} Default: the embeddings'.")] = None,
+    normalise: Annotated[
+        str | None,
+        typer.Option(help="unit, imagenet or cifar10; default what the embeddings were made with."),
+    ] = None,
+    range_: Annotated[
+        str | None, typer.Option("--range", metavar="RANGE", help=f"{RANGE} Default: the embeddings'.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 64,
 ) -> None:
     """Classify images with backbone and head: a line each of name, class and probability, separated by tabs."""
@@ -143,9 +150,9 @@ def predict(
     except ModuleNotFoundError as error:
         raise WorkFailed(missing(error, "train")) from error
     trained, made = load_head(head)
-    backbone = _backbone(*matching(made, checkpoint))
+    backbone = _backbone(*matching(made, checkpoint, normalise))
     path = Path(data)
-    range = made.get("embeddings", {}).get("range", "auto")
+    range = range_ or made.get("embeddings", {}).get("range", "auto")
     if path.is_file() and (path.suffix.lower() in formats.suffixes() or formats.is_missing(path.suffix)):
         images = Images([printable(data)], None, [], sources.Files([path]))
         images.source.range = range_of(images.source, range)

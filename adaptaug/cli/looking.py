@@ -181,6 +181,7 @@ def ui(
     normalise: Annotated[
         str | None, typer.Option(help="unit, imagenet or cifar10: its input, where it is taken wrong.")
     ] = None,
+    range_: Annotated[str, typer.Option("--range", metavar="RANGE", help=RANGE)] = "auto",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on.")] = 7860,
     host: Annotated[
         str, typer.Option(help="Address to serve on; 0.0.0.0 lets other machines in, with --auth.")
@@ -202,8 +203,7 @@ def ui(
         raise WorkFailed(
             "the app needs Gradio, which is not installed: pip install 'adaptaug[ui]'."
         ) from error
-    overruled = {} if normalise is None else {"normalise": normalise}
     page.main(
         policy=policy, images=None if images is None else str(images), port=port, host=host, auth=auth,
-        runs=None if runs is None else str(runs), checkpoint=checkpoint, **overruled,
+        runs=None if runs is None else str(runs), checkpoint=checkpoint, normalise=normalise, range=range_,
     )  # fmt: skip

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from adaptaug.errors import AdaptAugError
@@ -11,18 +9,23 @@ from adaptaug.params import ViewParams
 from adaptaug.views import render
 
 
-def move_masks(planes: list[Any], plan: ViewParams) -> list[Any]:
-    """Planes of labels, (1, H, W) tensors or (H, W, 1) arrays, by nearest neighbour; uint8 of the view's size.
+def move_masks(masks: torch.Tensor, plan: ViewParams) -> torch.Tensor:
+    """(B, K, H, W) of any type -> (B, K, S, S) of the same: the planes of each image as its view, by nearest neighbour.
 
-    Raises: AdaptAugError: a label that is no whole number from 0 to 255.
+    Every value is one that was there: numbers below 0 that mean "ignore", ids beyond 255, shares of soft masks. They
+    are moved byte by byte. Raises: AdaptAugError: masks of another number of images than `plan` has.
     """
-    moved = []
-    for plane in planes:
-        levels = plane.to(torch.uint8) if isinstance(plane, torch.Tensor) else plane.astype("uint8")
-        if plane.min() < 0 or plane.max() > 255 or (levels != plane).any():
-            raise AdaptAugError(
-                "mask: expected whole numbers from 0 to 255; split greater labels into planes, and make levels of a "
-                "soft mask."
-            )
-        moved.append(render(levels, plan, interpolation="nearest", tone=False))
-    return moved
+    if len(masks) != len(plan):
+        raise AdaptAugError(f"mask: expected those of {len(plan)} images, got shape {tuple(masks.shape)}.")
+    masks = masks.detach().contiguous()
+    count, planes, height, width = masks.shape
+    if not masks.numel():
+        return masks.new_zeros(count, planes, plan.size, plan.size)
+    parts = masks.view(torch.uint8).reshape(count, planes, height, width, -1)
+    moved = [
+        render(parts[:, plane, :, :, part][:, None].contiguous(), plan, "nearest", tone=False)[:, 0]
+        for plane in range(planes)
+        for part in range(parts.shape[4])
+    ]
+    out = torch.stack(moved, -1).reshape(count, plan.size, plan.size, planes, -1)
+    return out.contiguous().view(masks.dtype)[..., 0].permute(0, 3, 1, 2).contiguous()

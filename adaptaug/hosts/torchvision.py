@@ -18,9 +18,9 @@ from adaptaug.views import AdaptiveAugment, render
 class Adaptive(v2.Transform):
     """`v2.Compose([..., Adaptive("natural", 224), v2.ToDtype(torch.float32, scale=True)])`, samples with targets too.
 
-    Masks and boxes follow the geometry: masks by nearest neighbour, boxes as the smallest around their moved corners,
-    cut to the view (`v2.SanitizeBoundingBoxes` drops the empty ones). Labels and other tensors are left alone, as by
-    all of v2. Rotated boxes, key points and videos are refused.
+    Masks and boxes follow the geometry: masks of any type by nearest neighbour, those of a batch with its images; boxes
+    as the smallest around their moved corners, cut to the view (`v2.SanitizeBoundingBoxes` drops the empty ones).
+    Labels and other tensors are left alone, as by all of v2. Rotated boxes, key points and videos are refused.
 
     Args:
         policy, size: as AdaptiveAugment; view: its number.
@@ -54,6 +54,10 @@ class Adaptive(v2.Transform):
         plan, (height, width) = params["params"], params["size"]
         if isinstance(part, Image.Image):
             return render(part, plan)
+        if isinstance(part, tv_tensors.BoundingBoxes) and len(plan) != 1:
+            raise AdaptAugError(
+                f"boxes: expected one image, as they do not say whose they are, got {len(plan)}."
+            )
         plain = part.as_subclass(torch.Tensor)
         if isinstance(part, tv_tensors.Mask):
             return tv_tensors.wrap(_mask(plain, plan), like=part)
@@ -64,10 +68,11 @@ class Adaptive(v2.Transform):
 
 
 def _mask(mask: torch.Tensor, plan: Any) -> torch.Tensor:
-    """(..., H, W) of any whole-number or bool type, each plane moved alike."""
-    shape = (*mask.shape[:-2], plan.size, plan.size)
-    moved = move_masks(list(mask.reshape(-1, 1, *mask.shape[-2:])), plan)
-    return torch.stack(moved).to(mask.dtype).reshape(shape) if moved else mask.new_zeros(shape)
+    """(..., H, W) of any type: of one image, or (B, ..., H, W) of a batch, the planes of each moved alike."""
+    count, sides = len(plan), mask.shape[-2:]
+    batch = mask[None] if count == 1 else mask
+    planes = batch.reshape(len(batch), batch[0].numel() // sides.numel(), *sides)
+    return move_masks(planes, plan).reshape(*mask.shape[:-2], plan.size, plan.size)
 
 
 def _boxes(boxes: Any, plan: Any, width: int, height: int) -> Any:
@@ -76,9 +81,10 @@ def _boxes(boxes: Any, plan: Any, width: int, height: int) -> Any:
                     tv_tensors.BoundingBoxFormat.CXCYWH):  # fmt: skip
         raise AdaptAugError(f"boxes: expected XYXY, XYWH or CXCYWH, got {form.value}.")
     corners = v2.functional.convert_bounding_box_format(boxes, new_format=tv_tensors.BoundingBoxFormat.XYXY)
-    moved = torch.from_numpy(plan.move_boxes(corners.numpy(), width, height)).to(boxes.dtype)
+    there = corners.as_subclass(torch.Tensor).detach().cpu().double().numpy()
+    moved = torch.from_numpy(plan.move_boxes(there, width, height)).to(boxes.device, boxes.dtype)
     side = plan.size
-    there = tv_tensors.BoundingBoxes(
+    around = tv_tensors.BoundingBoxes(
         moved, format=tv_tensors.BoundingBoxFormat.XYXY, canvas_size=(side, side)
     )
-    return v2.functional.convert_bounding_box_format(there, new_format=form)
+    return v2.functional.convert_bounding_box_format(around, new_format=form)

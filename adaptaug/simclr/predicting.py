@@ -15,15 +15,17 @@ from adaptaug.simclr.embeddings import clean_view, fingerprint
 from adaptaug.simclr.head import Head
 
 
-def matching(made: dict[str, Any], checkpoint: str | None) -> tuple[str, str | None]:
-    """(checkpoint, normalisation) of the embeddings that a head was trained on, or of the checkpoint given."""
+def matching(
+    made: dict[str, Any], checkpoint: str | None, normalise: str | None = None
+) -> tuple[str, str | None]:
+    """(checkpoint, normalisation) of the embeddings that a head was trained on, or those given."""
     about = made.get("embeddings", {})
     chosen = checkpoint or about.get("checkpoint")
     if chosen is None:
         raise AdaptAugError(
             "--checkpoint: expected one, as the head does not say what its features were made by."
         )
-    return chosen, about.get("normalisation")
+    return chosen, normalise or about.get("normalisation")
 
 
 @torch.no_grad()

@@ -226,6 +226,10 @@ def _lightning(settings: Settings, device: str, callbacks: list[Callback], progr
 
 def _prepare(settings: Settings) -> tuple[Images, Order, np.ndarray, np.ndarray]:
     """Open the data and check all that can be checked before training."""
+    for name in ("epochs", "knn_every", "checkpoint_every", "keep", "accumulate", "devices", "nodes"):
+        value = getattr(settings, name)
+        if not isinstance(value, int) or value < 1:
+            raise AdaptAugError(f"{name}: expected a whole number of 1 or more, got {value!r}.")
     for name, known in (("optimizer", OPTIMIZERS), ("precision", PRECISIONS), ("views_on", VIEWS_ON),
                         ("scaling", ("linear", "sqrt")), ("objective", OBJECTIVES),
                         ("heads", ("off", "on"))):  # fmt: skip

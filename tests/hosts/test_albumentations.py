@@ -76,10 +76,79 @@ def test_masks_and_boxes_follow(coffee):
         assert top - 1.5 <= rows.min() and rows.max() <= bottom + 1.5
 
 
-def test_a_soft_mask_is_refused_in_a_sentence(coffee):
-    soft = np.linspace(0, 1, 48 * 64, dtype=np.float32).reshape(48, 64)
-    with pytest.raises(adaptaug.AdaptAugError, match="mask: expected whole numbers from 0 to 255"):
-        A.Compose([Adaptive("natural", 64)])(image=coffee, mask=soft)
+MASKS = {
+    "ignored as -1": np.int64([-1, 7]), "ignored as -100": np.int16([-100, 3]), "ids": np.int32([0, 70_000]),
+    "uint16": np.uint16([300, 65_535]), "soft": np.float32([0.1, 0.7]), "double": np.float64([1e300, -0.5]),
+    "half": np.float16([0.1, 0.7]), "bool": np.array([False, True]), "levels": np.uint8([0, 255]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", MASKS)
+def test_a_masks_values_are_what_they_were(kind, coffee):
+    """And lie where those of a mask of levels do."""
+    one, other = MASKS[kind]
+    inside = np.zeros((48, 64), bool)
+    inside[8:40, 6:30] = True
+    made = []
+    for mask in (np.where(inside, other, one), inside.astype(np.uint8)):
+        torch.manual_seed(3)
+        made.append(A.Compose([Adaptive("digits", 64)])(image=coffee, mask=mask)["mask"])
+    assert made[0].dtype == MASKS[kind].dtype and 0 < made[1].sum() < made[1].size
+    assert np.array_equal(made[0], np.where(made[1] == 1, other, one))
+
+
+@pytest.mark.parametrize("none", [[], np.zeros((0, 4), np.float32)], ids=["list", "array"])
+def test_no_boxes_and_no_points_are_none(none, coffee):
+    boxes = A.BboxParams("pascal_voc", label_fields=["labels"])
+    assert (
+        len(
+            A.Compose([Adaptive("natural", 32)], bbox_params=boxes)(image=coffee, bboxes=none, labels=[])[
+                "bboxes"
+            ]
+        )
+        == 0
+    )
+    points = A.Compose([Adaptive("natural", 32)], keypoint_params=A.KeypointParams("xy"))
+    assert (
+        len(points(image=coffee, keypoints=none if isinstance(none, list) else np.zeros((0, 2)))["keypoints"])
+        == 0
+    )
+
+
+def test_key_points_follow(coffee):
+    """A point lies where the middle of a mask around it does; its angle and size are those of a mask's bar."""
+    mask = np.zeros((48, 64), np.uint8)
+    mask[23:26, 22:43] = 1
+    points = A.Compose(
+        [Adaptive("digits", 64)], keypoint_params=A.KeypointParams("xyas", remove_invisible=False)
+    )
+    for seed in range(8):
+        torch.manual_seed(seed)
+        out = points(image=coffee, mask=mask, keypoints=[(32.5, 24.5, 0, 10)])
+        (x, y, angle, size) = out["keypoints"][0]
+        rows, columns = np.nonzero(out["mask"])
+        if min(rows.min(), columns.min()) == 0 or max(rows.max(), columns.max()) == 63:
+            continue  # cut off
+        assert abs(x - columns.mean() - 0.5) < 1 and abs(y - rows.mean() - 0.5) < 1
+        spread = np.cov(columns, rows)
+        along = np.linalg.eigh(spread)[1][:, 1]
+        turned = np.deg2rad(angle)
+        assert abs(along @ [np.cos(turned), np.sin(turned)]) > 0.98
+        assert size == pytest.approx(10 * np.sqrt(len(rows) / 63), rel=0.2)
+
+
+def test_a_policy_itself_is_taken_and_saved(coffee):
+    mine = adaptaug.Policy.load("digits").edit(name="mine")
+    first = A.Compose([Adaptive(mine, 24)])
+    second = A.from_dict(A.to_dict(first))
+    made = []
+    for chain in (first, second, A.Compose([Adaptive("digits", 24)])):
+        torch.manual_seed(0)
+        made.append(chain(image=coffee)["image"])
+    assert np.array_equal(made[0], made[1]) and np.array_equal(made[0], made[2])
+    assert second.transforms[0].augment.policy == mine
+    with pytest.raises(adaptaug.AdaptAugError, match="nonsense"):
+        Adaptive("nonsense")
 
 
 @pytest.mark.parametrize("form", ["dict", "json", "yaml"])

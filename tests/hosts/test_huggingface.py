@@ -54,3 +54,19 @@ def test_one_row_and_another_column(rows):
         adaptaug.AdaptAugError, match="expected a column 'image' of images, got picture, label"
     ):
         data.with_transform(Transform(adaptaug.Views()))[0]
+
+
+@pytest.mark.parametrize("batched", [False, True])
+@pytest.mark.parametrize("streaming", [False, True])
+def test_map_takes_rows_and_one_row(streaming, batched, rows, tmp_path):
+    data = rows.to_iterable_dataset() if streaming else rows
+    made = data.map(Transform(adaptaug.Views("natural", size=loop.SIZE)), batched=batched,
+                    **({} if streaming else {"cache_file_name": str(tmp_path / "rows.arrow")}))  # fmt: skip
+    views = [torch.stack([torch.as_tensor(view) for view in row["image"]]) for row in made]
+    assert views[0].shape == (2, 3, loop.SIZE, loop.SIZE)
+    assert len({view.numpy().tobytes() for pair in views for view in pair}) == 2 * loop.COUNT
+
+
+def test_rows_as_tensors(rows):
+    made = Transform(adaptaug.Views("natural", size=loop.SIZE))(rows.with_format("torch")[:3])
+    assert [len(views) for views in made["image"]] == [2, 2, 2]

@@ -117,6 +117,61 @@ def test_object_masks_move_alike(sample):
     assert two.dtype == torch.bool and torch.equal(two[0], one == 1) and torch.equal(two[1], one == 2)
 
 
+IGNORED = {
+    "ignored as -1": torch.tensor([-1, 7]), "ids": torch.tensor([0, 70_000], dtype=torch.int32),
+    "soft": torch.tensor([0.1, 0.7], requires_grad=True), "bfloat16": torch.tensor([0.1, 0.7], dtype=torch.bfloat16),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", IGNORED)
+def test_a_masks_values_are_what_they_were(kind, sample):
+    mask = IGNORED[kind][(sample["mask"] == 1).long()]
+    torch.manual_seed(3)
+    one = Adaptive("digits", 64)(sample)["mask"]
+    torch.manual_seed(3)
+    two = Adaptive("digits", 64)({**sample, "mask": tv_tensors.Mask(mask)})["mask"]
+    assert two.dtype == mask.dtype and torch.equal(two.detach(), IGNORED[kind].detach()[(one == 1).long()])
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (3,)], ids=str)
+def test_a_batch_moves_each_images_masks(shape, sample):
+    """K planes of each of three images, or one without a dimension for it."""
+    planes = torch.stack([sample["mask"] == number for number in range(max(shape, default=1))])
+    batch = torch.stack([planes, planes.flip(-1), planes.flip(-2)]).reshape(3, *shape, *planes.shape[-2:])
+    given = tv_tensors.Image(sample["image"].expand(3, -1, -1, -1)), tv_tensors.Mask(batch)
+    torch.manual_seed(3)
+    _, masks = Adaptive("digits", 64)(*given)
+    assert masks.shape == (3, *shape, 64, 64) and masks.dtype == torch.bool
+    torch.manual_seed(3)
+    plan = adaptaug.AdaptiveAugment("digits", 64).plan(given[0].as_subclass(torch.Tensor))
+    levels = batch.reshape(3, -1, *planes.shape[-2:])[:, :1].to(torch.uint8)
+    alone = adaptaug.render(levels, plan, "nearest", tone=False)
+    assert torch.equal(masks.reshape(3, -1, 64, 64)[:, :1].to(torch.uint8), alone)
+    with pytest.raises(adaptaug.AdaptAugError, match="mask: expected those of 3 images"):
+        Adaptive("digits", 64)(given[0], tv_tensors.Mask(batch[:2]))
+    with pytest.raises(adaptaug.AdaptAugError, match="boxes: expected one image"):
+        Adaptive("digits", 64)(given[0], sample["boxes"])
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "float16", "with gradients", "XYWH"])
+def test_boxes_of_any_float_type_follow(kind, sample):
+    plain = sample["boxes"].as_subclass(torch.Tensor).float()
+    given = (
+        plain.clone().requires_grad_()
+        if kind == "with gradients"
+        else plain.to(getattr(torch, kind, torch.float32))
+    )
+    made = []
+    for boxes in (plain, given):
+        torch.manual_seed(3)
+        boxes = tv_tensors.BoundingBoxes(boxes, format="XYXY", canvas_size=(384, 512))
+        form = kind if kind == "XYWH" else "XYXY"
+        boxes = v2.functional.convert_bounding_box_format(boxes, new_format=form)
+        made.append(Adaptive("digits", 64)({**sample, "boxes": boxes})["boxes"])
+    assert made[1].dtype == given.dtype
+    assert torch.allclose(made[0].float(), made[1].float(), atol=0.5)
+
+
 @pytest.mark.parametrize("wrong", ["video", "none", "two"])
 def test_other_samples_are_refused_in_a_sentence(wrong, sample):
     image = sample["image"]

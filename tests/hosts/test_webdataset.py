@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from PIL import Image
@@ -76,6 +78,48 @@ def test_without_set_epoch_no_draw_repeats(coffee):
     keyed = Keyed(adaptaug.AdaptiveAugment("natural", loop.SIZE, finish="uint8"))
     sample = {"__key__": "a", "jpg": coffee}
     loop.assert_no_draw_repeats([torch.stack([keyed(sample)["jpg"] for _ in range(4)])])
+
+
+def pictures(keyed, samples):
+    return [keyed(sample)["png"][0].numpy().tobytes() for sample in samples]
+
+
+def keyed(**options):
+    made = Keyed(adaptaug.Views("natural", n=1, size=loop.SIZE, finish="uint8"), "png", seed=1, **options)
+    made.set_epoch(2)
+    return made
+
+
+def test_a_key_that_comes_again_is_a_new_picture(coffee):
+    a, b = ({"__key__": name, "png": coffee} for name in "ab")
+    once = keyed()
+    made = pictures(once, [a, b, a, a])
+    assert len(set(made)) == 4
+    assert pictures(keyed(), [b, a, a, a])[:3] == [made[1], made[0], made[2]]  # whatever stands between
+    other = copy.copy(once)
+    assert pictures(other, [a]) == pictures(once, [a]) and pictures(once, [a]) != pictures(other, [b])
+    once.set_epoch(2)  # the epoch anew
+    assert pictures(once, [a, b, a, a]) == made
+
+
+@pytest.mark.parametrize("workers", loop.LOADERS)
+def test_a_stream_that_repeats_its_samples(workers, shards):
+    one = keyed()
+    data = webdataset.WebDataset(shards, shardshuffle=False).decode("pil").map(one).repeat(2)
+    epochs = []
+    for _ in range(2):
+        one.set_epoch(2)
+        made = loader(data.to_tuple("__key__", "png"), workers)
+        epochs.append(sorted(view.numpy().tobytes() for _, views in made for view in views[0]))
+    assert len(set(epochs[0])) == 2 * loop.COUNT and epochs[0] == epochs[1]
+
+
+def test_workers_that_draw_the_same_samples(shards):
+    one = keyed(resampled=True)
+    data = webdataset.WebDataset(shards, shardshuffle=False, resampled=True, seed=0).decode("pil").map(one)
+    made = loader(data.to_tuple("__key__", "png").with_epoch(2 * loop.COUNT), 2)
+    views = [view.numpy().tobytes() for _, views in made for view in views[0]]
+    assert len(set(views)) == len(views) == 4 * loop.COUNT
 
 
 def test_another_sample_is_refused_in_a_sentence(coffee):

@@ -439,6 +439,10 @@ def test_from_images_to_classes(capsys, checkpoint, tmp_path):
     assert np.mean([name.startswith(best + "/") for name, best, _ in lines]) > 0.6
     code, out, _ = adaptaug(capsys, "predict", tmp_path / "photos" / "digit-3" / "3.png", "--head", weights)
     assert code == 0 and out.count("\n") == 1
+    one = ("predict", tmp_path / "photos" / "digit-3" / "3.png", "--head", weights)
+    assert adaptaug(capsys, *one, "--normalise", "imagenet", "--range", "0,9")[:2] == (0, out)
+    code, _, err = adaptaug(capsys, *one, "--normalise", "unit")
+    assert code == 2 and "expected the backbone that the head was trained on" in err
     code, out, _ = adaptaug(capsys, "evaluate", emb, "--out", tmp_path / "table.json")
     assert code == 0 and "linear probe" in out
     assert len(json.loads((tmp_path / "table.json").read_text())["rows"]) == 7

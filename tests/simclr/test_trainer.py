@@ -317,6 +317,16 @@ def test_what_cannot_be_steered_is_refused(settings, tmp_path, changes, sentence
     assert sentence in refused(settings, tmp_path, **changes)
 
 
+@pytest.mark.parametrize("value", [0, -1, 1.5])
+@pytest.mark.parametrize(
+    "name", ["epochs", "knn_every", "checkpoint_every", "keep", "accumulate", "devices", "nodes"]
+)
+def test_what_counts_is_a_whole_number_of_1_or_more(settings, tmp_path, name, value):
+    """As the command line says, before anything is read."""
+    said = refused(settings, tmp_path, **{name: value, "data": "nowhere"})
+    assert said == f"{name}: expected a whole number of 1 or more, got {value!r}."
+
+
 def test_shares_of_the_time_add_up(finished):
     assert set(finished.shares) == {"data", "views", "step"}
     assert sum(finished.shares.values()) == pytest.approx(1)
