@@ -108,9 +108,11 @@ def _unpickle(path: Path, trust_pickle: bool) -> Any:
             raise
         if not pickled:
             raise ValueError("it is none of those that torch, safetensors or NumPy write") from None
-        raise AdaptAugError(f"{path}: expected plain tensors, got a pickle with {_offenders(path)}; nothing of it was "
-                            "run: save the state_dict alone (torch.save(model.state_dict(), ...)), or, if you wrote "
-                            "the file yourself, in Python load_backbone(..., trust_pickle=True).") from None  # fmt: skip
+        raise AdaptAugError(
+            f"{path}: expected plain tensors, got a pickle with {_offenders(path)}; nothing of it was run: save the "
+            "state_dict alone (torch.save(model.state_dict(), ...)), or, if you wrote the file yourself, in Python "
+            "load_backbone(..., trust_pickle=True)."
+        ) from None
 
 
 class _Options(dict[str, Any]):
@@ -132,9 +134,9 @@ def _plain_path(*parts: str) -> str:
 
 def _harmless() -> list[Any]:
     """What trainers keep beside weights, and whose making runs nothing: options, scalars, arrays, paths, times."""
-    scalar, rebuild = np.float64(0).__reduce__()[0], np.zeros(1).__reduce__()[0]
+    makers: Any = np.float64(0).__reduce__()[0], np.zeros(1).__reduce__()[0]
     old = [(made, f"numpy.{core}.multiarray.{made.__name__}")
-           for made in (scalar, rebuild) for core in ("core", "_core")]  # fmt: skip
+           for made in makers for core in ("core", "_core")]  # fmt: skip
     omega = ("dictconfig.DictConfig", "listconfig.ListConfig", "base.ContainerMetadata", "base.Metadata",
              *(f"nodes.{kind}Node" for kind in ("Any", "String", "Integer", "Float", "Boolean", "Path")))  # fmt: skip
     return [
