@@ -19,7 +19,7 @@ def at_home(function: Function) -> Function:
 
     @wraps(function)
     def placed(images: Any, *others: Any, **options: Any) -> Any:
-        if torch.get_default_device().type == "cpu":
+        if torch.compiler.is_compiling() or torch.get_default_device().type == "cpu":
             return function(images, *others, **options)
         with images.device if isinstance(images, torch.Tensor) else torch.device("cpu"):
             return function(images, *others, **options)

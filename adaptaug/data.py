@@ -18,14 +18,15 @@ from adaptaug.depth import AUTO, Range, Widest, is_deep, parse
 from adaptaug.errors import AdaptAugError, printable
 from adaptaug.files import MAX_PIXELS
 from adaptaug.folders import search
-from adaptaug.labels import COLUMNS, Labels, of_folders, settle
+from adaptaug.formats import is_missing, suffixes
+from adaptaug.labels import COLUMNS, Labels, joined, of_folders, settle, some
 from adaptaug.libraries import is_hub, open_hub, open_torchvision
 from adaptaug.shards import open_shards
 from adaptaug.sources import Array, Files, Opened, Source, files_of
 
 KINDS = (
-    "a folder of images, a folder of class folders, an .npz, tar shards (train-{0000..0999}.tar), "
-    "a Hugging Face data set on disk, or torchvision:NAME"
+    "a folder of images, a folder of class folders, an image file, an .npz or .npy, tar shards "
+    "(train-{0000..0999}.tar), a Hugging Face data set on disk, or torchvision:NAME"
 )
 
 _NPZ = (
@@ -153,26 +154,51 @@ def _widest(source: Source) -> Range:
 
 
 def _opened(name: str, max_pixels: int) -> Opened:
-    path = Path(name)
+    path, suffix = Path(name), Path(name).suffix.lower()
     if name.lower().startswith("torchvision:"):
         return open_torchvision(name)
-    if path.suffix == ".npz":
+    if suffix in (".npz", ".npy") and not path.is_dir():
         return _open_npz(path)
-    if path.suffix == ".tar":
+    if suffix == ".tar":
         return open_shards(path, max_pixels)
     if is_hub(path):
         return open_hub(path, max_pixels)
+    if path.is_file() and (suffix in suffixes() or is_missing(suffix)):
+        return Opened(Files([path], max_pixels), [printable(path)], *_ALONE)
     if not path.is_dir():
-        raise AdaptAugError(f"{path}: expected {KINDS}; there is no such folder.")
-    # Images first: beside them may lie the archive that they came from, or a table about them.
+        raise AdaptAugError(f"{printable(path)}: expected {KINDS}; {_instead(path)}.")
     files, left = search([path])
+    shards = [
+        opens for kind, opens in ((".tar", open_shards), (".parquet", open_hub)) if files_of(path, kind)
+    ]
+    if shards and not files:
+        return shards[0](path, max_pixels)
+    # Images first: beside them may lie the archive that they came from, or a table about them. But a plot beside
+    # shards is no data set.
+    if shards and all(file.parent == path for file in files):
+        with contextlib.suppress(AdaptAugError):
+            opened = shards[0](path, max_pixels)
+            if len(opened.source) > len(files):
+                beside = f"left out {len(files):,} beside the shards: {some(file.name for file in files)}."
+                return opened._replace(left_out=joined(beside, opened.left_out))
     if files:
         return _open_folder(path, files, max_pixels)._replace(left_out=left.sentence(len(files)))
-    for kind, opens in ((".tar", open_shards), (".parquet", open_hub)):
-        if files_of(path, kind):
-            return opens(path, max_pixels)
     raise AdaptAugError(f"{path}: expected image files in this folder or below, found none; "
                         f"{left.sentence(0) or 'it is empty.'}")  # fmt: skip
+
+
+_ALONE = Labels(None, [], "no labels: it is one image file.")
+_ARCHIVES = {".zip": "unzip", ".gz": "tar xzf", ".tgz": "tar xzf", ".bz2": "tar xjf", ".xz": "tar xJf",
+             ".zst": "tar xf", ".7z": "7z x", ".rar": "unrar x"}  # fmt: skip
+
+
+def _instead(path: Path) -> str:
+    """What lies there, and what to do about it."""
+    if not path.exists():
+        return "there is no such folder or file"
+    if (unpack := _ARCHIVES.get(path.suffix.lower())) and path.is_file():
+        return f"this is a packed archive: unpack it ({unpack} {printable(path.name)}) and give the folder"
+    return f"this is a file of another kind ({path.suffix or 'without a suffix'})"
 
 
 def _open_folder(path: Path, files: list[Path], max_pixels: int) -> Opened:
@@ -193,6 +219,8 @@ def _is_pickled(arrays: Any, name: str) -> bool:
 
 def _open_npz(path: Path) -> Opened:
     try:
+        if path.suffix.lower() == ".npy":  # only images
+            return _of_arrays(path, {"x": np.load(path, allow_pickle=False)}, [])
         if not zipfile.is_zipfile(path):  # NumPy takes it for a pickle and says how to load it unsafely
             raise ValueError("it is no archive, or one cut off; np.savez(NAME, x=array) writes one")
         with np.load(path, allow_pickle=False) as arrays:
@@ -203,9 +231,15 @@ def _open_npz(path: Path) -> Opened:
                 or (name in ("class_names", *COLUMNS) and not _is_pickled(arrays, name))
             }
             pickled = [name for name in arrays.files if name in COLUMNS and name not in data]
+    except AdaptAugError:
+        raise
     except Exception as error:  # zipfile, zlib and numpy's headers have errors of their own
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise AdaptAugError(f"{path}: {_NPZ}; it cannot be read ({reason}).") from None
+    return _of_arrays(path, data, pickled)
+
+
+def _of_arrays(path: Path, data: dict[str, Any], pickled: list[str]) -> Opened:
     images = data.get("x", data.get("images"))
     if images is None:
         raise AdaptAugError(f"{path}: {_NPZ}; it has neither.")

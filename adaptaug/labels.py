@@ -82,7 +82,7 @@ def settle(where: str, values: Any, count: int, names: Iterable[Any] = ()) -> La
     if found.numbers is None:
         return found
     numbers = found.numbers[place]
-    return Labels(numbers, found.names, _join(_unlabelled(where, numbers), found.note))
+    return Labels(numbers, found.names, joined(_unlabelled(where, numbers), found.note))
 
 
 def of_texts(where: str, texts: list[str | None]) -> Labels:
@@ -112,7 +112,7 @@ def of_folders(path: Path, files: Sequence[Path]) -> Labels:
     if not classes:
         return Labels(None, [], f"no labels: the images of {printable(path)} lie in no class folders.")
     if all(name.lower() in _PARTS for name in classes):
-        return Labels(None, [], f"no labels: {_some(classes)} in {printable(path)} are parts of a data set and no "
+        return Labels(None, [], f"no labels: {some(classes)} in {printable(path)} are parts of a data set and no "
                                 "classes; name one's folder.")  # fmt: skip
     order, place = _distinct(folders)
     found = _by_name(f"{printable(path)}", order)
@@ -123,11 +123,11 @@ def of_folders(path: Path, files: Sequence[Path]) -> Labels:
         for entry in path.iterdir()
         if entry.name not in classes and not is_sidecar(entry.name) and entry.is_dir()
     }
-    note = f"folders without images are no classes: {_some(empty)}." if empty else ""
+    note = f"folders without images are no classes: {some(empty)}." if empty else ""
     stray = [file for file, number in zip(files, numbers, strict=True) if number == NONE]
-    beside = f" (beside the class folders: {_some(map(str, stray))})" if stray else ""
+    beside = f" (beside the class folders: {some(map(str, stray))})" if stray else ""
     return Labels(
-        numbers, found.names, _join(_unlabelled(printable(path), numbers, beside), found.note, note)
+        numbers, found.names, joined(_unlabelled(printable(path), numbers, beside), found.note, note)
     )
 
 
@@ -186,7 +186,7 @@ def _by_number(where: str, values: list[int | None], names: list[str]) -> Labels
         order = sorted(there)
         called, names = {value: i for i, value in enumerate(order)}, [str(value) for value in order]
         if there == {-1, 1}:
-            note = _join(note, f"{where} has -1 and 1 only: two classes.")
+            note = joined(note, f"{where} has -1 and 1 only: two classes.")
     return Labels(
         np.array([NONE if v is None else called.get(v, NONE) for v in values], np.int64), names, note
     )
@@ -205,7 +205,7 @@ def _by_name(where: str, values: list[str | None], names: Sequence[str] = ()) ->
         alike.setdefault(unicodedata.normalize("NFC", name).casefold(), []).append(name)
     twins = [name for same in alike.values() if len(set(same)) > 1 for name in same]
     if twins:
-        note = _join(note, f"classes that differ only in case or in how a letter is stored: {_some(twins)}.")
+        note = joined(note, f"classes that differ only in case or in how a letter is stored: {some(twins)}.")
     called = {name: number for number, name in reversed(list(enumerate(order)))}
     numbers = np.array([NONE if v is None else called[v] for v in values], np.int64)
     return Labels(numbers, [printable(name) for name in order], note)
@@ -317,11 +317,13 @@ def _unlabelled(where: str, numbers: np.ndarray, which: str = "") -> str:
     return f"{len(without):,} of {len(numbers):,} images of {where} have no label{which}."
 
 
-def _some(names: Iterable[str]) -> str:
+def some(names: Iterable[str]) -> str:
+    """The first few names, and how many more."""
     chosen = sorted(names)
     rest = f" and {len(chosen) - _SHOWN:,} more" if len(chosen) > _SHOWN else ""
     return ", ".join(map(printable, chosen[:_SHOWN])) + rest
 
 
-def _join(*sentences: str) -> str:
+def joined(*sentences: str) -> str:
+    """Sentences, where there are any, as one."""
     return "; ".join(sentence.rstrip(".") for sentence in sentences if sentence) + "." * any(sentences)

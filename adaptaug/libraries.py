@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import io
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ from PIL import Image
 
 from adaptaug.errors import AdaptAugError
 from adaptaug.files import MAX_PIXELS, printable, read_image, upright_rgb
+from adaptaug.formats import formats, suffixes
 from adaptaug.labels import COLUMNS, Labels, settle
 from adaptaug.sources import Array, Opened, Source, files_of, needs
+
+_LOOKED_AT = 16  # rows, to see what a column holds
 
 
 class Hub(Source):
@@ -33,6 +37,8 @@ class Hub(Source):
 
     def raw(self, index: int) -> bytes:
         cell = self.rows[index][self.column]
+        if isinstance(cell, bytes):
+            return cell
         if cell and cell["bytes"] is not None:
             return cell["bytes"]
         try:
@@ -71,14 +77,40 @@ def open_hub(path: Path, max_pixels: int = MAX_PIXELS) -> Opened:
         left += [f"split {name} {len(part):,}" for name, part in rows.items() if name != chosen]
         rows = rows[chosen]
     pictures = [name for name, kind in rows.features.items() if isinstance(kind, datasets.Image)]
+    pictures = pictures or [name for name, kind in rows.features.items() if _holds_files(rows, name, kind)]
     if not pictures:
         raise AdaptAugError(f"{path}: expected a column of images, got {', '.join(rows.column_names)}.")
     left += [f"column {name} {len(rows):,}" for name in pictures[1:]]
     labels = _column_labels(path, rows.with_format(None), datasets)
-    rows = rows.select_columns([pictures[0]]).cast_column(pictures[0], datasets.Image(decode=False))
+    rows = rows.select_columns([pictures[0]])
+    if isinstance(rows.features[pictures[0]], datasets.Image):
+        rows = rows.cast_column(pictures[0], datasets.Image(decode=False))
     names = [f"{printable(path.name)}[{i}]" for i in range(len(rows))]
     said = f"left out beside {len(rows):,} images: {printable(', '.join(left))}." if left else ""
     return Opened(Hub(rows, names, max_pixels), names, *labels, left_out=said)
+
+
+def _holds_files(rows: Any, name: str, kind: Any) -> bool:
+    """Whether a column of no type of theirs has image files: bytes, or {bytes, path}, as other writers leave them."""
+    if isinstance(kind, dict):
+        if not {"bytes", "path"} <= set(kind):
+            return False
+    elif getattr(kind, "dtype", None) not in ("binary", "large_binary"):
+        return False
+    cells = rows.with_format(None).select_columns([name])[: min(len(rows), _LOOKED_AT)][name]
+    data = [cell["bytes"] if isinstance(cell, dict) else cell for cell in cells if cell is not None]
+    paths = [cell["path"] or "" for cell in cells if isinstance(cell, dict) and cell["bytes"] is None]
+    return any(map(_is_image, data)) or any(Path(path).suffix.lower() in suffixes() for path in paths)
+
+
+def _is_image(data: bytes | None) -> bool:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            Image.open(io.BytesIO(data or b""), formats=formats()).close()
+    except Exception:  # whatever it is, it is none
+        return False
+    return True
 
 
 def _column_labels(path: Path, rows: Any, datasets: Any) -> Labels:

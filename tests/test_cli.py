@@ -1,8 +1,12 @@
+import contextlib
+import io
 import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import adaptaug
 from adaptaug import cli, files
@@ -188,3 +192,19 @@ def test_a_larger_image_than_allowed_is_left_out(capsys, photographs, tmp_path):
     code, _, err = run(capsys, "preview", photographs, "--megapixels", "0.01", "--out", tmp_path / "s.png")
     assert code == 0  # the digit is small enough
     assert err.count("--megapixels") == 2
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "ascii"])
+def test_a_terminal_that_cannot_write_everything_ends_no_work(encoding, tmp_path, monkeypatch):
+    """Names, and the profile's bars, are escaped where they cannot be written."""
+    monkeypatch.chdir(tmp_path)
+    for i in range(3):
+        path = tmp_path / "\u6f22" / f"\u6f22{i}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(np.random.default_rng(i).integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(path)
+    path.write_bytes(b"no image")
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2))
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        assert cli.run(["profile", "\u6f22", "--out", "\u6f22.png"]) == 0
+    out.flush(), err.flush()
+    assert b"\\u6f22.png" in out.buffer.getvalue() and b"\\u6f222.png" in err.buffer.getvalue()

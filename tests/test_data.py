@@ -115,3 +115,79 @@ def test_a_damaged_npz_is_refused_by_name(tmp_path, damage):
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(AdaptAugError, match="found none"):
         open_data(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["set.npy", "SET.NPY", "SET.NPZ", "one.png", "ONE.PNG"])
+def test_one_file_is_known_by_its_suffix(name, tmp_path):
+    path, levels = tmp_path / name, np.full((3, 6, 8, 3), 7, np.uint8)
+    with path.open("wb") as file:
+        if name.lower().endswith("png"):
+            Image.fromarray(levels[0]).save(file, "PNG")
+        else:
+            np.savez(file, x=levels) if "Z" in name else np.save(file, levels)
+    data = open_data(path)
+    assert len(data) == (1 if "one" in name.lower() else 3) and (data[0] == levels[0]).all()
+    assert data.labels is None and data.about_labels.startswith("no labels: ") and not data.left_out
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a.zip", "a packed archive: unpack it (unzip a.zip) and give the folder"),
+        ("a.tar.gz", "unpack it (tar xzf a.tar.gz)"),
+        ("a.TGZ", "unpack it (tar xzf a.TGZ)"),
+        ("a.csv", "this is a file of another kind (.csv)"),
+        ("a", "this is a file of another kind (without a suffix)"),
+        ("none", "there is no such folder or file"),
+        ("none.zip", "there is no such folder or file"),
+        ("a.npy", "it cannot be read"),
+    ],
+)
+def test_what_else_lies_there_is_said_with_the_way_out(name, said, tmp_path):
+    if not name.startswith("none"):
+        (tmp_path / name).write_bytes(b"something")
+    with pytest.raises(AdaptAugError) as caught:
+        open_data(tmp_path / name)
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["{bytes, path}", "bytes", "paths"])
+def test_a_parquet_file_that_no_hugging_face_wrote(kind, tmp_path, monkeypatch):
+    datasets, pa = pytest.importorskip("datasets"), pytest.importorskip("pyarrow")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    save(tmp_path / "a.png", 9)
+    content, path = (tmp_path / "a.png").read_bytes(), str(tmp_path / "a.png")
+    cell = {
+        "{bytes, path}": {"bytes": content, "path": None},
+        "bytes": content,
+        "paths": {"bytes": None, "path": path},
+    }
+    table = {"note": [b"no image"] * 3, "picture": [cell[kind], None, cell[kind]], "label": [2, 0, 1]}
+    if kind == "paths":
+        table["picture"] = [cell[kind], {"bytes": content, "path": None}, cell[kind]]
+    __import__("pyarrow.parquet").parquet.write_table(pa.table(table), tmp_path / "set.parquet")
+    data = open_data(tmp_path / "set.parquet")
+    assert data.labels.tolist() == [2, 0, 1] and (data[2] == 9).all()
+    if kind != "paths":
+        with pytest.raises(AdaptAugError, match=r"set.parquet\[1\]: expected an image, got none"):
+            data[1]
+    __import__("pyarrow.parquet").parquet.write_table(pa.table({"note": [b"x"]}), tmp_path / "not.parquet")
+    with pytest.raises(AdaptAugError, match="expected a column of images, got note"):
+        open_data(tmp_path / "not.parquet")
+
+
+def test_a_plot_beside_shards_is_no_data_set(tmp_path):
+    import tarfile
+
+    save(tmp_path / "set" / "plot.png", 1)
+    with tarfile.open(tmp_path / "set" / "a.tar", "w") as archive:
+        for i in range(3):
+            archive.add(tmp_path / "set" / "plot.png", f"{i}.png")
+    data = open_data(tmp_path / "set")
+    assert len(data) == 3 and data.left_out == "left out 1 beside the shards: plot.png."
+    for i in range(3):  # unpacked there
+        save(tmp_path / "set" / f"{i}.png", 1)
+    assert len(open_data(tmp_path / "set")) == 4
+    save(tmp_path / "classes" / "cat" / "0.png", 1)
+    (tmp_path / "classes" / "a.tar").write_bytes((tmp_path / "set" / "a.tar").read_bytes())
+    assert open_data(tmp_path / "classes").class_names == ["cat"]

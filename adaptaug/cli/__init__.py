@@ -7,6 +7,7 @@ appears with `--debug` only. Commands import what they need when they run.
 
 from __future__ import annotations
 
+import io
 import sys
 import traceback
 from collections.abc import Sequence
@@ -28,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code; every error becomes one sentence on stderr."""
+    for stream in (sys.stdout, sys.stderr):  # what a terminal cannot write is escaped, and ends no work
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
     arguments = list(arguments)
     debug = "--debug" in arguments[: arguments.index("--") if "--" in arguments else None]
     try:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 FEW = 4  # up to this many images are done before a progress bar would be read
 DATA = (
-    "A folder, a folder of class folders, an .npz, tar shards ('train-{0000..0999}.tar'), a Hugging Face data set "
-    "on disk, or torchvision:NAME."
+    "A folder, a folder of class folders, an image file, an .npz or .npy, tar shards ('train-{0000..0999}.tar'), "
+    "a Hugging Face data set on disk, or torchvision:NAME."
 )
 MEGAPIXELS = "Larger image files are left out, not decoded."
 RANGE = "Of images deeper than 8 bits: auto (each image's own), data (the data set's), or LOW,HIGH."

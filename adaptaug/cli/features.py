@@ -128,7 +128,7 @@ def train_head(
 
 @app.command()
 def predict(
-    data: Annotated[str, typer.Argument(metavar="DATA", help=f"{DATA} Or one image file.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help=DATA)],
     head: Annotated[Path, typer.Option(help="What `train-head` wrote.")] = Path("head.safetensors"),
     checkpoint: Annotated[str | None, typer.Option(help=f"{CHECKPOINT} Default: the embeddings'.")] = None,
     normalise: Annotated[
@@ -141,8 +141,7 @@ def predict(
     batch_size: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 64,
 ) -> None:
     """Classify images with backbone and head: a line each of name, class and probability, separated by tabs."""
-    from adaptaug import formats, sources
-    from adaptaug.data import Images, open_data, range_of
+    from adaptaug.data import open_data
 
     try:
         from adaptaug.simclr.head import load_head
@@ -151,17 +150,12 @@ def predict(
         raise WorkFailed(missing(error, "train")) from error
     trained, made = load_head(head)
     backbone = _backbone(*matching(made, checkpoint, normalise))
-    path = Path(data)
     range = range_ or made.get("embeddings", {}).get("range", "auto")
-    if path.is_file() and (path.suffix.lower() in formats.suffixes() or formats.is_missing(path.suffix)):
-        images = Images([printable(data)], None, [], sources.Files([path]))
-        images.source.range = range_of(images.source, range)
-    else:
-        images = open_data(data, range=range)
-        tell(images, range)
+    images = open_data(data, range=range)
+    tell(images, range)
     count = 0
     for name, best, probability in classify(images, backbone, trained, made, batch_size):
-        print(f"{name}\t{best}\t{probability:.4f}")
+        print(f"{name}\t{printable(best)}\t{probability:.4f}")
         count += 1
     for _, sentence in images.bad:
         say(f"left out {sentence}")

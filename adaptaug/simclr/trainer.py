@@ -283,6 +283,8 @@ def _settle(folder: Path, decided: dict[str, Any], resume: bool) -> tuple[Path |
             f"{folder}: expected a folder to write the run into ({error.strerror})."
         ) from None
     found = checkpoints.checkpoints(folder)
+    if resume and not found:
+        return None, [f"{folder}: no checkpoint to resume; the run began anew."]
     if resume:
         return checkpoints.newest(folder, decided)
     if found:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 import hashlib
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +22,8 @@ SUFFIXES = (".safetensors", ".npz", ".pth", ".pt", ".ckpt", ".tar", ".bin")
 HUB = "hf:"
 _WORST_RATIO, _SMALL = 20, 64 << 20  # weights hardly compress: what unpacks to far more is a bomb
 _DEPTH = 8
+_SAFETENSORS = re.compile(rb"[\s\S]{8}\{\s*\"")  # the header's length, and the header, which is JSON
+_PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")
 
 
 class Weights(dict[str, torch.Tensor]):
@@ -43,17 +47,21 @@ def read_weights(path: Path, trust_pickle: bool = False) -> dict[str, torch.Tens
             f"{path}: expected a file of weights, got {'a folder' if path.is_dir() else 'nothing'}."
         )
     with path.open("rb") as file:
-        head = file.read(512).lstrip()
-    if not head:
+        head = file.read(512)
+    if not head.strip():
         raise AdaptAugError(f"{path}: expected a file of weights, got an empty one; download it again.")
-    if head.startswith((b"<", b"version https://git-lfs")):
-        what = "a web page" if head.startswith(b"<") else "a Git LFS pointer"
+    if head.lstrip().startswith((b"<", b"version https://git-lfs")):
+        what = "a web page" if head.lstrip().startswith(b"<") else "a Git LFS pointer"
         raise AdaptAugError(f"{path}: expected a file of weights, got {what}; download the file itself.")
     _refuse_bomb(path)
     try:
-        if path.suffix == ".safetensors":
+        # By what lies in it: a .pth may be anything.
+        if _SAFETENSORS.match(head):
             return load_file(path)
-        if path.suffix == ".npz":
+        if head.startswith(_PACKED):
+            raise AdaptAugError(f"{path}: expected a file of weights, got a packed one; unpack it (gzip -d, xz -d or "
+                                "bzip2 -d) and give what was in it.")  # fmt: skip
+        if path.suffix.lower() == ".npz":
             with np.load(path, allow_pickle=False) as arrays:
                 return {name: torch.from_numpy(np.asarray(arrays[name])) for name in arrays.files}
         data = _unpickle(path, trust_pickle)
@@ -91,20 +99,64 @@ def _unpickle(path: Path, trust_pickle: bool) -> Any:
     if trust_pickle:
         return torch.load(path, map_location="cpu", weights_only=False)
     try:
-        # Many trainers keep their options beside the weights, and a Namespace runs nothing.
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_harmless()), path.open("rb") as file:
+            return torch.load(file, map_location="cpu", weights_only=True)  # by its name it would guess
     except Exception as error:
+        with path.open("rb") as file:
+            pickled = file.read(2)[:1] == b"\x80" or zipfile.is_zipfile(path)
         if type(error).__name__ != "UnpicklingError":
             raise
-        raise AdaptAugError(f"{path}: expected plain tensors, got a pickle with {_offenders(path)}; nothing of it was "
-                            "run: save the state_dict alone, or, if you wrote the file yourself, "
-                            "trust_pickle=True.") from None  # fmt: skip
+        if not pickled:
+            raise ValueError("it is none of those that torch, safetensors or NumPy write") from None
+        raise AdaptAugError(
+            f"{path}: expected plain tensors, got a pickle with {_offenders(path)}; nothing of it was run: save the "
+            "state_dict alone (torch.save(model.state_dict(), ...)), or, if you wrote the file yourself, in Python "
+            "load_backbone(..., trust_pickle=True)."
+        ) from None
+
+
+class _Options(dict[str, Any]):
+    """In the place of a trainer's mapping: a dict, which is all that is read of it."""
+
+    def __new__(cls, *_: Any) -> Any:
+        return {}
+
+
+class _Unread:
+    """In the place of what only that trainer understands: nothing is kept of it."""
+
+    def __setstate__(self, state: Any) -> None: ...
+
+
+def _plain_path(*parts: str) -> str:
+    return "/".join(parts)
+
+
+def _harmless() -> list[Any]:
+    """What trainers keep beside weights, and whose making runs nothing: options, scalars, arrays, paths, times."""
+    makers: Any = np.float64(0).__reduce__()[0], np.zeros(1).__reduce__()[0]
+    old = [(made, f"numpy.{core}.multiarray.{made.__name__}")
+           for made in makers for core in ("core", "_core")]  # fmt: skip
+    omega = ("dictconfig.DictConfig", "listconfig.ListConfig", "base.ContainerMetadata", "base.Metadata",
+             *(f"nodes.{kind}Node" for kind in ("Any", "String", "Integer", "Float", "Boolean", "Path")))  # fmt: skip
+    return [
+        argparse.Namespace, dict, list, set, int, float, np.ndarray, np.dtype, *old,
+        *(type(np.dtype(kind)) for kind in "?bBhHiIlLqQefdSUM"),
+        datetime.datetime, datetime.date, datetime.time, datetime.timedelta, datetime.timezone,
+        *((_plain_path, f"pathlib{local}.{kind}Path") for local in ("", "._local")
+          for kind in ("Posix", "Windows", "PurePosix", "PureWindows")),
+        (_Options, "collections.defaultdict"),
+        *((_Options, f"{module}.AttributeDict") for module in (
+            "pytorch_lightning.utilities.parsing", "lightning.pytorch.utilities.parsing",
+            "lightning_fabric.utilities.data", "lightning.fabric.utilities.data")),
+        *((_Unread, f"omegaconf.{name}") for name in omega), (_Unread, "typing.Any"),
+    ]  # fmt: skip
 
 
 def _offenders(path: Path) -> str:
     try:
-        found = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+        with torch.serialization.safe_globals(_harmless()):
+            found = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     except Exception:
         found = []
     return ", ".join(sorted(found)[:4]) or "objects of its own"

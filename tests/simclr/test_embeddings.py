@@ -448,6 +448,30 @@ def test_from_images_to_classes(capsys, checkpoint, tmp_path):
     assert len(json.loads((tmp_path / "table.json").read_text())["rows"]) == 7
 
 
+def test_names_that_are_no_text_or_would_break_a_line(capsys, checkpoint, tmp_path):
+    """A class and files with a tab, a line's end, bytes that are no UTF-8: a line of predict each, of three fields."""
+    folder = tmp_path / "set"
+    for i in range(40):
+        name = os.fsencode(folder) + (b"/a\tb" if i % 2 else b"/c\xff") + f"/{i}\t\n".encode() + b"\xfe.png"
+        os.makedirs(os.path.dirname(name), exist_ok=True)  # noqa: PTH103, PTH120 - of bytes
+        with open(name, "wb") as file:  # noqa: PTH123
+            Image.fromarray(np.full((16, 16, 3), 6 * i, np.uint8)).save(file, "PNG")
+    emb, weights = tmp_path / "emb.npz", tmp_path / "head.safetensors"
+    assert (
+        adaptaug(
+            capsys, "embed", folder, "--checkpoint", checkpoint, "--views", 0, "--size", 16, "--out", emb
+        )[0]
+        == 0
+    )
+    assert adaptaug(capsys, "train-head", emb, "--epochs", 1, "--out", weights)[0] == 0
+    head = json.loads(weights.with_suffix(".json").read_text())
+    head["classes"] = ["a\tb", "c\n"]  # as an older version kept them
+    weights.with_suffix(".json").write_text(json.dumps(head))
+    code, out, _ = adaptaug(capsys, "predict", folder, "--head", weights)
+    assert code == 0 and len(out.splitlines()) == 40
+    assert all(len(line.split("\t")) == 3 for line in out.splitlines())
+
+
 def test_another_backbone_than_the_heads_is_refused(capsys, made, digits, tmp_path):
     train_head(open_embeddings(made), HeadSettings(epochs=1)).save(tmp_path / "head.safetensors")
     export_encoder(build_encoder("resnet-tiny", size=16).eval(), tmp_path / "other", {})

@@ -460,6 +460,13 @@ def refused(settings, out, **changes):
     return str(error.value)
 
 
+def test_nothing_to_resume_is_said(tmp_path):
+    from adaptaug.simclr.trainer import _settle
+
+    said = f"{tmp_path / 'none'}: no checkpoint to resume; the run began anew."
+    assert _settle(tmp_path / "none", {}, True) == (None, [said])
+
+
 def test_only_damaged_checkpoints(settings, finished, tmp_path):
     (tmp_path / "step-00000003.ckpt").write_bytes(b"")
     with pytest.raises(AdaptAugError, match="none of 1 checkpoints can be read"):
