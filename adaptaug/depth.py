@@ -10,7 +10,8 @@ is LOW. The range is
 
 Floats that lie in 0 ... 1 are taken as they are, 0 ... 1, unless they span less than 1/16 of it; in tensors, where this
 is what floats mean, always. So are those that a sharp resampling (bicubic, Lanczos) has moved beyond 0 or 1: by 1/4 at
-most, and no further outside than inside. Where LOW = HIGH there is nothing to see, and the levels are 0. All channels
+most, and no further outside than inside. Colours in floats below 0, and in tensors above 1, are a mistake (normalised
+before they were augmented) and refused: only grey values and whole numbers have another range. Where LOW = HIGH there is nothing to see, and the levels are 0. All channels
 of an image have one range, and so has each image of a batch of tensors.
 """
 
@@ -141,6 +142,11 @@ def settled(low: float, high: float, floats: bool) -> tuple[float, float]:
     return (0.0, 1.0) if as_is else (low, high)
 
 
+def as_floats_mean(low: float, high: float) -> bool:
+    """Whether floats from `low` to `high` lie in 0 ... 1, but for what resampling adds."""
+    return bool(_is_unit(low, high) or _overshoots(low, high))
+
+
 def _is_unit(low: Any, high: Any) -> Any:
     """Whether floats from `low` to `high`, numbers or tensors, lie in 0 ... 1."""
     return (low >= -_SLACK) & (high <= 1 + _SLACK)
@@ -155,8 +161,11 @@ def _overshoots(low: Any, high: Any) -> Any:
 def to_unit(images: torch.Tensor) -> torch.Tensor:
     """(..., C, H, W) of floats or `KINDS` -> levels by each image's own range, uint8; of floats, in 0 ... 1.
 
-    Nothing waits for a device. Raises: AdaptAugError: on the CPU, no finite value.
+    Nothing waits for a device: colours in floats are cut to 0 ... 1 there. Raises: AdaptAugError: on the CPU, no finite
+    value.
     """
+    if images.is_floating_point() and images.shape[-3] == 3 and not may_look(images):
+        return images.clamp(0.0, 1.0)
     floats, look = images.is_floating_point(), may_look(images)
     if floats and (not images.numel() or (look and _is_unit(*map(float, images.aminmax())))):
         return images  # what is usual costs one look

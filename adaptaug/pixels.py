@@ -16,7 +16,7 @@ from PIL import Image
 
 from adaptaug.arrays import may_look
 from adaptaug.core import engine
-from adaptaug.depth import KINDS, is_deep, to_levels, to_unit
+from adaptaug.depth import KINDS, as_floats_mean, extremes, is_deep, to_levels, to_unit
 from adaptaug.errors import AdaptAugError
 from adaptaug.levels import luma_levels
 
@@ -126,10 +126,21 @@ def _read_array(array: np.ndarray) -> Source:
     if array.ndim != 3 or array.shape[2] not in (1, 3):
         raise AdaptAugError(f"{_ACCEPTED}; got an array of shape {array.shape}.")
     if array.size:
+        if array.dtype.kind == "f" and array.shape[2] == 3 and (low := extremes(array)[0]) < 0.0:
+            _refuse_normalised(low, extremes(array)[1])
         array = to_levels(array)
     # Rows may have a gap between them.
     gapless = array.strides[1:] == (array.shape[2], 1) and array.strides[0] > 0
     return Source(_checked(array if gapless else np.ascontiguousarray(array)), kind)
+
+
+def _refuse_normalised(low: float, high: float) -> None:
+    """Colours in floats mean 0 ... 1: what lies outside was normalised too early, or never scaled."""
+    if not as_floats_mean(low, high):
+        raise AdaptAugError(
+            f"{_ACCEPTED}, colours in floats in [0, 1]; got values from {low:.4g} to {high:.4g}: "
+            "augment before normalising, and scale to [0, 1]."
+        )
 
 
 def _checked(array: np.ndarray) -> np.ndarray:
@@ -162,6 +173,8 @@ def _read_tensor(tensor: torch.Tensor) -> Source:
             f"{_ACCEPTED}; got a tensor of {tensor.dtype}: scale it to 0..255 and use uint8, or to 0..1 and use floats."
         )
     if tensor.dtype != torch.uint8:
+        if tensor.is_floating_point() and tensor.shape[-3] == 3 and tensor.numel() and may_look(tensor):
+            _refuse_normalised(float(tensor.min()), float(tensor.max()))
         tensor = to_unit(tensor)
     return Source(tensor if tensor.ndim == 4 else tensor[None], kind, plain=plain)
 

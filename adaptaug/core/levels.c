@@ -360,62 +360,74 @@ INLINE void map_step(const Planes *in, const Planes *out, const Map *map, int at
   for (int c = 0; c < 3; c++) store(out->plane[c] + at, (Bytes)mapped[c], count);
 }
 
-// The same in 16 bits where those hold what comes out in 2^-bits levels: to each level the upper halves of products with
-// 256ths of levels less 128 are added, so that what changes little is rounded little. Half of what they cut off is given
-// back: before it is rounded a level is off by 2.75 2^-bits at most, .02 with MOST_BITS, .09 with LEAST_BITS.
+// The same in 16 bits where those hold what comes out in 2^-bits levels. A level x of channel c becomes
+//     x + (sum - 1) x + map[c][c + 1] (next - x) + map[c][c + 2] (last - x) + offset,
+// where sum is of the row, and next and last are the other two channels' levels: what changes little is rounded little, and
+// grey stays grey. Products are upper halves, of which half of what they cut off is given back: before it is rounded a level
+// is off by 2.75 2^-bits at most, .02 with MOST_BITS, .09 with LEAST_BITS.
 enum { MOST_BITS = 7, LEAST_BITS = 5 };
 typedef int16_t SignedWords __attribute__((vector_size(WIDE)));
 typedef int32_t TwiceInts __attribute__((vector_size(2 * WIDE)));
-typedef struct { int bits; SignedWords of[3][3]; uint16_t offset[3]; } WordMap;  // whole vectors: see filters.c's weighed
+typedef struct {  // whole vectors: see filters.c's weighed
+  int bits;
+  SignedWords sum[3], next[3], last[3];
+  uint16_t offset[3];
+} WordMap;
 
 static WordMap in_words(const double map[12]) {
-  double most = 255.0, steepest = 0.0;  // what comes out, and what is added of a channel
+  WordMap words = {.bits = MOST_BITS};
+  double most = 255.0, steepest = 0.0;  // what comes out, and what is added of a level
   for (int c = 0; c < 3; c++) {
-    double low = 255.0 * map[4 * c + 3], high = low;
+    double low = 255.0 * map[4 * c + 3], high = low, sum = 0.0;
     for (int j = 0; j < 3; j++) {
       const double gain = map[4 * c + j];
       *(gain > 0 ? &high : &low) += 255.0 * gain;
-      steepest = fmax(steepest, fabs(gain - (c == j)));
+      sum += gain;
+      if (j != c) steepest = fmax(steepest, 2.0 * fabs(gain));
     }
     most = fmax(most, fmax(-low, high));
+    steepest = fmax(steepest, fabs(sum - 1.0));
   }
-  WordMap words = {.bits = MOST_BITS};
   while (words.bits >= LEAST_BITS && !((most + 1.0) * (1 << words.bits) < 32767.0 && steepest * (256 << words.bits) < 32767.0))
     words.bits--;
   if (words.bits < LEAST_BITS) return words;
   const int unit = 1 << words.bits;
   for (int c = 0; c < 3; c++) {
-    double offset = (255.0 * map[4 * c + 3] + 0.5) * unit;
-    int64_t middle = 128 * unit;
-    for (int j = 0; j < 3; j++) {
-      const int change = (int)rint((map[4 * c + j] - (c == j)) * 256.0 * unit);
-      words.of[c][j] = (SignedWords){0} + (int16_t)change;
-      middle += change / 2;
-      offset += (change ? 0.5 : 0.0) + 0.5 * (change % 2);
-    }
-    words.offset[c] = (uint16_t)(middle + (int64_t)rint(offset));
+    const double *row = map + 4 * c, next = row[(c + 1) % 3], last = row[(c + 2) % 3];
+    const int sum = (int)rint((row[c] + next + last - 1.0) * 256.0 * unit), cut_off = (sum != 0) + (next != 0) + (last != 0);
+    words.sum[c] = (SignedWords){0} + (int16_t)sum;
+    words.next[c] = (SignedWords){0} + (int16_t)rint(next * 512.0 * unit);
+    words.last[c] = (SignedWords){0} + (int16_t)rint(last * -512.0 * unit);
+    words.offset[c] = (uint16_t)(int64_t)rint((255.0 * row[3] + 128.5) * unit + 0.5 * sum + 0.5 * cut_off);  // levels are less 128
   }
   return words;
 }
 
-INLINE Words map_half(const SignedWords v[3], const WordMap *map, int c) {
-  SignedWords sum = (v[c] >> (8 - map->bits)) + (SignedWords)((Words){0} + map->offset[c]);
-  for (int j = 0; j < 3; j++) {
-    const TwiceInts product = __builtin_convertvector(v[j], TwiceInts) * __builtin_convertvector(map->of[c][j], TwiceInts);
-    sum = (SignedWords)((Words)sum + (Words)__builtin_convertvector(product >> 16, SignedWords));
-  }
-  sum >>= map->bits;
-  sum &= (SignedWords)(sum > 0);
-  const SignedWords beyond = sum - 255;
-  return (Words)(sum - (beyond & (SignedWords)(beyond > 0)));
+INLINE SignedWords upper_half(SignedWords v, const SignedWords *by) {
+  const TwiceInts product = __builtin_convertvector(v, TwiceInts) * __builtin_convertvector(*by, TwiceInts);
+  return __builtin_convertvector(product >> 16, SignedWords);
+}
+// Of each channel 256ths of levels less 128, and 128ths of what it is behind the next one.
+typedef struct { SignedWords level[3], behind[3]; } Half;
+
+INLINE Half half_of(Words r, Words g, Words b) {
+  const Words half = r - r + 0x8000;
+  return (Half){{(SignedWords)((r << 8) ^ half), (SignedWords)((g << 8) ^ half), (SignedWords)((b << 8) ^ half)},
+                {(SignedWords)((g - r) << 7), (SignedWords)((b - g) << 7), (SignedWords)((r - b) << 7)}};
+}
+INLINE Words map_half(const Half *v, const WordMap *map, int c) {
+  const Words changes = (Words)upper_half(v->level[c], &map->sum[c]) + (Words)upper_half(v->behind[c], &map->next[c]) +
+                        (Words)upper_half(v->behind[(c + 2) % 3], &map->last[c]) + map->offset[c];
+  SignedWords level = (SignedWords)(changes + (Words)(v->level[c] >> (8 - map->bits))) >> map->bits;
+  level &= (SignedWords)(level > 0);
+  const SignedWords beyond = level - 255;
+  return (Words)(level - (beyond & (SignedWords)(beyond > 0)));
 }
 INLINE void word_map_step(const Planes *in, const Planes *out, const WordMap *map, int at, int count) {
   const Channels v = channels_at(in, at, count);
-  const Words r = (Words)(v.r ^ 128), g = (Words)(v.g ^ 128), b = (Words)(v.b ^ 128);
-  const SignedWords e[3] = {(SignedWords)(r << 8), (SignedWords)(g << 8), (SignedWords)(b << 8)};
-  const SignedWords o[3] = {(SignedWords)(r & 0xff00), (SignedWords)(g & 0xff00), (SignedWords)(b & 0xff00)};
-  const Bytes mapped[3] = {joined(map_half(e, map, 0), map_half(o, map, 0)), joined(map_half(e, map, 1), map_half(o, map, 1)),
-                           joined(map_half(e, map, 2), map_half(o, map, 2))};
+  const Half e = half_of(even(v.r), even(v.g), even(v.b)), o = half_of(odd(v.r), odd(v.g), odd(v.b));
+  const Bytes mapped[3] = {joined(map_half(&e, map, 0), map_half(&o, map, 0)), joined(map_half(&e, map, 1), map_half(&o, map, 1)),
+                           joined(map_half(&e, map, 2), map_half(&o, map, 2))};
   for (int c = 0; c < 3; c++) store(out->plane[c] + at, mapped[c], count);
 }
 
@@ -438,6 +450,13 @@ INLINE void add_toned(Toned *toned, const Tally *tally) {
 // Zeros behind the last pixel are not pixels.
 INLINE int padding(int count) { return -count & (WIDE - 1); }
 
+// On its own, so that a compiler leaves the map in memory: of numbers in registers it makes 32 bits before the loop.
+static __attribute__((noinline)) Tally map_words(Planes from, const u8 *crop_luma, const WordMap *map, int at, int end, Planes to) {
+  Tally tally = {0};
+  EACH_VECTOR(at, n, end, (word_map_step(&from, &to, map, at, n), toned_step(&to, crop_luma, at, n, &tally)));
+  return tally;
+}
+
 Toned colour_map(const Planes *in, const u8 *crop_luma, const double map[12], int count, Planes *out) {
   const Planes from = *in, to = *out;  // copies, which no pixel that is written can alias
   Map levels;
@@ -452,7 +471,7 @@ Toned colour_map(const Planes *in, const u8 *crop_luma, const double map[12], in
     Tally tally = {0};
     int i = at;
     if (words.bits >= LEAST_BITS)
-      EACH_VECTOR(i, n, end, (word_map_step(&from, &to, &words, i, n), toned_step(&to, crop_luma, i, n, &tally)));
+      tally = map_words(from, crop_luma, &words, at, end, to);
     else
       EACH_VECTOR(i, n, end, (map_step(&from, &to, &levels, i, n), toned_step(&to, crop_luma, i, n, &tally)));
     add_toned(&toned, &tally);

@@ -318,6 +318,17 @@ def test_colour_maps(core: ctypes.CDLL, name: str, in_place: bool) -> None:
 
 
 @many
+@given(seed=seeds, strong=st.floats(0.01, 2.0), shift=st.floats(-0.5, 0.5))
+def test_grey_stays_grey(core: ctypes.CDLL, seed: int, strong: float, shift: float) -> None:
+    """Where a map's rows have one sum: every map of a policy's has."""
+    matrix = np.random.default_rng(seed).normal(0, strong, (3, 4))
+    matrix[:, :3] += ((1.0 + shift) - matrix[:, :3].sum(1, keepdims=True)) / 3
+    matrix[:, 3] = shift
+    out = mapped(core, np.repeat(np.arange(256, dtype=np.uint8)[None], 3, 0), matrix, False)
+    assert (out[0] == out[1]).all() and (out[0] == out[2]).all()
+
+
+@many
 @given(count=counts, seed=seeds, strong=st.floats(0.01, 6.0), in_place=st.booleans())
 def test_any_colour_map(core: ctypes.CDLL, count: int, seed: int, strong: float, in_place: bool) -> None:
     random = np.random.default_rng(seed)
