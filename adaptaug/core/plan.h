@@ -8,8 +8,9 @@
 // Slots are for ever: they fix an operation's random numbers (ops.py). 5 was given back and stays empty.
 enum {
   CROP, HFLIP, VFLIP, ROTATE, SHEAR, STRETCH = 6, PERSPECTIVE, BLUR, SHARPEN, GAMMA, INVERT, SOLARIZE, POSTERIZE,
-  EXPOSURE, BRIGHTNESS, CONTRAST, SATURATION, HUE, GREY, NOISE, ERASE, TEMPERATURE, SLOTS
+  EXPOSURE, BRIGHTNESS, CONTRAST, SATURATION, HUE, GREY, NOISE, ERASE, TEMPERATURE, KNOWN
 };
+enum { SLOTS = 32 };  // room for those to come, so that a record that C does not know yet changes no struct
 enum { NUMBERS = 4, SLOTS_PER_OP = 8 };  // most parameters of an operation; numbers that it may draw
 enum { GEOMETRY, FILTER, TABLE, TONE, COLOUR, LATE };
 enum {  // guard.REASONS

@@ -9,7 +9,7 @@ from adaptaug.conditional import STATISTICS
 from adaptaug.ops import OPS, SLOTS_PER_OP
 from adaptaug.policy import Policy
 
-SLOTS, NUMBERS = 23, 4
+SLOTS, NUMBERS = 32, 4
 KINDS = ("geometry", "filter", "table", "tone", "colour", "late")
 # The statistics that reasons quote, in the order of plan.h.
 EVIDENCE = (

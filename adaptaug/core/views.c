@@ -451,4 +451,4 @@ CORE_API int core_plan(const Source *source, const Policy policies[2], const int
   return failed ? -1 : 0;
 }
 
-CORE_API int core_operations(void) { return (1 << SLOTS) - 1 - (1 << 5); }
+CORE_API int core_operations(void) { return (1 << KNOWN) - 1 - (1 << 5); }
