@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from PIL import Image
 
 import adaptaug
 from adaptaug.core.engine import off
+from tests.support.network import light
 
 # One thread each: small tensors gain nothing from more, and on shared cores the threads wait for each other.
 torch.set_num_threads(1)
@@ -117,6 +118,13 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("data") / "digits.npz"
     np.savez(path, x=np.stack(images), y=data.target)
     return path
+
+
+@pytest.fixture
+def light_network() -> Iterator[None]:
+    """For tests of what stands around a network; fixtures that train for several of them say `with light():`."""
+    with light():
+        yield
 
 
 @pytest.fixture(scope="session")
