@@ -279,7 +279,8 @@ def test_the_start_is_returned_where_it_is_best(tmp_path):
     np.savez(tmp_path / "hues.npz", x=np.stack([cv2.cvtColor(i, cv2.COLOR_HSV2RGB) for i in hsv]), y=hue)
     start = Policy.parse({"version": 1, "name": "keeps-colour", "guards": True, "operations": {
         "crop": {"area": [0.3, 1.0]}, "hflip": {"p": 0.5}}})  # fmt: skip
-    outcome = Search(small(tmp_path / "hues.npz", limit=64, batch=16), start, tmp_path / "s", budget=6, workers=0).run()
+    recipe = small(tmp_path / "hues.npz", limit=64, batch=16)
+    outcome = Search(recipe, start, tmp_path / "s", budget=6, workers=0).run()
     assert outcome.policy.operations == start.operations
 
 

@@ -34,6 +34,7 @@ pytestmark = pytest.mark.usefixtures("light_network")
 FORK = multiprocessing.get_context("fork")
 INSTALL = "apt-get update && apt-get install -y postgresql"
 
+
 # --- SQLite: what needs no server ---------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def study(digits, tmp_path_factory):
