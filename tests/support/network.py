@@ -12,8 +12,6 @@ import pytest
 import torch
 from torch import nn
 
-from adaptaug.simclr import encoders
-
 WIDTH = 128
 
 
@@ -36,6 +34,8 @@ class Light(nn.Module):
 @contextmanager
 def light() -> Iterator[None]:
     """`resnet-tiny` is this network, in this process."""
+    from adaptaug.simclr import encoders  # here, as it brings torchvision, which most tests do without
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encoders, "_tiny", Light)
         yield
