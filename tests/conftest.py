@@ -53,6 +53,12 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """make test-fast does not import what it leaves out: that takes as long as a third of its tests."""
+    left_out = "not lengthy" in config.option.markexpr and collection_path.stem in LENGTHY
+    return True if left_out else None
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """`--dist loadgroup` by `group_of`: xdist 3.8 marks groups in a way that pytest 9.2 no longer reads."""
