@@ -8,11 +8,12 @@ is LOW. The range is
 - `data`: the lowest and highest of all images of a data set, which are read once for it;
 - `LOW,HIGH`: as you say, such as a CT window `-160,240`.
 
-Floats that lie in 0 ... 1 are taken as they are, 0 ... 1, unless they span less than 1/16 of it; in tensors, where this
-is what floats mean, always. So are those that a sharp resampling (bicubic, Lanczos) has moved beyond 0 or 1: by 1/4 at
-most, and no further outside than inside. Colours in floats below 0, and in tensors above 1, are a mistake (normalised
-before they were augmented) and refused: only grey values and whole numbers have another range. Where LOW = HIGH there is nothing to see, and the levels are 0. All channels
-of an image have one range, and so has each image of a batch of tensors.
+Floats that lie in 0 ... 1 are taken as they are, 0 ... 1, unless they span less than 1/16 of it; in tensors, where
+this is what floats mean, always. So are those that a sharp resampling (bicubic, Lanczos) has moved beyond 0 or 1: by
+1/4 at most, and no further outside than inside. Colours in floats below 0, and in tensors above 1, are a mistake
+(normalised before they were augmented) and refused: only grey values and whole numbers have another range. Where LOW
+= HIGH there is nothing to see, and the levels are 0. All channels of an image have one range, and so has each image
+of a batch of tensors.
 """
 
 from __future__ import annotations

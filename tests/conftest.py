@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,40 +17,46 @@ from PIL import Image
 
 import adaptaug
 from adaptaug.core.engine import off
+from tests.support.network import light
 
 # One thread each: small tensors gain nothing from more, and on shared cores the threads wait for each other.
 torch.set_num_threads(1)
 cv2.setNumThreads(1)
 
-# Workers that start from here have torch already; to spawn one takes seconds.
-multiprocessing.set_forkserver_preload(["torch", "cv2", "adaptaug"])
+# Workers that start from here have these already; to spawn one takes seconds.
+multiprocessing.set_forkserver_preload(["torch", "cv2", "adaptaug", "lightly.loss", "lightly.models.modules"])
 
 # Folders and files whose tests share what is dear to make: each stays in one process (make test runs two).
-TOGETHER = {"ui": "browser", "test_search": "searches", "test_storage": "searches"}
-APART = ("simclr", "learn", "hosts", "benchmarks")  # each file of these by itself
+TOGETHER = {
+    "ui": "browser", "test_search": "searches", "test_storage": "searches",
+    "test_filters": "kernels", "test_warp": "kernels", "test_levels": "kernels",
+}  # fmt: skip
+APART = ("simclr", "learn", "hosts", "benchmarks", "test_build")  # each file of these by itself
 
-# Besides those: they start processes, compile or install.
-LENGTHY = (
-    "test_build",
-    "test_workers",
-    "test_copies",
-    "test_visits",
-    "test_multicrop",
-    "test_compile",
-    "test_cli",
-)
+# What make test-fast leaves out, folders and files: they train, open pages, start processes, compile, or take long.
+LENGTHY = {
+    "ui", "simclr", "learn", "hosts", "benchmarks", "test_build", "test_off", "test_filters", "test_warp",
+    "test_levels", "test_workers", "test_copies", "test_visits", "test_multicrop", "test_compile", "test_cli",
+}  # fmt: skip
 
 
 def group_of(nodeid: str) -> str:
     """In which group a test runs, by its name; those that share nothing are one each."""
     file = Path(nodeid.partition("::")[0])
     folder, name = file.parent.name, file.stem
-    return TOGETHER.get(name) or TOGETHER.get(folder) or (name if folder in APART else nodeid)
+    group = TOGETHER.get(name) or TOGETHER.get(folder)
+    return group or (name if {folder, name} & set(APART) else nodeid)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if os.environ.get("PYTEST_XDIST_WORKER"):  # what a test starts has one thread, too
         os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """make test-fast does not import what it leaves out: that takes as long as a third of its tests."""
+    left_out = "not lengthy" in config.option.markexpr and collection_path.stem in LENGTHY
+    return True if left_out else None
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -69,7 +75,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long groups first, the browser's before all; tests that share nothing fill what is left at the end."""
     for item in items:
-        if group_of(item.nodeid) != item.nodeid or item.path.stem in LENGTHY:
+        if {item.path.parent.name, item.path.stem} & LENGTHY:
             item.add_marker(pytest.mark.lengthy)
     items.sort(key=lambda item: (group_of(item.nodeid) == item.nodeid, "ui" not in item.path.parts))
 
@@ -117,6 +123,13 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("data") / "digits.npz"
     np.savez(path, x=np.stack(images), y=data.target)
     return path
+
+
+@pytest.fixture
+def light_network() -> Iterator[None]:
+    """For tests of what stands around a network; fixtures that train for several of them say `with light():`."""
+    with light():
+        yield
 
 
 @pytest.fixture(scope="session")

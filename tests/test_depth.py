@@ -73,7 +73,7 @@ def as_levels(tensor: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("kind", depth.KINDS)
 @pytest.mark.parametrize("shape", [(48, 40), (16, 40, 3)])
 def test_deep_tensors_are_read_as_arrays_are(kind, shape, engine, scan):
-    """A batch, too, in which each image has its own range; floats stay floats, of which colours have none but 0 ... 1."""
+    """A batch, too, in which each image has its own range; floats stay floats, and of colours must be in 0 ... 1."""
     if len(shape) == 3 and kind.startswith("float"):
         with pytest.raises(adaptaug.AdaptAugError, match="augment before normalising"):
             adaptaug.AdaptiveAugment("natural", 32)(as_tensor(scan.reshape(shape).astype(kind)))

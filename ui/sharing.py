@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import os
 import tempfile
 import zlib
@@ -13,7 +12,7 @@ from pathlib import Path
 from adaptaug import AdaptAugError, Policy
 from adaptaug.files import write_atomically
 from adaptaug.policy import MAX_FILE_BYTES
-from adaptaug.ui.templates import escape
+from adaptaug.ui.templates import digest, escape
 
 MAX_LINK = 6000  # characters of a policy in a link: what every browser and mail program keeps whole
 # The link is made in the browser, which alone knows the page's address.
@@ -62,10 +61,9 @@ def share(policy: Policy) -> str:
 
 def write(policy: Policy) -> str:
     """policy.yaml below Gradio's folder, from which it may be served; equal policies share a file, written anew."""
-    text = policy.dumps()
     root = os.environ.get("GRADIO_TEMP_DIR", tempfile.gettempdir())
-    path = Path(root) / f"policy-{hashlib.sha256(text.encode()).hexdigest()[:32]}" / "policy.yaml"
-    write_atomically(path, lambda file: file.write(text.encode()))
+    path = Path(root) / f"policy-{digest(policy)}" / "policy.yaml"
+    write_atomically(path, lambda file: file.write(policy.dumps().encode()))
     return str(path)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 from typing import Any
 
 import cv2
 import numpy as np
 
+from adaptaug import Policy
 from adaptaug.ui import logic
 from adaptaug.ui.logic import Column, Comparison, Source, View
 
@@ -145,7 +147,13 @@ def _policy_head(column: Column) -> str:
         verdict = f'<p class="broken">{column.broken} of {total} views break the promise</p>'
     else:
         verdict = f'<p class="kept">all {total} views keep the promise</p>'
-    return f'<div class="aa-policy"><h2>{escape(column.policy.name)}</h2><p>{kind}</p>{verdict}</div>'
+    named = f'data-policy="{digest(column.policy)}"'  # by which a page's pairs are known to be those of its controls
+    return f'<div class="aa-policy" {named}><h2>{escape(column.policy.name)}</h2><p>{kind}</p>{verdict}</div>'
+
+
+def digest(policy: Policy) -> str:
+    """32 characters that another policy has not."""
+    return hashlib.sha256(policy.dumps().encode()).hexdigest()[:32]
 
 
 def repair(view: View) -> str:

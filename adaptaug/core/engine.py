@@ -166,7 +166,9 @@ class Form:
         return np.empty((count, size, size, 3) if self.channels == 3 else (count, size, size), np.uint8)
 
     def output(self, room: Any, size: int) -> Output:
-        return Output(_address(room), self.channels * size * size, self.kind, self.channels, self.scale, self.offset)
+        return Output(
+            _address(room), self.channels * size * size, self.kind, self.channels, self.scale, self.offset
+        )
 
 
 INTERLEAVED_RGB, LUMA, PLANAR_RGB, PLANAR_LUMA = (

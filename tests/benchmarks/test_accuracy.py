@@ -2,7 +2,7 @@
 
 import base64
 import json
-import subprocess
+import multiprocessing
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from adaptaug.learn.arms import keys_of
 from adaptaug.learn.statistics import paired_interval
 from adaptaug.simclr.contrast import new_contrast
 from adaptaug.simclr.objectives import Objective
-from benchmarks import protocol
+from benchmarks import protocol, report
 from benchmarks.accuracy import Wanted, measure_all
 from benchmarks.groups import bouts, read_groups, verdict
 from benchmarks.plots import plot_views
@@ -27,6 +27,7 @@ from benchmarks.shifts import crop_centre, expose, grey, occlude, turn_hue
 
 DIGITS = "sklearn:digits"
 SMALL = Recipe(limit=1100, epochs=1, held_out=100)
+light = pytest.mark.usefixtures("light_network")
 
 
 @pytest.fixture
@@ -55,6 +56,7 @@ def test_labels_of_the_test_split_are_refused_to_a_network_in_training():
         sealed.unseal(new_contrast("resnet-tiny", "natural", 24, 0).train(), steps=10)
 
 
+@light
 def test_they_stay_sealed_through_a_training(monkeypatch):
     seen = []
     true_judge = protocol.judge
@@ -82,6 +84,7 @@ def test_every_seed_has_the_same_test_split_and_other_training_images():
     assert torch.equal(one.test.pixels, other.test.pixels) and not torch.equal(one.train, other.train)
 
 
+@light
 def test_the_same_seed_gives_the_same_line():
     lines = [run("digits", DIGITS, None, "clean", SMALL, seed=0) for _ in range(2)]
     assert lines[0]["loss"] == lines[1]["loss"] and lines[0]["scores"] == lines[1]["scores"]
@@ -96,7 +99,10 @@ def test_blank_views_are_last():
     assert min(score, key=score.get) == "blank"
 
 
-def test_a_line_is_not_measured_twice(tmp_path):
+@light
+def test_a_line_is_not_measured_twice(tmp_path, monkeypatch):
+    forked = multiprocessing.get_context("fork")
+    monkeypatch.setattr("benchmarks.accuracy.multiprocessing.get_context", lambda start: forked)
     wanted = [Wanted("digits", 1.0, 0, DIGITS, None, "clean", SMALL, None)]
     first = measure_all(wanted, tmp_path / "lines.jsonl", jobs=1)
     assert measure_all(wanted, tmp_path / "lines.jsonl", jobs=1) == first
@@ -276,7 +282,8 @@ def test_what_is_relied_on_is_what_changes(photographs):
     assert crop_centre(photographs).shape == photographs.shape
 
 
-def test_the_page_has_every_policy_and_its_plot(tmp_path):
+@light
+def test_the_page_has_every_policy_and_its_plot(tmp_path, monkeypatch):
     lines = tmp_path / "lines.jsonl"
     rows = []
     for seed in range(2):
@@ -287,10 +294,8 @@ def test_the_page_has_every_policy_and_its_plot(tmp_path):
         rows.append(rows[-2] | {"policy": "simclr-cifar x2", "epochs": 2})  # as if it had trained longer
     lines.write_text("".join(json.dumps(row) + "\n" for row in rows))
     out = tmp_path / "page.md"
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.report", str(lines), "--out", str(out)], check=False
-    )
-    assert done.returncode == 0
+    monkeypatch.setattr(sys, "argv", ["report", str(lines), "--out", str(out)])
+    report.main()
     text = out.read_text()
     assert (
         "natural" in text

@@ -337,7 +337,9 @@ def test_any_colour_map(core: ctypes.CDLL, count: int, seed: int, strong: float,
     out = mapped(core, rgb, matrix, in_place)
     exact = (matrix[:, :3] @ rgb + matrix[:, 3:] * 255.0).clip(0, 255)
     off = np.abs(out - np.rint(exact))
-    error = 2.0**-22 * (np.abs(matrix[:, :3]) @ rgb + np.abs(matrix[:, 3:]) * 255.0)  # in floats, as levels.c says
+    error = 2.0**-22 * (
+        np.abs(matrix[:, :3]) @ rgb + np.abs(matrix[:, 3:]) * 255.0
+    )  # in floats, as levels.c says
     error = np.maximum(error, OFF_IN_WORDS)
     assert off[np.abs(exact % 1 - 0.5) > error].max(initial=0) == 0
     assert off.max() <= 1

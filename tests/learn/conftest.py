@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from adaptaug.cli import run
+from tests.support.network import light
 
 
 @pytest.fixture(scope="session")
@@ -20,14 +21,20 @@ def small(data, seed=0, **changes):
     return Recipe(str(data), **changed)
 
 
+def of_arguments(data):
+    """The recipe of the command below: as few images as it takes."""
+    return small(data, 3, limit=64, batch=16, bank=1000)
+
+
 def arguments(data, out):
-    return ["search", str(data), "--start", "simclr", "--budget", "6", "--limit", "256", "--seed", "3", "--size", "16",
-            "--batch", "64", "--epochs", "5", "--workers", "0", "--out", str(out)]  # fmt: skip
+    return ["search", str(data), "--start", "simclr", "--budget", "6", "--limit", "64", "--seed", "3", "--size", "16",
+            "--batch", "16", "--epochs", "5", "--workers", "0", "--out", str(out)]  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def searched(digits, tmp_path_factory):
     """The policy file of a search that nobody killed, by one process."""
     out = tmp_path_factory.mktemp("whole") / "policy.yaml"
-    assert run(arguments(digits, out)) == 0
+    with light():
+        assert run(arguments(digits, out)) == 0
     return out

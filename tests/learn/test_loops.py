@@ -11,6 +11,7 @@ pytest.importorskip("lightly")
 import adaptaug
 from adaptaug.learn import Recipe, Search
 from tests.hosts import loop
+from tests.support.network import light
 
 SIDE = 16
 
@@ -19,7 +20,8 @@ SIDE = 16
 def policy(digits, tmp_path_factory):
     folder = tmp_path_factory.mktemp("found") / "search"
     recipe = Recipe(str(digits), limit=64, seed=0, size=SIDE, batch=16, bank=50, queries=100, epochs=5)
-    return Search(recipe, "simclr", str(folder), budget=6, workers=0).run().policy
+    with light():
+        return Search(recipe, "simclr", str(folder), budget=6, workers=0).run().policy
 
 
 def test_plain_pytorch(policy, digits):

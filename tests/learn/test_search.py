@@ -1,10 +1,9 @@
 """The search: it learns, ships only what is better, and survives kill -9."""
 
 import json
+import multiprocessing
 import re
 import signal
-import subprocess
-import sys
 import time
 
 import cv2
@@ -28,6 +27,8 @@ from adaptaug.learn.statistics import over_runs, paired_interval
 from adaptaug.policy import Policy, preset_names
 from adaptaug.simclr.contrast import Contrast
 from tests.learn.conftest import arguments, small
+
+pytestmark = pytest.mark.usefixtures("light_network")
 
 
 # --- the space ---------------------------------------------------------------------------------------------
@@ -279,7 +280,8 @@ def test_the_start_is_returned_where_it_is_best(tmp_path):
     np.savez(tmp_path / "hues.npz", x=np.stack([cv2.cvtColor(i, cv2.COLOR_HSV2RGB) for i in hsv]), y=hue)
     start = Policy.parse({"version": 1, "name": "keeps-colour", "guards": True, "operations": {
         "crop": {"area": [0.3, 1.0]}, "hflip": {"p": 0.5}}})  # fmt: skip
-    outcome = Search(small(tmp_path / "hues.npz"), start, tmp_path / "s", budget=6, workers=0).run()
+    recipe = small(tmp_path / "hues.npz", limit=64, batch=16)
+    outcome = Search(recipe, start, tmp_path / "s", budget=6, workers=0).run()
     assert outcome.policy.operations == start.operations
 
 
@@ -354,15 +356,15 @@ def test_optuna_reads_the_study(searched):
 )
 def test_killed_and_run_again_gives_the_same_policy(digits, searched, tmp_path, moment):
     out = tmp_path / "policy.yaml"
-    command = [sys.executable, "-m", "adaptaug.cli", *arguments(digits, out)]
-    victim = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    victim = multiprocessing.get_context("fork").Process(target=run, args=(arguments(digits, out),))
+    victim.start()
     results = out.with_suffix(".search") / "arms"
     deadline = time.monotonic() + 120
     while len(list(results.glob("*.npz"))) < moment and time.monotonic() < deadline:
         time.sleep(0.02)
-    victim.send_signal(signal.SIGKILL)
-    victim.wait()
-    assert not out.exists()
+    victim.kill()
+    victim.join()
+    assert victim.exitcode == -signal.SIGKILL and not out.exists()
     assert run(arguments(digits, out)) == 0
     assert out.read_text() == searched.read_text()
 

@@ -1,11 +1,10 @@
 """One search by several processes on one database: they share the work, outlive each other and find the same policy."""
 
+import multiprocessing
 import os
 import secrets
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,25 +19,20 @@ from optuna.trial import TrialState
 
 from adaptaug.cli import run
 from adaptaug.errors import AdaptAugError
+from adaptaug.learn import running
+from adaptaug.learn.arms import start_worker
 from adaptaug.learn.search import Search
 from adaptaug.learn.storage import Shared
 from adaptaug.policy import Policy
-from tests.learn.conftest import arguments, small
+from adaptaug.simclr import encoders
+from tests.learn.conftest import arguments, of_arguments, small
 from tests.missing import missing
+from tests.support.network import Light, light
 
+pytestmark = pytest.mark.usefixtures("light_network")
+
+FORK = multiprocessing.get_context("fork")
 INSTALL = "apt-get update && apt-get install -y postgresql"
-WORKER = """
-import os, sys
-from pathlib import Path
-from adaptaug.learn.search import Search
-from adaptaug.learn.storage import Shared
-from tests.learn.conftest import small
-data, folder, workers = sys.argv[1:]
-if __name__ == "__main__":
-    shared = Shared(os.environ["ADAPTAUG_STORAGE"], "digits", heartbeat=1)
-    search = Search(small(data, 3, bank=1000), "simclr", Path(folder), budget=6, workers=int(workers), shared=shared)
-    search.run().policy.save(Path(folder) / "policy.yaml")
-"""
 
 
 # --- SQLite: what needs no server ---------------------------------------------------------------------------
@@ -47,7 +41,8 @@ def study(digits, tmp_path_factory):
     """A finished study, its URL, and the policy that the command found with it."""
     folder = tmp_path_factory.mktemp("shared")
     url = f"sqlite:///{folder}/jobs.db"
-    assert run([*arguments(digits, folder / "policy.yaml"), "--storage", url, "--study", "digits"]) == 0
+    with light():
+        assert run([*arguments(digits, folder / "policy.yaml"), "--storage", url, "--study", "digits"]) == 0
     return url, folder / "policy.yaml"
 
 
@@ -57,7 +52,7 @@ def test_a_shared_search_finds_the_policy_of_a_lone_one(study, searched):
 
 def test_a_late_machine_takes_all_from_the_study(study, digits, tmp_path):
     search = Search(
-        small(digits, 3, bank=1000),
+        of_arguments(digits),
         "simclr",
         tmp_path,
         budget=6,
@@ -156,20 +151,46 @@ def postgres():
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(url, digits, folder, workers):
+def start_light_worker(recipe):
+    """What a pool's process begins with: it is spawned, and knows of no network but the true one."""
+    encoders._tiny = Light
+    start_worker(recipe)
+
+
+def search_together(url, digits, folder, workers, before):
+    """One of the machines; what it says goes into a file. `before(job)` is called before each that it trains."""
+    with (folder / "told.txt").open("w") as told:
+        os.dup2(told.fileno(), 1)
+        os.dup2(told.fileno(), 2)
+    train = running.Runner._train
+    running.Runner._train = lambda self, job: (before(job), train(self, job))[1]
+    running.start_worker = start_light_worker
+    shared = Shared(url, "digits", heartbeat=1)
+    search = Search(of_arguments(digits), "simclr", folder, budget=6, workers=workers, shared=shared)
+    search.run().policy.save(folder / "policy.yaml")
+
+
+def _start(url, digits, folder, workers, before):
     folder.mkdir()
-    return subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(digits), str(folder), str(workers)], cwd=Path(__file__).parents[2],
-        env={**os.environ, "ADAPTAUG_STORAGE": url, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+    process = FORK.Process(target=search_together, args=(url, digits, folder, workers, before))
+    process.start()
+    return process
 
 
 def test_one_of_two_processes_is_killed_and_the_other_ends_with_the_same_policy(
     postgres, digits, searched, tmp_path
 ):
-    victim = _start(postgres, digits, tmp_path / "victim", workers=1)
-    other = _start(postgres, digits, tmp_path / "other", workers=0)
+    """The victim never comes to the end of its second job, and the other begins when it is at that."""
+    second, begun = FORK.Event(), []
+
+    def stay(job):
+        begun.append(job)
+        if len(begun) == 2:
+            second.set()
+            time.sleep(1000)
+
+    victim = _start(postgres, digits, tmp_path / "victim", 1, stay)
+    other = _start(postgres, digits, tmp_path / "other", 0, lambda job: second.wait(240))
     shared = Shared(postgres, "digits")
 
     def in_hand():
@@ -182,14 +203,15 @@ def test_one_of_two_processes_is_killed_and_the_other_ends_with_the_same_policy(
 
     try:
         deadline = time.monotonic() + 240
-        while not (left := in_hand()) and victim.poll() is None and time.monotonic() < deadline:
+        while not (left := in_hand()) and victim.is_alive() and time.monotonic() < deadline:
             time.sleep(0.02)
-        victim.send_signal(signal.SIGKILL)
-        told = other.communicate(timeout=240)[0]
+        victim.kill()
+        other.join(240)
     finally:
         victim.kill()
         other.kill()
-    assert other.returncode == 0, told
+    told = (tmp_path / "other" / "told.txt").read_text()
+    assert other.exitcode == 0, told
     assert (tmp_path / "other" / "policy.yaml").read_text() == searched.read_text()
     assert not (tmp_path / "victim" / "policy.yaml").exists()
     doers = {t.user_attrs["job"]: t for t in shared._study.trials if t.state == TrialState.COMPLETE}

@@ -11,12 +11,14 @@ import pytest
 import torch
 import torch.distributed as dist
 from sklearn.datasets import load_digits
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 pytest.importorskip("pytorch_lightning")
 pytest.importorskip("lightly")
 
 from lightly.loss import NTXentLoss
 
+from adaptaug.cli import run
 from adaptaug.simclr.contrast import new_contrast
 from adaptaug.simclr.encoders import without_batch_norm
 from adaptaug.simclr.loading import Order
@@ -68,7 +70,7 @@ def main_of(rank, folder):
 def two(tmp_path_factory):
     """What each of two processes had: per objective and number of views (loss, gradients, views)."""
     folder = tmp_path_factory.mktemp("two")
-    torch.multiprocessing.spawn(main_of, args=(str(folder),), nprocs=2)
+    torch.multiprocessing.start_processes(main_of, args=(str(folder),), nprocs=2, start_method="fork")
     return [torch.load(folder / f"{rank}.pt") for rank in (0, 1)]
 
 
@@ -116,34 +118,52 @@ def test_a_network_with_synchronised_batch_norm_trains_on_a_gpu(tmp_path):
 
 
 # --- the command -------------------------------------------------------------------------------------------
-def train(folder, *options):
+def pretrain(folder, *options):
+    """The command's arguments."""
     data = folder / "digits.npz"
     if not data.exists():
         source = load_digits()
         np.savez(data, x=source.images.astype(np.uint8) * 15, y=source.target)
+    return ["pretrain", str(data), "--policy", "digits", "--arch", "resnet-tiny", "--size", "16", "--epochs", "2",
+            "--batch-size", "32", "--limit", "128", "--checkpoint-every", "1", "--no-tensorboard",
+            "--out", str(folder / "run"), *options]  # fmt: skip
+
+
+def torchrun(arguments):
     adaptaug = Path(sys.executable).with_name("adaptaug")
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0",
-               "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0", "--no-python", adaptaug, "pretrain", data,
-               "--policy", "digits", "--arch", "resnet-tiny", "--size", "16", "--epochs", "2", "--batch-size", "32",
-               "--limit", "128", "--checkpoint-every", "1", "--no-tensorboard", *options]  # fmt: skip
-    return subprocess.run(command, capture_output=True, text=True, timeout=300,
+               "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0", "--no-python", adaptaug]  # fmt: skip
+    return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=300,
                           env={**os.environ, "OMP_NUM_THREADS": "1"})  # fmt: skip
 
 
+def torchrun_forked(arguments):
+    """What torchrun does, but for starting Python: the exit code of each process."""
+    config = LaunchConfig(1, 1, 2, rdzv_backend="c10d", rdzv_endpoint="localhost:0", start_method="fork")
+    return elastic_launch(config, command)(arguments)
+
+
+def command(arguments):
+    torch.set_num_threads(1)
+    return run(arguments)
+
+
 def test_torchrun_trains_and_resumes(tmp_path):
-    options = "--out", tmp_path / "run", "--views", "4", "--limit", "64"
-    done = train(tmp_path, *options)
+    options = "--views", "4", "--limit", "64"
+    done = torchrun(pretrain(tmp_path, *options))
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("encoder.safetensors") == 1
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "train_loss" in line] == list(range(1, 9))
     before = (tmp_path / "run" / "encoder.safetensors").read_bytes()
     (tmp_path / "run" / "step-00000008.ckpt").unlink()
-    again = train(tmp_path, *options, "--resume")
-    assert again.returncode == 0, again.stderr[-2000:]
+    assert torchrun_forked(pretrain(tmp_path, *options, "--resume")) == {0: 0, 1: 0}
     assert (tmp_path / "run" / "encoder.safetensors").read_bytes() == before
 
 
-def test_batch_that_does_not_divide(tmp_path):
-    done = train(tmp_path, "--out", tmp_path / "run", "--batch-size", "33")
-    assert "expected as many images on each of 2 processes, got 33 (batch 33)" in done.stderr
+def test_batch_that_does_not_divide(tmp_path, monkeypatch, capsys):
+    """It is refused before the processes meet, so that one will do."""
+    for name, value in {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    assert run(pretrain(tmp_path, "--batch-size", "33")) == 2
+    assert "expected as many images on each of 2 processes, got 33 (batch 33)" in capsys.readouterr().err

@@ -1,10 +1,9 @@
 """Embeddings of images and their views, the head on them, predictions and the table."""
 
 import json
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 from contextlib import suppress
 from dataclasses import replace
 
@@ -89,36 +88,36 @@ def test_half_precision_takes_half_the_room(digits, backbone, made, tmp_path):
     assert np.allclose(data.rows(0, COUNT), open_embeddings(made).features, rtol=2e-3, atol=1e-3)
 
 
-KILLED = """
-import os, signal, sys
-from adaptaug.data import open_data
-from adaptaug.simclr import embeddings
-from adaptaug.simclr.backbone import load_backbone
-moment, data, checkpoint, out = sys.argv[1:]
-def then_die(function, calls):
-    def wrapped(*args, **kwargs):
-        wrapped.calls += 1
-        result = function(*args, **kwargs) if moment != "before" else None
-        if wrapped.calls == calls:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result if moment != "before" else function(*args, **kwargs)
-    wrapped.calls = 0
-    return wrapped
-if moment == "made":
-    embeddings._make = then_die(embeddings._make, 1)
-elif moment == "packed":
-    embeddings._pack = then_die(embeddings._pack, 1)
-else:
-    embeddings.write_atomically = then_die(embeddings.write_atomically, 5)
-embeddings.embed(open_data(data), load_backbone(checkpoint), out, 3, "digits", 16, batch=50)
-"""
+def embed_and_die(moment, data, backbone, out):
+    def then_die(function, calls):
+        def wrapped(*args, **kwargs):
+            wrapped.calls += 1
+            result = function(*args, **kwargs) if moment != "before" else None
+            if wrapped.calls == calls:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return result if moment != "before" else function(*args, **kwargs)
+
+        wrapped.calls = 0
+        return wrapped
+
+    if moment == "made":
+        embeddings._make = then_die(embeddings._make, 1)
+    elif moment == "packed":
+        embeddings._pack = then_die(embeddings._pack, 1)
+    else:
+        embeddings.write_atomically = then_die(embeddings.write_atomically, 5)
+    embed(open_data(data), backbone, out, VIEWS, "digits", 16, batch=50)
 
 
 @pytest.mark.parametrize("moment", ["made", "before", "after", "packed"])
-def test_killed_and_resumed_nothing_is_lost(moment, made, digits, checkpoint, backbone, tmp_path):
+def test_killed_and_resumed_nothing_is_lost(moment, made, digits, backbone, tmp_path):
     out = tmp_path / "emb.npz"
-    command = [sys.executable, "-c", KILLED, moment, str(digits), str(checkpoint), str(out)]
-    assert subprocess.run(command).returncode == -signal.SIGKILL
+    victim = multiprocessing.get_context("fork").Process(
+        target=embed_and_die, args=(moment, digits, backbone, out)
+    )
+    victim.start()
+    victim.join(120)
+    assert victim.exitcode == -signal.SIGKILL
     if moment == "packed":
         assert np.array_equal(open_embeddings(out).features, open_embeddings(made).features)
         return

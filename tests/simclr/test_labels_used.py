@@ -27,6 +27,8 @@ from adaptaug.simclr.trainer import Settings
 from benchmarks import protocol
 from tests.learn.conftest import small
 
+pytestmark = pytest.mark.usefixtures("light_network")
+
 DATA = load_digits()
 PIXELS = np.kron(DATA.images, np.ones((2, 2))).astype(np.uint8) * 15
 UNLABELLED = np.arange(len(PIXELS)) % 3 == 1
