@@ -168,7 +168,20 @@ static int is_blank(const Planes *view, int size) {
   return 1;
 }
 
-static int look_at(Look *look, const Policy *policy, Arena *arena) {
+// Whether anything of an image's statistics, but its sides, decides what is drawn. Else it is not measured, but to be told.
+static int asks_for_statistics(const Policy policies[2]) {
+  for (int i = 0; i < 2; i++)
+    if (policies[i].guards || policies[i].conditional || policies[i].overlaps) return 1;
+  return 0;
+}
+
+static int look_at(Look *look, const Policy policies[2], Arena *arena) {
+  const Policy *policy = &policies[0];
+  if (!look->wants_report && !asks_for_statistics(policies)) {
+    look->stats->height = look->height, look->stats->width = look->width;
+    look->stats->mean = look->stats->contrast = NAN;
+    return 0;
+  }
   if (measure_image(look->image.rgb, look->height, look->width, look->image.stride, policy->conditional, look->stats, arena)) return -1;
   if (!policy->guards || quick_limits(look->stats, policy, &look->limits)) return 0;
   if (look_at_frame(look, arena)) return -1;
@@ -295,7 +308,7 @@ static int image_views(const Source *source, const Policy policies[2], const int
   Report *own = arena_take(arena, sizeof *own);
   look.frame = take_planes(size, arena), look.crop = take_planes(size, arena);
   look.filtered = take_planes(size, arena), look.view = take_planes(size, arena);
-  if (arena->failed || look_at(&look, &policies[0], arena)) return -1;
+  if (arena->failed || look_at(&look, policies, arena)) return -1;
   size_t kept = arena->used;
   for (int i = 0; i < views; i++) {
     Report *report = reports ? reports + (size_t)index * views + i : own;

@@ -151,6 +151,16 @@ def test_what_explain_says_replays(images):
             assert torch.equal(adaptaug.render(images, adaptaug.ViewParams.from_dict(param.to_dict())), view)
 
 
+@pytest.mark.parametrize("guards", [True, False])
+@pytest.mark.parametrize("policy", ["natural", "documents", "simclr", "byol"])
+def test_to_be_told_changes_no_view(policy, guards, images):
+    """Of a policy that asks for no statistics an image is only measured where what was decided shall be told."""
+    policy = Policy.load(policy).edit(guards=guards)
+    told, _ = adaptaug.Views(policy, 2, 48, "none", return_params=True)(images, key=KEYS)
+    views = adaptaug.Views(policy, 2, 48, "none")(images, key=KEYS)
+    assert all(torch.equal(a, b) for a, b in zip(views, told, strict=True))
+
+
 def test_off_leaves_it_to_torch(images):
     natural = adaptaug.AdaptiveAugment("natural", 48)
     with engine.off():
