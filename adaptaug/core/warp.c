@@ -507,7 +507,8 @@ enum { TOGETHER = 32 };  // pixels that lie inside together or are looked at one
 
 static void gather(const Part *part, const Positions *at, int size, const Squares *out) {
   // Eight bytes are read where two pixels lie: not from the last two columns, and not from pixels of one.
-  const unsigned inside_x = part->pitch > 1 ? (unsigned)greatest(part->columns - 2, 0) : 0, inside_y = (unsigned)(part->rows - 1);
+  const unsigned inside_x = part->pitch > 1 ? (unsigned)greatest(part->columns - 2, 0) : 0;
+  const unsigned inside_y = (unsigned)(part->rows - 1);
   const int bits = at->bits, left = part->left, top = part->top;
   const int32_t pitch = part->pitch, stride = (int32_t)part->stride;
   const u8 *const pixels = part->pixels;
@@ -608,7 +609,7 @@ static void slanted(Level *level, const Path *path, int columns, int size, int n
     for (int y = 0; y < part.rows; y++) averaged_row(level, part.top + y, averaged + y * part.stride);
     part.pixels = averaged;
   }
-  part.far = part.stride * part.rows > INT32_MAX;
+  part.far = fabs((double)part.stride) * part.rows > INT32_MAX;
   const double half = nearest ? 0.0 : 0.5;
   for (int y = 0; y < size; y++) {
     place_row(path, recedes, y, size, part.left + half, part.top + half, &at);
