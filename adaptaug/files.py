@@ -19,6 +19,7 @@ from adaptaug.depth import AUTO, Range, is_deep, to_levels
 from adaptaug.errors import AdaptAugError, printable
 from adaptaug.folders import search
 from adaptaug.formats import WAY_OUT, formats, wants_plugin
+from adaptaug.transparency import levels_on_ground, on_ground
 
 MAX_PIXELS = 100_000_000
 _PHOTOMETRIC = 262  # TIFF's tag
@@ -36,8 +37,7 @@ def open_image(
 
     The orientation is applied (`metadata`), grey, palette, bilevel and CMYK images become RGB, those of more than 8
     bits are read by `range` (`depth`), and of several frames the first is taken. Transparent images (RGBA, LA, PA, a
-    palette with a transparent entry) are composited on white: fit for looking at files, while the augmentations
-    themselves refuse transparency.
+    palette with a transparent entry) are put on a ground (`transparency`).
 
     Args:
         max_pixels: more than this (width x height) is refused before decoding; default 100 million.
@@ -142,7 +142,7 @@ def _too_large(name: str, max_pixels: int, got: str) -> str:
 
 
 def upright_rgb(image: Image.Image, range: Range = AUTO) -> Image.Image:
-    """8-bit RGB, the right way up, on white where it was transparent; no metadata is kept.
+    """8-bit RGB, the right way up, on a ground where it was transparent (`transparency`); no metadata is kept.
 
     Raises: AdaptAugError: more than 8 bits, and no finite value.
     """
@@ -150,22 +150,18 @@ def upright_rgb(image: Image.Image, range: Range = AUTO) -> Image.Image:
     if is_deep(image):
         image = _grey_levels(image, range)
     if image.has_transparency_data:
-        coloured = image.convert("RGBA")
-        white = Image.new("RGBA", coloured.size, "white")
-        image = Image.alpha_composite(white, coloured)
+        image = on_ground(image)
     upright = metadata.turn(image.convert("RGB"), number)
     upright.info = {}
     return upright
 
 
 def _grey_levels(image: Image.Image, range: Range) -> Image.Image:
-    """`depth.to_levels`, dark where the image is, white where it is transparent."""
+    """`depth.to_levels`, dark where the image is, on a ground where it is transparent."""
     levels = np.asarray(to_levels(image, range))
     if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0:  # of a TIFF whose least value is white
         levels = 255 - levels
-    if (clear := image.info.get("transparency")) is not None:
-        levels = np.where(np.asarray(image) == clear, np.uint8(255), levels)
-    return Image.fromarray(levels)
+    return Image.fromarray(levels_on_ground(image, levels))
 
 
 def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any]) -> None:

@@ -19,6 +19,7 @@ from adaptaug.core import engine
 from adaptaug.depth import KINDS, as_floats_mean, extremes, is_deep, to_levels, to_unit
 from adaptaug.errors import AdaptAugError
 from adaptaug.levels import luma_levels
+from adaptaug.transparency import levels_on_ground, on_ground
 
 FINISHES = ("none", "unit", "imagenet", "uint8")
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -83,15 +84,16 @@ def read(images: Any) -> Source:
     Raises: AdaptAugError: another type, shape, range or channel count, named in one sentence.
     """
     if isinstance(images, Image.Image):
-        deep = is_deep(images)
-        clear = "transparency" in images.info and (deep or images.mode == "P")
-        if clear or not (deep or images.mode in _PIL_MODES):
+        deep, clear = is_deep(images), images.has_transparency_data
+        if not (deep or clear or images.mode in _PIL_MODES):
             raise AdaptAugError(
-                f"{_ACCEPTED}; got a PIL image of mode {images.mode!r}: convert it to 'RGB' first"
-                + (" (flatten the transparency yourself)." if images.has_transparency_data else ".")
+                f"{_ACCEPTED}; got a PIL image of mode {images.mode!r}: convert it to 'RGB' first."
             )
         try:  # PIL reads a file's pixels only now
-            shown = to_levels(images) if deep else images
+            if deep:
+                shown = Image.fromarray(levels_on_ground(images, np.asarray(to_levels(images))))
+            else:
+                shown = on_ground(images) if clear else images
             grey = shown.mode in ("1", "L")
             plain = shown if shown.mode in ("RGB", "L") else shown.convert("L" if grey else "RGB")
             array = np.asarray(plain)

@@ -14,7 +14,9 @@ from PIL import Image
 
 import adaptaug
 from adaptaug.core.engine import off
+from adaptaug.files import open_image
 from adaptaug.hosts.webdataset import Keyed
+from adaptaug.pixels import read
 
 SIZE = 32
 KEY = (1, 0, 0)
@@ -61,15 +63,39 @@ def test_pil_modes_that_are_pictures(mode: str, photo):
         assert np.array_equal(np.asarray(view), reference)
 
 
-@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "RGBX", "La", "RGBa"])
-def test_other_pil_modes_are_named(mode: str):
-    assert repr(mode) in refusal(Image.new(mode, (40, 40)))
+def test_other_pil_modes_are_named():
+    assert repr("RGBX") in refusal(Image.new("RGBX", (40, 40)))
 
 
-def test_a_palette_with_a_transparent_entry_is_refused():
-    image = Image.new("RGB", (40, 40), "red").convert("P")
-    image.info["transparency"] = 0
-    assert "transparency" in refusal(image)
+@pytest.mark.parametrize("drawing", [10, 200])
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "La", "RGBa", "P", "I;16"])
+def test_what_is_transparent_is_put_on_a_ground(mode: str, drawing: int, tmp_path):
+    """That it stands out from, and the same of a PIL image, its file and its bytes."""
+    ground = 255 if drawing < 190 else 0
+    image = Image.new("LA", (48, 40), (drawing, 0))
+    image.paste((drawing, 255), (8, 8, 40, 32))
+    if mode in ("P", "I;16"):  # where one value stands for what is transparent
+        levels = np.full((40, 48), 0, np.uint8 if mode == "P" else np.uint16)
+        levels[8:32, 8:40] = 1 if mode == "P" else 257 * drawing
+        levels[8, 8] = 1 if mode == "P" else 65535
+        image = Image.fromarray(levels)
+        if mode == "P":
+            image = image.convert("P")
+            image.putpalette([90, 90, 90, *(drawing,) * 3])
+        image.info["transparency"] = 0
+    else:
+        image = image.convert("RGBA").convert(mode) if mode == "RGBa" else image.convert(mode)
+    seen = np.asarray(pixels_of(image))
+    assert (seen[0] == ground).all() and abs(int(seen[20, 20].max()) - drawing) <= 1
+    if mode not in ("La", "RGBa"):
+        image.save(tmp_path / "x.png", **({"transparency": 0} if mode in ("P", "I;16") else {}))
+        opened = np.asarray(open_image(tmp_path / "x.png"))
+        assert np.array_equal(np.broadcast_to(seen, opened.shape), opened)
+        assert np.array_equal(adaptaug.decode((tmp_path / "x.png").read_bytes()), opened)
+
+
+def pixels_of(image: Image.Image) -> np.ndarray:
+    return read(image).data
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG"])

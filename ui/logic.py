@@ -122,7 +122,7 @@ class Comparison:
 
 
 def decode(path: str | Path, name: str | None = None, range: Range = AUTO) -> Source:
-    """Read an image file: upright, RGB, transparency on white, first frame; more than 8 bits by `range`.
+    """Read an image file: upright, RGB, transparency on a ground, first frame; more than 8 bits by `range`.
 
     Raises: AdaptAugError: not an image that can be read, or more than 40 megapixels (told from its header,
         before any pixel is decoded). The sentence has the name the user knows, not the path on this machine.
