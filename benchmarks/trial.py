@@ -20,15 +20,18 @@ import numpy as np
 import optuna
 
 from adaptaug.cli.base import own_side
+from adaptaug.errors import AdaptAugError
 from adaptaug.files import write_atomically
 from adaptaug.learn.arms import Recipe as SearchRecipe
 from adaptaug.learn.live import Live
 from adaptaug.learn.report import write_report
 from adaptaug.learn.search import Search
+from adaptaug.policy import Policy
 from benchmarks.accuracy import Wanted, measure_all
 from benchmarks.groups import read_groups
 from benchmarks.protocol import SUITES, Recipe, split
 from benchmarks.report import page
+from benchmarks.rivals import maker, parted
 
 
 def images_to_search(
@@ -76,6 +79,12 @@ def main() -> None:
     options = parser.parse_args()
     data, _, exposure = options.data.partition("=")
     exposure, folder = exposure or "clean", options.out
+    try:  # before the search, which takes an hour
+        Policy.load(options.start)
+        for name in options.rivals:
+            maker(parted(name)[0], 32)
+    except AdaptAugError as error:
+        parser.error(str(error))
     folder.mkdir(parents=True, exist_ok=True)
     images = folder / f"{Path(data).stem.replace(':', '-')}-{exposure}.npz"
     policy = folder / f"searched from {Path(options.start).stem}.yaml"

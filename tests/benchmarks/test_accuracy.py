@@ -16,7 +16,7 @@ from adaptaug.learn.arms import keys_of
 from adaptaug.learn.statistics import paired_interval
 from adaptaug.simclr.contrast import new_contrast
 from adaptaug.simclr.objectives import Objective
-from benchmarks import protocol, report
+from benchmarks import protocol, report, trial
 from benchmarks.accuracy import Wanted, measure_all
 from benchmarks.groups import bouts, read_groups, verdict
 from benchmarks.plots import plot_views
@@ -323,3 +323,12 @@ def test_points_on_changed_images_are_of_policies_with_seeds_in_common():
     assert shown[2].startswith(f"| natural | **{group.against('natural', manual, 'knn')}**, ")
     assert f"**{group.against('natural', manual, 'knn', 'hue')}**" in shown[2]
     assert points(group, ["natural"], "a policy that is not there") == []
+
+
+@pytest.mark.parametrize("given", [["--rivals", "simclr", "natrual"], ["--start", "natrual"]])
+def test_a_trial_refuses_a_misspelt_name_before_it_searches(given, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "run"
+    monkeypatch.setattr(sys, "argv", ["trial", "--data", DIGITS, "--out", str(out), *given])
+    with pytest.raises(SystemExit, match="2"):
+        trial.main()
+    assert "natrual" in capsys.readouterr().err and not out.exists()
