@@ -19,7 +19,8 @@ def at_home(function: Function) -> Function:
 
     @wraps(function)
     def placed(images: Any, *others: Any, **options: Any) -> Any:
-        if torch.compiler.is_compiling() or torch.get_default_device().type == "cpu":
+        # An empty tensor tells where tensors are made three times as fast as `torch.get_default_device`.
+        if torch.compiler.is_compiling() or torch.empty(0).device.type == "cpu":
             return function(images, *others, **options)
         with images.device if isinstance(images, torch.Tensor) else torch.device("cpu"):
             return function(images, *others, **options)

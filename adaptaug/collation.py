@@ -24,6 +24,19 @@ def collate(samples: list[Any]) -> Any:
     return _collate(samples, collate_fn_map={**default_collate_fn_map, ViewParams: _stack})
 
 
+def fields_of(sample: Any) -> list[Any]:
+    """What names a field of a sample or batch: a mapping's keys; places, and of a named tuple its names, too."""
+    return (
+        [*sample] if isinstance(sample, Mapping) else [*range(len(sample)), *getattr(sample, "_fields", ())]
+    )
+
+
+def place_of(sample: Any, field: Any) -> Any:
+    """Where a field stands, which is its place in a named tuple."""
+    named = isinstance(field, str) and not isinstance(sample, Mapping)
+    return sample._fields.index(field) if named else field
+
+
 def replaced(sample: Any, where: Any, value: Any) -> Any:
     """A sample or batch with another value in one field: a mapping as a dict, a tuple of whatever kind it is."""
     if isinstance(sample, Mapping):

@@ -143,9 +143,13 @@ def settled(low: float, high: float, floats: bool) -> tuple[float, float]:
     return (0.0, 1.0) if as_is else (low, high)
 
 
-def as_floats_mean(low: float, high: float) -> bool:
-    """Whether floats from `low` to `high` lie in 0 ... 1, but for what resampling adds."""
-    return bool(_is_unit(low, high) or _overshoots(low, high))
+def check_colours(low: float, high: float) -> None:
+    """Raises: AdaptAugError: colours in floats from `low` to `high`, beyond what resampling makes of 0 ... 1."""
+    if not (_is_unit(low, high) or _overshoots(low, high)):
+        raise AdaptAugError(
+            f"expected colours in floats in [0, 1], got values from {low:.4g} to {high:.4g}: augment before "
+            "normalising, and scale to [0, 1]."
+        )
 
 
 def _is_unit(low: Any, high: Any) -> Any:
@@ -163,13 +167,18 @@ def to_unit(images: torch.Tensor) -> torch.Tensor:
     """(..., C, H, W) of floats or `KINDS` -> levels by each image's own range, uint8; of floats, in 0 ... 1.
 
     Nothing waits for a device: colours in floats are cut to 0 ... 1 there. Raises: AdaptAugError: on the CPU, no finite
-    value.
+    value, or as `check_colours`.
     """
-    if images.is_floating_point() and images.shape[-3] == 3 and not may_look(images):
-        return images.clamp(0.0, 1.0)
     floats, look = images.is_floating_point(), may_look(images)
-    if floats and (not images.numel() or (look and _is_unit(*map(float, images.aminmax())))):
-        return images  # what is usual costs one look
+    colours = floats and images.shape[-3] == 3
+    if floats and look and images.numel():  # what is usual costs one look
+        ends = [float(end) for end in images.aminmax()]
+        if colours:
+            check_colours(*ends)
+        if _is_unit(*ends):
+            return images
+    if colours:
+        return images.clamp(0.0, 1.0)
     values = images.to(
         torch.float64 if look or not floats else torch.promote_types(images.dtype, torch.float32)
     )

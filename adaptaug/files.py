@@ -15,14 +15,13 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 
 from adaptaug import metadata
-from adaptaug.depth import AUTO, Range, is_deep, to_levels
+from adaptaug.depth import AUTO, Range
 from adaptaug.errors import AdaptAugError, printable
 from adaptaug.folders import search
 from adaptaug.formats import WAY_OUT, formats, wants_plugin
-from adaptaug.transparency import levels_on_ground, on_ground
+from adaptaug.transparency import shown
 
 MAX_PIXELS = 100_000_000
-_PHOTOMETRIC = 262  # TIFF's tag
 
 
 def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
@@ -147,21 +146,9 @@ def upright_rgb(image: Image.Image, range: Range = AUTO) -> Image.Image:
     Raises: AdaptAugError: more than 8 bits, and no finite value.
     """
     number = metadata.orientation(image)
-    if is_deep(image):
-        image = _grey_levels(image, range)
-    if image.has_transparency_data:
-        image = on_ground(image)
-    upright = metadata.turn(image.convert("RGB"), number)
+    upright = metadata.turn(shown(image, range).convert("RGB"), number)
     upright.info = {}
     return upright
-
-
-def _grey_levels(image: Image.Image, range: Range) -> Image.Image:
-    """`depth.to_levels`, dark where the image is, on a ground where it is transparent."""
-    levels = np.asarray(to_levels(image, range))
-    if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0:  # of a TIFF whose least value is white
-        levels = 255 - levels
-    return Image.fromarray(levels_on_ground(image, levels))
 
 
 def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any]) -> None:

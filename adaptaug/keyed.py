@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import ConcatDataset, Dataset
 
 from adaptaug import keys
-from adaptaug.collation import collate, replaced
+from adaptaug.collation import collate, fields_of, place_of, replaced
 from adaptaug.errors import AdaptAugError
 from adaptaug.policy import Policy
 from adaptaug.shared import Shared, SharedText, Sharing
@@ -104,10 +104,8 @@ class Keyed(Sharing, Dataset[Any]):
     def _sample(self, index: int, asked: Visit, place: int) -> Any:
         item = self.dataset[index]
         if isinstance(item, (tuple, list)):
-            names: Any = getattr(item, "_fields", ())
             item = tuple(item) if isinstance(item, list) else item
-            where = self._there(item, [*range(len(item)), *names])
-            where = where if isinstance(where, int) else names.index(where)
+            where = place_of(item, self._there(item, fields_of(item)))
             return replaced(item, where, self.views(item[where], key=self._key(index, asked, place)))
         if isinstance(item, Mapping):
             image = item[self._there(item, item)]

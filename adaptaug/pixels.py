@@ -16,10 +16,10 @@ from PIL import Image
 
 from adaptaug.arrays import may_look
 from adaptaug.core import engine
-from adaptaug.depth import KINDS, as_floats_mean, extremes, is_deep, to_levels, to_unit
+from adaptaug.depth import KINDS, check_colours, is_deep, to_levels, to_unit
 from adaptaug.errors import AdaptAugError
 from adaptaug.levels import luma_levels
-from adaptaug.transparency import levels_on_ground, on_ground
+from adaptaug.transparency import shown
 
 FINISHES = ("none", "unit", "imagenet", "uint8")
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -84,18 +84,14 @@ def read(images: Any) -> Source:
     Raises: AdaptAugError: another type, shape, range or channel count, named in one sentence.
     """
     if isinstance(images, Image.Image):
-        deep, clear = is_deep(images), images.has_transparency_data
-        if not (deep or clear or images.mode in _PIL_MODES):
+        if not (is_deep(images) or images.has_transparency_data or images.mode in _PIL_MODES):
             raise AdaptAugError(
                 f"{_ACCEPTED}; got a PIL image of mode {images.mode!r}: convert it to 'RGB' first."
             )
         try:  # PIL reads a file's pixels only now
-            if deep:
-                shown = Image.fromarray(levels_on_ground(images, np.asarray(to_levels(images))))
-            else:
-                shown = on_ground(images) if clear else images
-            grey = shown.mode in ("1", "L")
-            plain = shown if shown.mode in ("RGB", "L") else shown.convert("L" if grey else "RGB")
+            plain = shown(images)
+            grey = plain.mode in ("1", "L")
+            plain = plain if plain.mode in ("RGB", "L") else plain.convert("L" if grey else "RGB")
             array = np.asarray(plain)
         except AdaptAugError:
             raise
@@ -128,21 +124,12 @@ def _read_array(array: np.ndarray) -> Source:
     if array.ndim != 3 or array.shape[2] not in (1, 3):
         raise AdaptAugError(f"{_ACCEPTED}; got an array of shape {array.shape}.")
     if array.size:
-        if array.dtype.kind == "f" and array.shape[2] == 3 and (low := extremes(array)[0]) < 0.0:
-            _refuse_normalised(low, extremes(array)[1])
+        if array.dtype.kind == "f" and array.shape[2] == 3 and array.min() < 0.0:
+            check_colours(float(array.min()), float(array.max()))
         array = to_levels(array)
     # Rows may have a gap between them.
     gapless = array.strides[1:] == (array.shape[2], 1) and array.strides[0] > 0
     return Source(_checked(array if gapless else np.ascontiguousarray(array)), kind)
-
-
-def _refuse_normalised(low: float, high: float) -> None:
-    """Colours in floats mean 0 ... 1: what lies outside was normalised too early, or never scaled."""
-    if not as_floats_mean(low, high):
-        raise AdaptAugError(
-            f"{_ACCEPTED}, colours in floats in [0, 1]; got values from {low:.4g} to {high:.4g}: "
-            "augment before normalising, and scale to [0, 1]."
-        )
 
 
 def _checked(array: np.ndarray) -> np.ndarray:
@@ -175,8 +162,6 @@ def _read_tensor(tensor: torch.Tensor) -> Source:
             f"{_ACCEPTED}; got a tensor of {tensor.dtype}: scale it to 0..255 and use uint8, or to 0..1 and use floats."
         )
     if tensor.dtype != torch.uint8:
-        if tensor.is_floating_point() and tensor.shape[-3] == 3 and tensor.numel() and may_look(tensor):
-            _refuse_normalised(float(tensor.min()), float(tensor.max()))
         tensor = to_unit(tensor)
     return Source(tensor if tensor.ndim == 4 else tensor[None], kind, plain=plain)
 

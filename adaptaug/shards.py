@@ -129,16 +129,15 @@ def _fields(archive: tarfile.TarFile, content: tarfile.TarInfo) -> dict[str, Any
 
 
 def _of_json(pattern: str | Path, samples: list[str], fields: dict[str, dict[str, Any]]) -> Labels:
-    found = [
-        Labels(None, [], f"no labels: no sample of {pattern} has a label in a KEY.json or has a KEY.cls.")
-    ]
+    """Of the first column that holds labels; where none does, why the first does not."""
+    found = []
     for column in sorted(fields, key=COLUMNS.index):
         cells = [fields[column].get(sample) for sample in samples]
-        labels = settle(f"'{column}' in KEY.json of {pattern}", cells, len(cells))
-        if labels.numbers is not None:
-            return labels
-        found.append(labels)
-    return found[min(1, len(found) - 1)]
+        found.append(settle(f"'{column}' in KEY.json of {pattern}", cells, len(cells)))
+        if found[-1].numbers is not None:
+            return found[-1]
+    nothing = f"no labels: no sample of {pattern} has a label in a KEY.json or has a KEY.cls."
+    return found[0] if found else Labels(None, [], nothing)
 
 
 def _places(archive: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from adaptaug.depth import to_levels
 from adaptaug.errors import AdaptAugError
 from adaptaug.lettering import Text, font, shortened
 from adaptaug.notes import Note, describe_image, describe_view
 from adaptaug.params import ViewParams
 from adaptaug.pixels import read
 from adaptaug.policy import Policy
+from adaptaug.transparency import shown
 from adaptaug.views import Views, as_policy, measure
 
 MAX_PAIRS, MAX_VIEWS = 64, 16
@@ -200,7 +200,7 @@ def _band(name: str, image: Image.Image, lines: list[str], made: list[_Pair], si
     across = _columns(len(made[0].views), cell + _BETWEEN, 2)
     card_width = 2 * _PAD + across * (cell + _BETWEEN) - _BETWEEN
     columns = _columns(len(made), card_width + _GAP)
-    small = _fitted(to_levels(image).convert("RGB"), _SOURCE, int(1.4 * _SOURCE))
+    small = _fitted(shown(image).convert("RGB"), _SOURCE, int(1.4 * _SOURCE))
     cards = [_card(pair, small, cell, across) for pair in made]
     rows = [cards[i : i + columns] for i in range(0, len(cards), columns)]
     heights = [max(card.height for card in row) for row in rows]

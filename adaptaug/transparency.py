@@ -1,7 +1,7 @@
-"""Transparent images -> the ground that they are shown on: one rule for files, bytes and PIL images.
+"""PIL images as they are shown: 8 bits a channel, nothing transparent; one rule for files, bytes and PIL images.
 
-White, as pages are, unless what is drawn is light itself: where its mean luma, weighed by how opaque each pixel is, is
-above 3/4 of white, the ground is black, so that a white logo does not vanish.
+What is transparent is put on white, as pages are, unless what is drawn is light itself: where its mean luma, weighed by
+how opaque each pixel is, is above 3/4 of white, the ground is black, so that a white logo does not vanish.
 """
 
 from __future__ import annotations
@@ -9,13 +9,24 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from adaptaug.depth import AUTO, Range, is_deep, to_levels
+
 _LIGHT = 0.75 * 255.0
 _LUMA = (0.299, 0.587, 0.114)
 _LOOKED_AT = 512  # pixels of the longer side, at least, that decide
+_PHOTOMETRIC = 262  # TIFF's tag
 
 
-def on_ground(image: Image.Image) -> Image.Image:
-    """A transparent image (RGBA, LA, PA, La, RGBa, a palette with a transparent entry) -> RGB, of a grey one L."""
+def shown(image: Image.Image, range: Range = AUTO) -> Image.Image:
+    """An image as it is shown: L where it is deep or has one channel beside its opacity, RGB on a ground; others as
+    they are. Raises: AdaptAugError: more than 8 bits, and no finite value.
+    """
+    if is_deep(image):
+        return Image.fromarray(_deep_on_ground(image, np.asarray(to_levels(image, range))))
+    return _on_ground(image) if image.has_transparency_data else image
+
+
+def _on_ground(image: Image.Image) -> Image.Image:
     grey = image.mode in ("LA", "La")
     coloured = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
     if coloured.getchannel("A").getextrema() != (255, 255):
@@ -26,8 +37,10 @@ def on_ground(image: Image.Image) -> Image.Image:
     return coloured.convert("L" if grey else "RGB")
 
 
-def levels_on_ground(image: Image.Image, levels: np.ndarray) -> np.ndarray:
-    """(H, W) levels of an image of more than 8 bits, of whose values one may stand for what is transparent."""
+def _deep_on_ground(image: Image.Image, levels: np.ndarray) -> np.ndarray:
+    """(H, W) levels, dark where the image is; one of its values may stand for what is transparent."""
+    if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0:  # of a TIFF whose least value is white
+        levels = 255 - levels
     if (value := image.info.get("transparency")) is None:
         return levels
     clear = np.asarray(image) == value

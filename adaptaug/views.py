@@ -166,10 +166,11 @@ class MultiCrop:
             )
             self.groups[-1].alike = group.alike
 
-    def __call__(self, images: Any, *others: Any, key: Any = None) -> Any:
+    def __call__(self, images: Any, *others: Any, key: Any = None, strength: Strength | None = None) -> Any:
+        """The views of all groups; `strength` as of Views, of the image's draws in each group."""
         _alone(others)
         key = keys.fresh_seed() if key is None else key  # one for all groups
-        made = [group(images, key=key) for group in self.groups]
+        made = [group(images, key=key, strength=strength) for group in self.groups]
         if any(group.return_params for group in self.groups):
             if not all(group.return_params for group in self.groups):
                 raise AdaptAugError("MultiCrop: expected return_params of all groups or of none.")

@@ -40,7 +40,7 @@ from adaptaug.policy import Policy
 from adaptaug.simclr.contrast import Contrast, new_contrast
 from adaptaug.simclr.encoders import fast_precision
 from adaptaug.simclr.evaluate import features, knn_correct, labelled_subset
-from adaptaug.views import Views
+from adaptaug.views import MultiCrop, Views
 from benchmarks.accuracy import start_worker
 from benchmarks.protocol import Probe, Recipe, Split, split
 from benchmarks.shifts import expose, is_grey
@@ -129,7 +129,7 @@ def judge(
     return found
 
 
-def leak(views: Views, steered: Steered, images: torch.Tensor, seed: int) -> float:
+def leak(views: Views | MultiCrop, steered: Steered, images: torch.Tensor, seed: int) -> float:
     """Balanced accuracy, %, on a quarter held out, of a logistic regression from a view's numbers to its bin."""
     count = len(images)
     seen = measure(images)

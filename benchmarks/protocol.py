@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +44,8 @@ class Recipe:
 
     A step has 2 * `batch` views, `views` of each image, and a training as many steps whatever `views` is: `epochs`
     passes over the images with two, epochs * 2 / views with more; `small` more views have half the side and count as a
-    fourth each. `norm`: whether BatchNorm's statistics are those of
-    a step's views together (`step`), or of each view's number apart (`view`), a control.
-    `labels`: images of the bank for kNN and probe, 0: all trained on.
+    fourth each. `norm`: whether BatchNorm's statistics are those of a step's views together (`step`), or of each view's
+    number apart (`view`), a control. `labels`: images of the bank for kNN and probe, 0: all trained on.
     """
 
     arch: str = "resnet-tiny"
@@ -197,7 +195,9 @@ def train(model: Contrast, name: str, images: torch.Tensor, recipe: Recipe, seed
     steps = recipe.epochs * (len(images) // recipe.batch)
     loss = torch.tensor(float("nan"))
     model.train()
-    for step, (epoch, index) in enumerate(islice(_batches(len(images), recipe.sources, seed), steps)):
+    for step, (epoch, index) in enumerate(
+        itertools.islice(_batches(len(images), recipe.sources, seed), steps)
+    ):
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate * min(1, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * step / steps))
         views = make(images[torch.from_numpy(index)].to(device), keys_of(seed, epoch, index), model)

@@ -31,7 +31,7 @@ from benchmarks.accuracy import Wanted, measure_all
 from benchmarks.groups import read_groups
 from benchmarks.protocol import SUITES, Recipe, split
 from benchmarks.report import page
-from benchmarks.rivals import maker, parted
+from benchmarks.rivals import policy_of
 
 
 def images_to_search(
@@ -82,7 +82,7 @@ def main() -> None:
     try:  # before the search, which takes an hour
         Policy.load(options.start)
         for name in options.rivals:
-            maker(parted(name)[0], 32)
+            policy_of(name)
     except AdaptAugError as error:
         parser.error(str(error))
     folder.mkdir(parents=True, exist_ok=True)

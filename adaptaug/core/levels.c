@@ -339,15 +339,27 @@ INLINE Longs as_levels(Floats v, int k) {
   return ((Longs)bits & 0xff) << (8 * k);
 }
 
-// Levels -> levels. No term is rounded more than four times: a level is off by at most 2^-22 of the sum of the terms'
-// magnitudes before it is rounded, by less than .001 up to gains of 16.
-typedef struct { float of[3][3], offset[3]; } Map;
+// Levels -> levels. A level x of channel c becomes
+//     sum x + map[c][c + 1] (next - x) + map[c][c + 2] (last - x) + offset,
+// where sum is of the row, and next and last are the other two channels' levels, so that grey stays grey where the rows have
+// one sum. No term is rounded more than five times: before it is rounded a level is off by less than .001 up to gains of 16.
+typedef struct { float sum[3], next[3], last[3], offset[3]; } Map;
+
+static Map in_floats(const double map[12]) {
+  Map floats;
+  for (int c = 0; c < 3; c++) {
+    const double *row = map + 4 * c, next = row[(c + 1) % 3], last = row[(c + 2) % 3];
+    floats.sum[c] = (float)(row[c] + next + last), floats.next[c] = (float)next, floats.last[c] = (float)last;
+    floats.offset[c] = (float)(row[3] * 255.0);
+  }
+  return floats;
+}
 
 INLINE void map_quarter(Channels v, const Map *map, int k, Longs mapped[3]) {
-  const Floats r = as_floats_of(v.r, k), g = as_floats_of(v.g, k), b = as_floats_of(v.b, k);
+  const Floats level[3] = {as_floats_of(v.r, k), as_floats_of(v.g, k), as_floats_of(v.b, k)};
   for (int c = 0; c < 3; c++) {
-    const float *of = map->of[c];
-    mapped[c] |= as_levels(r * of[0] + g * of[1] + (b * of[2] + map->offset[c]), k);
+    const Floats next = level[(c + 1) % 3] - level[c], last = level[(c + 2) % 3] - level[c];
+    mapped[c] |= as_levels(level[c] * map->sum[c] + next * map->next[c] + (last * map->last[c] + map->offset[c]), k);
   }
 }
 INLINE void map_step(const Planes *in, const Planes *out, const Map *map, int at, int count) {
@@ -360,11 +372,9 @@ INLINE void map_step(const Planes *in, const Planes *out, const Map *map, int at
   for (int c = 0; c < 3; c++) store(out->plane[c] + at, (Bytes)mapped[c], count);
 }
 
-// The same in 16 bits where those hold what comes out in 2^-bits levels. A level x of channel c becomes
-//     x + (sum - 1) x + map[c][c + 1] (next - x) + map[c][c + 2] (last - x) + offset,
-// where sum is of the row, and next and last are the other two channels' levels: what changes little is rounded little, and
-// grey stays grey. Products are upper halves, of which half of what they cut off is given back: before it is rounded a level
-// is off by 2.75 2^-bits at most, .02 with MOST_BITS, .09 with LEAST_BITS.
+// The same in 16 bits where those hold what comes out in 2^-bits levels. To the level itself (sum - 1) x is added, so that
+// what changes little is rounded little. Products are upper halves, of which half of what they cut off is given back: before
+// it is rounded a level is off by 2.75 2^-bits at most, .02 with MOST_BITS, .09 with LEAST_BITS.
 enum { MOST_BITS = 7, LEAST_BITS = 5 };
 typedef int16_t SignedWords __attribute__((vector_size(WIDE)));
 typedef int32_t TwiceInts __attribute__((vector_size(2 * WIDE)));
@@ -411,7 +421,7 @@ INLINE SignedWords upper_half(SignedWords v, const SignedWords *by) {
 typedef struct { SignedWords level[3], behind[3]; } Half;
 
 INLINE Half half_of(Words r, Words g, Words b) {
-  const Words half = r - r + 0x8000;
+  const Words half = (Words){0} + 0x8000;
   return (Half){{(SignedWords)((r << 8) ^ half), (SignedWords)((g << 8) ^ half), (SignedWords)((b << 8) ^ half)},
                 {(SignedWords)((g - r) << 7), (SignedWords)((b - g) << 7), (SignedWords)((r - b) << 7)}};
 }
@@ -459,12 +469,8 @@ static __attribute__((noinline)) Tally map_words(Planes from, const u8 *crop_lum
 
 Toned colour_map(const Planes *in, const u8 *crop_luma, const double map[12], int count, Planes *out) {
   const Planes from = *in, to = *out;  // copies, which no pixel that is written can alias
-  Map levels;
-  for (int c = 0; c < 3; c++) {
-    for (int j = 0; j < 3; j++) levels.of[c][j] = (float)map[4 * c + j];
-    levels.offset[c] = (float)(map[4 * c + 3] * 255.0);
-  }
   const WordMap words = in_words(map);
+  const Map floats = in_floats(map);
   Toned toned = {0};
   for (int at = 0; at < count; at += TILE) {
     const int end = at + least(TILE, count - at);
@@ -473,7 +479,7 @@ Toned colour_map(const Planes *in, const u8 *crop_luma, const double map[12], in
     if (words.bits >= LEAST_BITS)
       tally = map_words(from, crop_luma, &words, at, end, to);
     else
-      EACH_VECTOR(i, n, end, (map_step(&from, &to, &levels, i, n), toned_step(&to, crop_luma, i, n, &tally)));
+      EACH_VECTOR(i, n, end, (map_step(&from, &to, &floats, i, n), toned_step(&to, crop_luma, i, n, &tally)));
     add_toned(&toned, &tally);
   }
   toned.ended -= padding(count);

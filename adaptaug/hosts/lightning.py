@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from adaptaug.collation import replaced
+from adaptaug.collation import fields_of, place_of, replaced
 from adaptaug.errors import AdaptAugError
 
 
@@ -31,16 +31,13 @@ class ViewsOnDevice:
         if not isinstance(batch, (list, tuple, Mapping)):
             return [self._made(batch)]
         where: Any = self.images_in
-        names: Any = batch if isinstance(batch, Mapping) else getattr(batch, "_fields", ())
         if where is None:
             where = "image" if isinstance(batch, Mapping) else 0
-        known = [*names] if isinstance(batch, Mapping) else [*range(len(batch)), *names]
-        if where not in known:
+        if where not in (known := fields_of(batch)):
             raise AdaptAugError(
                 f"images_in: expected one of a batch's fields ({', '.join(map(repr, known))}), got {where!r}."
             )
-        if not isinstance(batch, Mapping) and where in names:
-            where = names.index(where)
+        where = place_of(batch, where)
         return replaced(batch, where, self._made(batch[where]))
 
     def _made(self, images: Any) -> Any:

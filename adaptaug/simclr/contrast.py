@@ -36,9 +36,7 @@ class Contrast(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.objective = Objective(objective, encoder, layers, temperature, projection)
-        self.views: Any = views_of(
-            policy, n, size, small, small_size, return_params
-        )  # only Views take a strength
+        self.views = views_of(policy, n, size, small, small_size, return_params)
         self.precision = precision
         self.controller: BandController | ConditionalHeads | None = None  # what steers the views, if anything
 

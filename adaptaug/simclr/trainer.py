@@ -81,9 +81,8 @@ class Pretraining(pl.LightningModule):
         if "views" in batch:
             views, certificate = batch["views"], float("nan")
         else:
-            controller = self.model.controller
-            push = {} if controller is None else {"strength": controller.strength}
-            views, params = self.model.views(batch["images"], key=batch["keys"], **push)
+            push = None if self.model.controller is None else self.model.controller.strength
+            views, params = self.model.views(batch["images"], key=batch["keys"], strength=push)
             acted = torch.stack([(p.strength < 1) & ~p.blank | p.frame for p in params])
             certificate = float(acted.float().mean())
         laps.mark()

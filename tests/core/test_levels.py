@@ -378,7 +378,7 @@ def test_noise_is_that_of_torch(core: ctypes.CDLL, size: int, seed: int, key: in
     rgb = levels(seed, 3, size, size)
     view = View(rgb)
     core.add_noise(view.planes, size, key, sigma)
-    grain = noise_levels(torch.tensor([key]), size, torch.tensor([sigma]).double()).float()
+    grain = noise_levels(torch.tensor([key]), size, torch.tensor([sigma], dtype=torch.float64)).float()
     assert (view.rgb() == torch.round(as_torch(rgb) + grain[:, None]).clamp(0, 255)[0].numpy()).all()
 
 
