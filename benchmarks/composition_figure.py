@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 import adaptaug
-from tests.scenes import SCENES
+from benchmarks.scenes import SCENES
 
 CROPS = 40
 

@@ -9,7 +9,7 @@ from skimage import data
 import adaptaug
 from adaptaug.core.engine import off
 from benchmarks.judging import FRAME, judge
-from tests.scenes import SCENES
+from benchmarks.scenes import SCENES
 
 
 def darker(image):

@@ -1,0 +1,1 @@
+"""What everything else stands on: arrays in torch, random numbers from keys, sums of levels that are exact."""

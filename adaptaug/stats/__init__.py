@@ -1,0 +1,1 @@
+"""Pixels -> statistics. Nothing here draws or renders."""
