@@ -21,7 +21,8 @@ from scipy import stats
 from adaptaug.learn.arms import Recipe
 from adaptaug.learn.proxies import TASKS
 from adaptaug.learn.report import write_report
-from adaptaug.learn.search import COUNTED, Progress, Search
+from adaptaug.learn.runner import Progress
+from adaptaug.learn.search import COUNTED, Search
 
 SCORES = (*TASKS, "lidar", "rankme")
 

@@ -57,7 +57,7 @@ def entries(policy: Policy, images: torch.Tensor) -> dict[str, Any]:
 
 
 def draws(policy: Policy, images: torch.Tensor) -> Any:
-    return generate.plan.Draws(policy, KEYS, 0, adaptaug.measure(images))
+    return generate.planning.Draws(policy, KEYS, 0, adaptaug.measure(images))
 
 
 def test_p_follows_the_formula_and_the_draw_follows_p(batch):

@@ -25,7 +25,7 @@ DRAWS = 200
 SIZE = 32
 INTERVALS = [(0.3, 0.6), (0.2, 0.4), (0.5, 0.9), (0.7, 1.0), (0.45, 0.5)]
 NAMES = [name.partition(".")[0] for name in PHOTOGRAPHS]
-plan = generate.plan
+plan = generate.planning
 
 
 def overlapping(policy: str | Policy, *interval: float, **crop: Any) -> Policy:

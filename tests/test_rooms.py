@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import adaptaug
+from tests.support import rooms
 
 ROOT = Path(__file__).parent.parent
 VERBS = {name for name in adaptaug.__all__ if name.islower()}
@@ -89,3 +90,9 @@ def test_every_package_is_installed() -> None:
 def test_planning_knows_no_engine() -> None:
     names = {name for file in (ROOT / "adaptaug/planning").glob("*.py") for name in imported(file)}
     assert not {name for name in names if name.split(".")[0] == "cv2" or within(name, "adaptaug.device")}
+
+
+def test_the_page_lists_the_rooms_as_they_are() -> None:
+    pytest.importorskip("tomllib", reason="Python 3.10 has no reader of TOML")
+    page = rooms.PAGE.read_text()
+    assert rooms.written(page) == page, "run: python -m tests.support.rooms"

@@ -12,7 +12,7 @@ import typer
 
 from adaptaug import __version__
 from adaptaug.cli.base import DATA, FEW, MEGAPIXELS, RANGE, WorkFailed, app, say, tell
-from adaptaug.errors import AdaptAugError
+from adaptaug.errors import AdaptAugError, printable
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -41,7 +41,7 @@ def preview(
 
     Files that cannot be read are listed on stderr and left out.
     """
-    from adaptaug.data import files, folders, range_of
+    from adaptaug.data import folders, range_of
     from adaptaug.data.sources import Files
     from adaptaug.policy import Policy
     from adaptaug.report.sheet import contact_sheet
@@ -52,7 +52,7 @@ def preview(
     found, left = folders.search(images)
     said = left.sentence(len(found))
     if not found:
-        where = ", ".join(files.printable(path) for path in images)
+        where = ", ".join(printable(path) for path in images)
         raise WorkFailed(f"no image files in {where}{f'; {said}' if said else '.'}")
     if said:
         say(said)

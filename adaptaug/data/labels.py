@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from adaptaug.data.files import printable
 from adaptaug.data.sidecars import is_sidecar
-from adaptaug.errors import AdaptAugError
+from adaptaug.errors import AdaptAugError, printable
 
 NONE = -1
 # Arrays of an .npz and columns of a table that hold labels, in whatever case; the first that does is taken.

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from adaptaug.data.files import MAX_PIXELS, printable, read_image, upright_rgb
+from adaptaug.data.files import MAX_PIXELS, read_image, upright_rgb
 from adaptaug.data.formats import formats, suffixes
 from adaptaug.data.labels import COLUMNS, Labels, settle
 from adaptaug.data.sources import Array, Opened, Source, files_of, needs
-from adaptaug.errors import AdaptAugError
+from adaptaug.errors import AdaptAugError, printable
 
 _LOOKED_AT = 16  # rows, to see what a column holds
 

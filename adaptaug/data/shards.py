@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from adaptaug.data.files import MAX_PIXELS, printable, read_image
+from adaptaug.data.files import MAX_PIXELS, read_image
 from adaptaug.data.folders import LeftOut
 from adaptaug.data.formats import suffixes
 from adaptaug.data.labels import COLUMNS, Labels, of_texts, settle
 from adaptaug.data.sidecars import is_sidecar
 from adaptaug.data.sources import Opened, Source, files_of, needs
-from adaptaug.errors import AdaptAugError
+from adaptaug.errors import AdaptAugError, printable
 
 _LARGEST_JSON = 1 << 20  # bytes; what is beside a picture is short
 

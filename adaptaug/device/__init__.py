@@ -1,1 +1,1 @@
-"""The renderer of ViewParams in torch, for batches on any device; the core has its own in C."""
+"""The engine in torch: ViewParams -> pixels, in batches, on any device, with gradients; the core is the same in C."""

@@ -125,7 +125,7 @@ def load_backbone(
     encoder = build_encoder(arch, stem)
     _load(encoder, found, str(path), arch)
     if padding is not None:
-        encoder.conv1.padding = (padding, padding)  # type: ignore[union-attr, assignment]
+        encoder.conv1.padding = (padding, padding)  # type: ignore[union-attr]
     normalisation = normalise or (about or {}).get("normalisation", found.normalisation)
     by = "as asked" if normalise else "by the run" if about else f"by the layout, {found.sure}; {_OVERRULE}"
     report = Report(str(source), found.layout, arch, stem, int(encoder.width), normalisation, by, found.prefix,  # type: ignore[arg-type]

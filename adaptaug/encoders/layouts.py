@@ -9,7 +9,7 @@ of another.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,7 +128,7 @@ def _simclrv2(name: str) -> str | None:
     return name if name.startswith("net.") else None  # a name that is left over is refused by its name
 
 
-def _numbered(first_layer: int):  # type: ignore[no-untyped-def]
+def _numbered(first_layer: int) -> Callable[[str], str | None]:
     def rename(name: str) -> str | None:
         number, _, rest = name.partition(".")
         if not number.isdigit():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,7 +71,7 @@ def inert(images: torch.Tensor, size: int, seed: int = 0) -> list[str]:
     return out
 
 
-def _only(changes: dict) -> Policy:
+def _only(changes: dict[str, Any]) -> Policy:
     return Policy.parse({
         "version": 1, "name": "one", "guards": False,
         "operations": {k: {**v, "p": 1.0} for k, v in changes.items() if v is not None},

@@ -26,8 +26,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import MISSING, asdict, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -133,13 +134,13 @@ class Search:
             "budget": self.budget, "objective": self.objective, "adaptaug": __version__,
         }))  # fmt: skip
         if self.shared is not None:
-            if self.shared.agree("settings", lambda: settings) != settings:
+            if _as_now(self.shared.agree("settings", lambda: settings)) != settings:
                 raise AdaptAugError(f"--study {self.shared.name}: holds a search with other settings or data; "
                                     "give the same, or choose another name.")  # fmt: skip
             settings["study"] = self.shared.name
         file = self.folder / "settings.json"
         if file.exists():
-            if json.loads(file.read_text()) != settings:
+            if _as_now(json.loads(file.read_text())) != settings:
                 raise AdaptAugError(f"{self.folder}: holds a search with other settings or data; "
                                     "remove the folder, or choose another --out.")  # fmt: skip
         else:
@@ -296,6 +297,12 @@ class Search:
         start."""
         provenance = origin(self.start, self.fingerprint, self.recipe.seed, self._arms)
         return leading_policy(self._ranked, self._arms, self.start, provenance)
+
+
+def _as_now(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings as an earlier version wrote them: what its recipe could not yet say was as it is by default."""
+    defaults = {f.name: f.default for f in fields(Recipe) if f.default is not MISSING}
+    return json.loads(json.dumps(settings | {"recipe": defaults | settings["recipe"]}))
 
 
 def _verification(arm: Arm, run: int) -> str:

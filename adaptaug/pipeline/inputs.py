@@ -16,7 +16,7 @@ from PIL import Image
 
 from adaptaug.backend.arrays import may_look
 from adaptaug.backend.levels import luma_levels
-from adaptaug.core import engine
+from adaptaug.core import engine, records
 from adaptaug.data.depth import KINDS, check_colours, is_deep, to_levels, to_unit
 from adaptaug.data.transparency import shown
 from adaptaug.errors import AdaptAugError
@@ -188,10 +188,10 @@ def core_form(source: Source, finish: str) -> engine.Form:
 def _floats(finish: str) -> engine.Form:
     """Normalisation as one product and one sum a level."""
     if finish == "unit":
-        return engine.Form(engine.FLOATS, 3, (1.0 / 255.0,) * 3)
+        return engine.Form(records.FLOATS, 3, (1.0 / 255.0,) * 3)
     scale = [1.0 / (255.0 * std) for std in IMAGENET_STD]
     offset = [-mean / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)]
-    return engine.Form(engine.FLOATS, 3, scale, offset)
+    return engine.Form(records.FLOATS, 3, scale, offset)
 
 
 def write_core(room: Any, source: Source, finish: str) -> Any:
@@ -210,14 +210,14 @@ def write_core(room: Any, source: Source, finish: str) -> Any:
 def from_planes(room: torch.Tensor, source: Source, finish: str) -> Any:
     """(B, 3, S, S) uint8 views as if they had been written in `core_form`."""
     form = core_form(source, finish)
-    if form.kind == engine.PLANAR and form.channels == 3:
+    if form.kind == records.PLANAR and form.channels == 3:
         return room
-    if form.kind == engine.FLOATS:
+    if form.kind == records.FLOATS:
         scale, offset = (torch.tensor(list(v)).reshape(3, 1, 1) for v in (form.scale, form.offset))
         return room.to(torch.float32).mul_(scale).add_(offset)
     if form.channels == 1:
         luma = luma_levels(room.to(torch.float32)).to(torch.uint8)
-        return luma[:, None] if form.kind == engine.PLANAR else luma.numpy()
+        return luma[:, None] if form.kind == records.PLANAR else luma.numpy()
     return room.permute(0, 2, 3, 1).contiguous().numpy()
 
 

@@ -106,7 +106,7 @@ def open_embeddings(path: str | Path) -> Embeddings:
     )  # fmt: skip
 
 
-class _Items(Dataset):
+class _Items(Dataset[Any]):
     """Image number -> (1 + k, 3, S, S) uint8 of the clean image and its views, or the sentence that says why not.
 
     Without `views` (they are made of whole batches, on the device) it is (clean, the image as it lies there).

@@ -45,7 +45,7 @@ class Order:
         return np.stack([np.full_like(index, self.seed), np.full_like(index, epoch), index], 1)
 
 
-class _Batches(Dataset):
+class _Batches(Dataset[Any]):
     """Number -> batch, so that a worker reads and makes a whole batch."""
 
     def __init__(self, images: Images, order: Order, index: np.ndarray, views: Views | MultiCrop | None):

@@ -29,7 +29,7 @@ from adaptaug.stats.crop import CropStats
 from adaptaug.stats.image import measure_pixels
 from benchmarks.random_policies import random_policy
 
-plan = generate.plan
+plan = generate.planning
 SIZE = 48
 CLOSE = {"rel": 1e-11, "abs": 1e-11}
 MANY = settings(max_examples=150, deadline=None, derandomize=True, database=None)
