@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import cycle
 from typing import Any
@@ -41,7 +41,7 @@ class Sizes:
 
 
 def recipe_of(side: int) -> Recipe:
-    return SMALL if side <= 64 else PHOTO
+    return replace(SMALL if side <= 64 else PHOTO, size=side)
 
 
 def inputs_of(count: int, side: int, sets: int, device: torch.device) -> Inputs:

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from adaptaug.errors import AdaptAugError
 from adaptaug.files import write_atomically
 from adaptaug.learn.statistics import paired_interval
 from adaptaug.simclr.contrast import Contrast, new_contrast
@@ -27,7 +28,6 @@ from adaptaug.simclr.settings import Settings
 from benchmarks.gpu import making
 from benchmarks.gpu.calls import Call, NoTime, Row, sentence
 from benchmarks.gpu.cifar import Cifar, cifar
-from benchmarks.gpu.throughput import unlike
 from benchmarks.protocol import PENALTIES, SUITES, Recipe, Training
 from benchmarks.rivals import Make, policy_of
 
@@ -39,6 +39,7 @@ REFERENCE = "dkobak/simclr-cifar10 (lossless CIFAR-10), ResNet18, 100 epochs: kN
 RECIPE = replace(SUITES["gpu"], held_out=0)
 MOST = 100  # epochs
 KEPT_EVERY = 60.0  # seconds between checkpoints
+FILLED = 0.9  # of the time by epochs: checkpoints take some, and so does a second start
 SLACK = 1.3  # an epoch may take so many times the last one
 
 
@@ -73,13 +74,13 @@ class Pair:
         self.epochs, self.seconds = epochs, 0.0
 
     def _maker(self, name: str, side: int, recipe: Recipe) -> Make:
-        """Its views as a CUDA graph, if that makes the same levels, else one operation after the other."""
+        """Its views as a CUDA graph, if that makes the same, else one operation after the other."""
         policy = policy_of(name)
         assert policy is not None
         eager = making.eager(policy, side, "imagenet", recipe.views)
         make, self.notes[name] = eager, "views: CUDA graph"
         try:
-            make = self._captured(eager, policy, side, recipe)
+            make = self._captured(eager, recipe.sources)
         except Exception as error:
             self.notes[name] = f"views: eager ({sentence(error)})"
 
@@ -88,13 +89,16 @@ class Pair:
 
         return views
 
-    def _captured(self, eager: making.Make, policy: Any, side: int, recipe: Recipe) -> making.Make:
-        images = self.data.train[: recipe.sources]
+    def _captured(self, eager: making.Make, sources: int) -> making.Make:
+        images = self.data.train[:sources]
         keys = torch.arange(3 * len(images), device=self.device).reshape(-1, 3)
         captured = making.Captured(eager, images, keys)
         made, expected = captured(images.flip(0), keys + 1), eager(images.flip(0), keys + 1)
-        if not all(torch.equal(a, b) for a, b in zip(made, expected, strict=True)):
-            raise ArithmeticError(f"a graph's views are not the eager ones: {unlike(made, expected)}")
+        differ = float(((torch.stack(made) - torch.stack(expected)).abs() > 1e-3).float().mean())
+        if differ > 1e-3:  # single sums that a device adds up in another order may turn a level
+            raise AdaptAugError(
+                f"a CUDA graph: expected the eager views, got others at {differ:.1%} of values."
+            )
         return captured
 
     @property
@@ -140,19 +144,18 @@ def trained(arch: str, call: Call, sizes: Sizes, folder: Path, device: torch.dev
 
 
 def _that_fit(arch: str, call: Call, data: Cifar, sizes: Sizes, device: torch.device) -> int:
-    """Epochs by the time that a few steps of both arms take; these are thrown away."""
+    """Epochs by the time that a few steps of both arms take, after two; all are thrown away."""
     pair = Pair(arch, data, sizes, 1, device)
-    start, timed = 0.0, 0
     for arm in pair.arms.values():
         arm.go(2)
     making.wait(device)
     start = call.clock()
     for arm in pair.arms.values():
         arm.go(sizes.timed)
-        timed = arm.done - 2
     making.wait(device)
-    epoch = (call.clock() - start) / max(1, timed) * next(iter(pair.arms.values())).per_epoch
-    epochs = min(MOST, int((call.left + sizes.later - sizes.judging) / max(epoch, 1e-6)))
+    arm = pair.arms[OURS]
+    epoch = (call.clock() - start) / (arm.done - 2) * arm.per_epoch
+    epochs = min(MOST, int(FILLED * (call.left + sizes.later - sizes.judging) / epoch))
     if epochs < sizes.least:
         raise NoTime(
             f"an epoch of both arms takes {epoch:.1f} s: {max(0, epochs)} would fit, {sizes.least} are wanted"
@@ -162,7 +165,7 @@ def _that_fit(arch: str, call: Call, data: Cifar, sizes: Sizes, device: torch.de
 
 def _go_on(pair: Pair, call: Call, kept: Path) -> None:
     """Epoch after epoch, to the end or as long as there is time."""
-    longest, saved = 0.0, call.clock()
+    longest, saved = pair.seconds / max(1, pair.done), call.clock()
     while pair.done < pair.epochs:
         if SLACK * longest > call.left or call.left <= 0:
             _keep(pair, kept)
