@@ -44,9 +44,10 @@ began=$(date +%s)
 pack=$(cd "$(dirname "$0")" && pwd) home=${GPU_HOME:-/tmp/gpu}
 cd "$pack/../.."
 mkdir -p "$home"
-if [ ! -d "$home/site" ]; then
-  rm -rf "$home/half"
+if ! cmp -s "$pack/manifest.json" "$home/site/manifest.json"; then
+  rm -rf "$home/half" "$home/site"
   python3 -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --target "$home/half" "$pack"/*.whl
+  cp "$pack/manifest.json" "$home/half"
   mv "$home/half" "$home/site"
 fi
 # Rows of an earlier machine, copied here by hand: they are not measured again.
