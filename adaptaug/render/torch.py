@@ -66,10 +66,9 @@ def _warp_level(
         column, row = _positions(matrix, width, height, level.shape[-1], level.shape[-2], size)
         return _sample(level, column, row, nearest)
     # From [0, 1] of the source to [-1, 1] of the level, of which grid_sample itself mirrors what lies outside.
+    # By numbers, not by a tensor of them: to copy that to a device would wait.
     column, row, last = matrix.unbind(1)
-    x = (
-        column * (2 * width / level.shape[-1]) - last
-    )  # numbers, not a tensor of them: the device waits for none
+    x = column * (2 * width / level.shape[-1]) - last
     y = row * (2 * height / level.shape[-2]) - last
     view = (torch.arange(size, device=matrix.device, dtype=matrix.dtype) * 2 + 1) / size - 1
     if may_look(matrix) and not bool((matrix[:, (0, 1, 2, 2), (1, 0, 0, 1)] != 0).any()):

@@ -80,8 +80,8 @@ class Call:
 
     def expected(self, row: Row) -> float:
         """Seconds that a row will take: its guess, times what earlier ones took of theirs."""
-        done = [row for row in self.found["rows"] if row["guess"] and "failed" not in row]
-        pace = [row["seconds"] / row["guess"] for row in done]
+        done = [one for one in self.found["rows"] if one["guess"] and "failed" not in one]
+        pace = [one["seconds"] / one["guess"] for one in done]
         return row.guess * (median(pace) if pace else 1.0)
 
     def run(self, rows: Sequence[Row], again: bool = False) -> None:
