@@ -11,10 +11,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import adaptaug
-from adaptaug.conditional import STATISTICS
 from adaptaug.core.engine import off
-from adaptaug.ops import OPS
-from adaptaug.render import torch as engine
+from adaptaug.device import engine as engine
+from adaptaug.policy.conditional import STATISTICS
+from adaptaug.policy.ops import OPS
 
 POLICIES = {name: adaptaug.Policy.load(name) for name in ("natural", "digits", "simclr")}
 POLICIES["everything"] = adaptaug.Policy.parse(

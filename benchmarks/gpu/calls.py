@@ -19,8 +19,8 @@ from typing import Any
 
 import torch
 
+from adaptaug.data.files import write_atomically
 from adaptaug.errors import AdaptAugError
-from adaptaug.files import write_atomically
 
 SPARE = 1.25  # a row may take so many times what is expected of it
 RESERVE = 3.0  # seconds to end in

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 
 import adaptaug
-from adaptaug import keys as numbers
+from adaptaug.backend import keys as numbers
 from adaptaug.core import library
 from adaptaug.core.engine import off
+from adaptaug.encoders.networks import fast_precision
 from adaptaug.params import ViewParams
 from adaptaug.simclr.contrast import new_contrast
-from adaptaug.simclr.encoders import fast_precision
 from benchmarks import turns
 from benchmarks.gpu import making
 from benchmarks.gpu.calls import Row, sentence

@@ -18,12 +18,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from adaptaug.data.files import write_atomically
+from adaptaug.encoders.networks import fast_precision
 from adaptaug.errors import AdaptAugError
-from adaptaug.files import write_atomically
-from adaptaug.learn.statistics import paired_interval
+from adaptaug.learn.intervals import paired_interval
 from adaptaug.simclr.contrast import Contrast, new_contrast
-from adaptaug.simclr.encoders import fast_precision
-from adaptaug.simclr.evaluate import features, knn_correct
+from adaptaug.simclr.metrics import features, knn_correct
 from adaptaug.simclr.settings import Settings
 from benchmarks.gpu import making
 from benchmarks.gpu.calls import Call, NoTime, Row, sentence
