@@ -31,7 +31,7 @@ from adaptaug.learn.arms import keys_of
 from adaptaug.simclr.contrast import Contrast, new_contrast
 from adaptaug.simclr.metrics import features, knn_correct, labelled_subset
 from adaptaug.simclr.settings import sources_of
-from benchmarks.rivals import maker, parted
+from benchmarks.rivals import Make, maker, parted
 from benchmarks.shifts import EXPOSURES, RELIANCE, expose, is_grey
 
 PENALTIES = (0.003, 0.03, 0.3)  # C of the linear probe, chosen on a fifth of the bank
@@ -186,27 +186,71 @@ def split(data: str, test: str | None, exposure: str, recipe: Recipe, seed: int,
     )  # fmt: skip
 
 
+class Training:
+    """SimCLR with AdamW and a cosine over `steps`; the same steps wherever it is stopped and gone on with.
+
+    images: (N, 3, S, S) uint8, on the model's device or not; make: what makes the views, default: what `name` stands
+    for.
+    """
+
+    def __init__(
+        self, model: Contrast, name: str, images: torch.Tensor, recipe: Recipe, seed: int,
+        make: Make | None = None,
+    ):  # fmt: skip
+        self.model, self.images, self.recipe, self.seed = model, images, recipe, seed
+        self.make = make or maker(name, int(images.shape[-1]), recipe.views, recipe.small)
+        self.embed = _each_view_apart(model, recipe.sources) if recipe.norm == "view" else model._embed
+        self.optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=1e-4)
+        self.per_epoch = len(images) // recipe.batch
+        self.steps, self.done = recipe.epochs * self.per_epoch, 0
+        self.loss = torch.tensor(float("nan"))
+
+    def go(self, steps: int) -> None:
+        """So many steps more, or as many as are left."""
+        device = next(self.model.parameters()).device
+        self.model.train()
+        upto = min(self.done + steps, self.steps)
+        for epoch, index in itertools.islice(
+            _batches(len(self.images), self.recipe.sources, self.seed), self.done, upto
+        ):
+            for group in self.optimizer.param_groups:
+                group["lr"] = self._rate()
+            batch = self.images[torch.from_numpy(index).to(self.images.device)].to(device)
+            views = self.make(batch, keys_of(self.seed, epoch, index), self.model)
+            loss = self.model.objective(self.embed, self.model.encoder, views)[0]
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            self.loss, self.done = loss.detach(), self.done + 1
+        self.model.eval()
+
+    def _rate(self) -> float:
+        return (
+            self.recipe.rate
+            * min(1, (self.done + 1) / 50)
+            * 0.5
+            * (1 + math.cos(math.pi * self.done / self.steps))
+        )
+
+    def state(self) -> dict[str, Any]:
+        """What `resume` needs to go on."""
+        return {
+            "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "done": self.done,
+            "loss": self.loss,
+        }  # fmt: skip
+
+    def resume(self, state: dict[str, Any]) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.done, self.loss = state["done"], state["loss"]
+        self.model.eval()
+
+
 def train(model: Contrast, name: str, images: torch.Tensor, recipe: Recipe, seed: int) -> tuple[int, float]:
-    """SimCLR with AdamW and a cosine; (steps, last loss)."""
-    make = maker(name, int(images.shape[-1]), recipe.views, recipe.small)
-    device = next(model.parameters()).device
-    embed = _each_view_apart(model, recipe.sources) if recipe.norm == "view" else model._embed
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=1e-4)
-    steps = recipe.epochs * (len(images) // recipe.batch)
-    loss = torch.tensor(float("nan"))
-    model.train()
-    for step, (epoch, index) in enumerate(
-        itertools.islice(_batches(len(images), recipe.sources, seed), steps)
-    ):
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.rate * min(1, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * step / steps))
-        views = make(images[torch.from_numpy(index)].to(device), keys_of(seed, epoch, index), model)
-        loss = model.objective(embed, model.encoder, views)[0]
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    model.eval()
-    return steps, float(loss.detach())
+    """A whole `Training`; (steps, last loss)."""
+    training = Training(model, name, images, recipe, seed)
+    training.go(training.steps)
+    return training.steps, float(training.loss)
 
 
 def _batches(count: int, batch: int, seed: int) -> Iterator[tuple[int, np.ndarray]]:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 import adaptaug
 from adaptaug.core.engine import off
@@ -94,3 +96,32 @@ def test_runs_without_data(name: str, dtype: torch.dtype):
         images, keys = torch.zeros(4, 3, 80, 100, dtype=dtype), torch.zeros(4, 3, dtype=torch.int64)
         out = adaptaug.AdaptiveAugment(POLICIES[name], SIZE)(images, key=keys)
     assert out.shape == (4, 3, SIZE, SIZE) and out.dtype == dtype
+
+
+class Crossings(TorchDispatchMode):
+    """Copies between the host and a device: the host waits for each, and none can be in a CUDA graph."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        made = function(*args, **(kwargs or {}))
+        places = {x.device.type for x in tree_leaves((args, kwargs, made)) if isinstance(x, torch.Tensor)}
+        # A number that torch has wrapped into a tensor is none: it travels with the kernel's arguments.
+        if len(places) > 1 and "copy" in str(function):
+            self.found.append(str(function))
+        return made
+
+
+@pytest.mark.parametrize("source", [SIZE, 5 * SIZE], ids=lambda side: f"{side} px")
+@pytest.mark.parametrize("name", POLICIES)
+def test_nothing_crosses_to_a_device(name: str, source: int):
+    """Views of images on a GPU; a fake one, as this needs none."""
+    # Normalisation keeps its six numbers on each device: a fake one is not to be kept.
+    views = adaptaug.Views(POLICIES[name], size=SIZE, finish="unit")
+    with FakeTensorMode(), Crossings() as crossings:
+        images = torch.zeros(4, 3, source, source, dtype=torch.uint8, device="cuda")
+        made = views(images, key=torch.zeros(4, 3, dtype=torch.int64, device="cuda"))
+    assert [view.device.type for view in made] == ["cuda", "cuda"]
+    assert crossings.found == []

@@ -66,9 +66,10 @@ def _warp_level(
         column, row = _positions(matrix, width, height, level.shape[-1], level.shape[-2], size)
         return _sample(level, column, row, nearest)
     # From [0, 1] of the source to [-1, 1] of the level, of which grid_sample itself mirrors what lies outside.
-    scale = matrix.new_tensor([[2 * width / level.shape[-1]], [2 * height / level.shape[-2]]])
-    last = matrix[:, 2:]
-    x, y = (matrix[:, :2] * scale - last).unbind(1)
+    # By numbers, not by a tensor of them: to copy that to a device would wait.
+    column, row, last = matrix.unbind(1)
+    x = column * (2 * width / level.shape[-1]) - last
+    y = row * (2 * height / level.shape[-2]) - last
     view = (torch.arange(size, device=matrix.device, dtype=matrix.dtype) * 2 + 1) / size - 1
     if may_look(matrix) and not bool((matrix[:, (0, 1, 2, 2), (1, 0, 0, 1)] != 0).any()):
         # Nothing turns or slants: a row of columns and a column of rows say it all.
@@ -78,8 +79,7 @@ def _warp_level(
     else:
         u, v = view[None, None, :], view[None, :, None]
         across, down, depth = (
-            r[:, 0, None, None] * u + (r[:, 1, None, None] * v + r[:, 2, None, None])
-            for r in (x, y, last[:, 0])
+            r[:, 0, None, None] * u + (r[:, 1, None, None] * v + r[:, 2, None, None]) for r in (x, y, last)
         )
         parts = [(across / depth).to(level.dtype), (down / depth).to(level.dtype)]
     grid = torch.stack(tuple(parts), -1)

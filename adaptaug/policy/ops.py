@@ -189,13 +189,12 @@ def _blur_torch(images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
     return flat.reshape(images.shape)
 
 
-_SHARPEN = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], dtype=np.float32) / 13.0
-
-
 def _sharpen_torch(images: torch.Tensor, amount: torch.Tensor) -> torch.Tensor:
     """images + amount (images - smooth), smooth as torchvision's and PIL's: [[1,1,1],[1,5,1],[1,1,1]] / 13."""
-    kernel = torch.as_tensor(_SHARPEN, device=images.device).expand(images.shape[1], 1, 3, 3)
-    smooth = F.conv2d(F.pad(images, (1, 1, 1, 1), mode="reflect"), kernel, groups=images.shape[1])
+    kernel = torch.full((3, 3), 1 / 13, device=images.device)  # made there: a copy from the host would wait
+    kernel[1, 1].fill_(5 / 13)
+    weight = kernel.expand(images.shape[1], 1, 3, 3)
+    smooth = F.conv2d(F.pad(images, (1, 1, 1, 1), mode="reflect"), weight, groups=images.shape[1])
     return (images + amount.to(images.dtype)[:, None, None, None] * (images - smooth)).clamp(0, 255)
 
 

@@ -36,11 +36,12 @@ def knn_correct(
 ) -> np.ndarray:  # fmt: skip
     """For each query, whether a cosine kNN weighted by exp(similarity / temperature) is right (bool)."""
     values, known = np.unique(bank_labels, return_inverse=True)  # a class's number may be anything
+    classes = torch.from_numpy(known.reshape(-1)).to(bank.device)
     predicted = knn_predict(
         functional.normalize(queries, dim=1), functional.normalize(bank, dim=1).T.contiguous(),
-        torch.from_numpy(known.reshape(-1)), num_classes=len(values), knn_k=min(k, len(known)), knn_t=temperature,
+        classes, num_classes=len(values), knn_k=min(k, len(known)), knn_t=temperature,
     )  # fmt: skip
-    return values[predicted[:, 0].numpy()] == np.asarray(labels)
+    return values[predicted[:, 0].cpu().numpy()] == np.asarray(labels)
 
 
 def ridge_correct(
