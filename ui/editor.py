@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import secrets
 from typing import Any
 
 from adaptaug import AdaptAugError, Policy
@@ -57,7 +56,8 @@ element.addEventListener('input', (event) => {
     } else note(op, name, show(field));
   }
   clearTimeout(timer);
-  timer = setTimeout(() => trigger('select', {changes: touched}), 120);
+  const drawing = Number(element.querySelector('.aa-editor').dataset.drawing);
+  timer = setTimeout(() => trigger('select', {changes: touched, drawing}), 120);
 });
 // The page is patched, not replaced: a control that was moved keeps its place unless it is told.
 const opened = new Set();
@@ -82,8 +82,9 @@ watch('value', () => {
 """
 
 
-def html(policy: Policy) -> str:
-    """Controls that stand at a policy's values."""
+def html(policy: Policy, drawing: int = 0) -> str:
+    """Controls that stand at a policy's values. A browser keeps what it shows where the text is the same as before, and
+    sliders may have been moved since: so every `drawing` has a number."""
     groups = []
     for title, kinds in GROUPS.items():
         ops = [op for op in OPS.values() if op.kind in kinds]
@@ -97,9 +98,7 @@ def html(policy: Policy) -> str:
         "narrowed to what is safe for the image, every view certified</label></div>"
     )
     groups.insert(0, _band(policy))
-    # A browser keeps what it shows where the text is the same as before, and sliders may have been moved since.
-    drawn = f' data-drawn="{secrets.token_hex(4)}"'
-    return f'<div class="aa aa-editor"{drawn}>{guards}{"".join(groups)}</div>'
+    return f'<div class="aa aa-editor" data-drawing="{drawing}">{guards}{"".join(groups)}</div>'
 
 
 def _band(policy: Policy) -> str:

@@ -22,7 +22,7 @@ from adaptaug.formats import formats
 from adaptaug.lazy import cached_property
 from adaptaug.ops import OPS
 from adaptaug.ui import likeness
-from adaptaug.ui.judge import Failure, is_blank, judge_view, luma
+from adaptaug.ui.judge import Failure, Whole, is_blank, judge_view, luma
 
 MAX_PIXELS = 40_000_000
 MAX_PAIRS, MIN_SIZE, MAX_SIZE = 12, 32, 224
@@ -55,13 +55,13 @@ class Source:
     name: str
     pixels: np.ndarray  # (H, W, 3) uint8
     stats: ImageStats
-    frames: dict[int, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
+    wholes: dict[int, Whole] = field(default_factory=dict, compare=False, repr=False)
 
-    def frame(self, size: int) -> np.ndarray:
-        """The full frame at a view's size, which the judge compares with."""
-        if size not in self.frames:
-            self.frames[size] = adaptaug.AdaptiveAugment(_WHOLE, size)(self.pixels)
-        return self.frames[size]
+    def whole(self, size: int) -> Whole:
+        """What the judge compares views of this size with."""
+        if size not in self.wholes:
+            self.wholes[size] = Whole.of(adaptaug.AdaptiveAugment(_WHOLE, size)(self.pixels))
+        return self.wholes[size]
 
     @cached_property
     def blank(self) -> bool:
@@ -183,16 +183,16 @@ def samples_from(path: str | Path, range: Range = AUTO) -> list[tuple[str, Image
 def make_pairs(source: Source, policy: Policy, seed: int, count: int, size: int) -> Column:
     """`count` pairs of a policy, with the keys (seed, 0, 0), (seed, 0, 1), ..."""
     views = adaptaug.Views(policy, 2, size, "none", return_params=True)
-    frame = source.frame(size)
+    whole = source.whole(size)
     pairs: Pairs = []
     for index in range(count):
         made = views(source.pixels, key=(seed, 0, index))
-        one, other = (_judged(source, p, params, frame, policy) for p, params in zip(*made, strict=True))
+        one, other = (_judged(source, p, params, whole, policy) for p, params in zip(*made, strict=True))
         pairs.append((one, other))
     return Column(policy, pairs, likeness.alike(as_pixels(pairs)))
 
 
-def _judged(source: Source, view: np.ndarray, params: ViewParams, frame: np.ndarray, policy: Policy) -> View:
+def _judged(source: Source, view: np.ndarray, params: ViewParams, whole: Whole, policy: Policy) -> View:
     """A view with the tests of the policy's promise that it fails, from its pixels and replays of its parameters."""
 
     def drawn(name: str) -> bool:
@@ -206,7 +206,7 @@ def _judged(source: Source, view: np.ndarray, params: ViewParams, frame: np.ndar
     before_erase = replay("erase") if erase else view
     before_late = replay("noise", "erase") if noise else before_erase
     erased = float(params.value("erase.area")[0]) if erase else 0.0
-    failures = judge_view(view, crop, frame, policy.promise, before_late, before_erase, erased)
+    failures = judge_view(view, crop, whole, policy.promise, before_late, before_erase, erased)
     return View(view, params, failures, crop)
 
 
@@ -218,11 +218,19 @@ def compare(
     count: int,
     size: int,
     backbone: likeness.Backbone | None = None,
+    before: Comparison | None = None,
 ) -> Comparison:
-    """Both policies on one image with the same keys."""
-    columns = [make_pairs(source, policy, seed, count, size) for policy in (one, other)]
-    if backbone is not None:
-        columns = [replace(column, features=backbone.of(as_pixels(column.pairs))) for column in columns]
+    """Both policies on one image with the same keys; a column that `before` has already is kept as it is."""
+
+    def column(policy: Policy) -> Column:
+        made = make_pairs(source, policy, seed, count, size)
+        return replace(made, features=backbone.of(as_pixels(made.pairs))) if backbone is not None else made
+
+    same = before is not None and before.source is source and (before.seed, before.size) == (seed, size)
+    kept = [c for c in before.columns if len(c.pairs) == count] if before is not None and same else []
+    columns = [
+        next((c for c in kept if c.policy == policy), None) or column(policy) for policy in (one, other)
+    ]
     return Comparison(source, (columns[0], columns[1]), seed, size, backbone.name if backbone else "")
 
 

@@ -159,7 +159,8 @@ CSS = """
 .aa-slide span { color: var(--aa-faint); overflow-wrap: anywhere; }
 .aa-slide input { width: 100%; min-width: 0; margin: 0; accent-color: var(--aa-bar); }
 .aa-slide output { text-align: right; font-variant-numeric: tabular-nums; }
-#files { gap: 8px; flex-wrap: nowrap; } #files > * { min-width: 0 !important; }
+#views-a, #views-b { display: none; }
+#files, #exchange { gap: 8px; flex-wrap: nowrap; } #files > *, #exchange > * { min-width: 0 !important; }
 .aa-share { display: grid; gap: 6px; }
 .aa-share button { border: 1px solid var(--aa-line); border-radius: 8px; background: var(--aa-soft); padding: 6px 12px;
   font-size: 13px; font-weight: 600; cursor: pointer; color: var(--body-text-color); }

@@ -10,6 +10,7 @@ import gradio as gr
 from adaptaug import AdaptAugError
 from adaptaug.ui import runs, templates, training_html
 from adaptaug.ui.demo import Demo, missing
+from adaptaug.ui.desk import Desk
 from adaptaug.ui.tune import NO_SKIN, QUIET, Door
 
 EVERY = 0.7  # seconds between two looks at what is on disk, while the tab is open
@@ -79,12 +80,12 @@ def build(folder: Path | None, door: Door, tabs: gr.Tabs, tab: gr.Tab, others: l
         demo.stop()
         return look(name, before)
 
-    def take(name: str | None, policy: Any, before: list[Any]) -> tuple[Any, ...]:
+    def take(name: str | None, desk: Desk, *controls: Any) -> tuple[Any, ...]:
         try:
-            found = runs.policy_of(runs.pick(roots(), name or ""))
+            desk.replace(runs.policy_of(runs.pick(roots(), name or "")))
         except AdaptAugError as error:
-            return templates.problem(str(error)), gr.skip(), *[gr.skip()] * len(door.policy_outputs)
-        return "", gr.Tabs(selected="tune"), *door.restart(found, [*before, (policy, frozenset())])
+            return templates.problem(str(error)), gr.skip(), *[gr.skip()] * len(door.outputs)
+        return "", gr.Tabs(selected="tune"), *door.show(desk, *controls)
 
     shown = [choice, use, view, told, start, stop, seen]
     # One at a time: two looks that overlap would each draw what the other has drawn.
@@ -99,8 +100,8 @@ def build(folder: Path | None, door: Door, tabs: gr.Tabs, tab: gr.Tab, others: l
     start.click(begin, seen, [complaint, *shown], **QUIET)
     stop.click(halt, [choice, seen], shown, **QUIET)
     use.click(
-        take, [choice, door.tuned, door.history], [complaint, tabs, *door.policy_outputs], **QUIET
-    ).then(**door.show)
+        take, [choice, *door.inputs], [complaint, tabs, *door.outputs], concurrency_id="preview", **QUIET
+    )
     return demo
 
 

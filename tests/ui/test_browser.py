@@ -265,6 +265,36 @@ def test_every_edit_is_a_step_of_its_own(page) -> None:
             expect(control(page, op, field)).to_have_value(value)
 
 
+def test_the_selector_never_lies(page) -> None:
+    box, said = page.locator("#policy-b input"), status_of(page)
+
+    def choose(name: str) -> None:
+        box.click()
+        page.get_by_role("option", name=name, exact=True).click()
+        expect(said).to_contain_text(f"simclr vs {name}, seed 0")
+
+    choose("digits")
+    page.locator("#undo").click()
+    expect(box).to_have_value("natural")
+    choose("digits")
+    control(page, "rotate", "p").focus()
+    page.keyboard.press("End")
+    expect(box).to_have_value("digits (edited)")
+    choose("digits")
+    page.locator("#undo").click()
+    expect(box).to_have_value("digits (edited)")
+    page.locator("#reset").click()
+    expect(box).to_have_value("digits")
+    page.locator("#undo").click()
+    page.locator("#redo").click()
+    expect(said).to_contain_text("simclr vs digits, seed 0")
+    box.focus()
+    page.keyboard.press("ArrowDown")  # by keyboard, too
+    page.keyboard.press("Enter")
+    expect(said).not_to_contain_text("simclr vs digits, seed 0")
+    expect(said).to_contain_text(f"simclr vs {box.input_value()}, seed 0")
+
+
 def test_an_end_that_is_moved_leaves_the_other_where_it_was(page) -> None:
     control(page, "hue", "range", "to").focus()
     page.keyboard.press("ArrowRight")
