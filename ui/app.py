@@ -9,7 +9,9 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -146,6 +148,21 @@ def log_in(text: str | None) -> tuple[str, str] | None:
     return user, password
 
 
+def _end_tidily() -> None:
+    """A terminal that is closed and a system that stops end the app as Ctrl+C does, so that nothing of it stays in the
+    temporary folder: by themselves these signals end a process without its clean-up."""
+
+    def end(number: int, _: Any) -> None:
+        for other in signals:
+            signal.signal(other, signal.SIG_IGN)  # once is enough
+        sys.exit(128 + number)
+
+    signals = [s for name in ("SIGTERM", "SIGHUP") if (s := getattr(signal, name, None)) is not None]
+    for number in signals:
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup asks to be left running
+            signal.signal(number, end)
+
+
 def main(
     policy: str | None = None, images: str | None = None, port: int = 7860, host: str = "127.0.0.1",
     auth: str | None = None, runs: str | None = None, checkpoint: str | None = None,
@@ -167,6 +184,7 @@ def main(
         raise AdaptAugError(
             f"host: expected 127.0.0.1, got {host!r}; other machines are let in with --auth USER:PASSWORD only."
         )
+    _end_tidily()
     host = "127.0.0.1" if host in LOOPBACK else host
     found = free_port(port, host)
     if found != port:
