@@ -5,16 +5,21 @@ Nothing in the folder is trusted: files have limits, lines that are no JSON are 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from adaptaug import AdaptAugError, Policy
+from adaptaug.data import open_data
 from adaptaug.files import printable
 from adaptaug.learn.space import DIMENSIONS, coordinates, free_dimensions, place
 from adaptaug.policy import MAX_FILE_BYTES
@@ -242,6 +247,82 @@ def _arms(told: list[tuple[Any, ...]], params: list[tuple[Any, ...]]) -> list[Tr
     return out
 
 
+def verdict(run: Found) -> str:
+    """What a search that has ended found, in a sentence: what won and by how much, or why the start was returned.
+    Empty before its end."""
+    try:
+        told = _policy_file(run).provenance
+    except (AdaptAugError, FileNotFoundError):
+        return ""
+    outcome = str(told.get("outcome", ""))[:100]
+    if "interrupted" in told:
+        led = f". {outcome} led, surely better on the images that pick."
+        return "Not verified: the search was ended before" + (
+            led if outcome != "start" else ", and no arm was surely better."
+        )
+    tried = {
+        str(name).removesuffix(" - start")[:100]: found
+        for name, found in _mapping(told.get("difference")).items()
+    }
+    name = outcome if outcome in tried else next(iter(tried), "")
+    by, scores = tried.get(name), _mapping(told.get("verified"))
+    if not outcome or not (name or outcome == "start"):
+        return ""
+    if not name:
+        return "The start is returned: every other arm was surely worse on the images that pick."
+    if not (isinstance(by, list) and len(by) == 3 and all(map(_finite, by))):
+        return ""
+    measured = (
+        f"{by[0]:+.1f} points against the start on images that picked nothing (95 % interval {by[1]:+.1f} to "
+    )
+    measured += f"{by[2]:+.1f}" + (f"; {scores[name]:.1f} %)" if _finite(scores.get(name)) else ")")
+    if outcome == name:
+        return f"{name} won: {measured}."
+    return f"The start is returned: {name} was tried first, but its {measured} may be chance."
+
+
+def _mapping(value: Any) -> dict[Any, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+# --- the images of either -----------------------------------------------------------------------------------
+def image_of(run: Found) -> tuple[str, Callable[[], np.ndarray], int] | None:
+    """The first image of the data that a run or search was made with: name, what opens it as (H, W, 3) uint8, size of
+    its views in px. None where it is not written which data that was.
+
+    Raises: AdaptAugError: it is not where it was, or is other data now.
+    """
+    told = _json(run.folder / ("encoder.json" if run.kind == "run" else "settings.json"))
+    if run.kind == "run":
+        recipe, fingerprint = _mapping(told.get("settings")), told.get("data")
+        place = recipe.get("data")
+    else:
+        recipe = _mapping(told.get("recipe"))
+        place, fingerprint = _place(run.folder / "data.txt"), recipe.get("data")
+    if not isinstance(place, str) or not place:
+        return None
+    name, path, size = printable(Path(place).name), Path(place), recipe.get("size")
+    if "\0" in place or not (path.is_file() or path.is_dir()):
+        raise AdaptAugError(f"{name}: the data of {printable(run.name)} is not where it was.")
+    range = recipe.get("range")
+    images = open_data(path, range=range if isinstance(range, str) and "," in range else "auto")
+    if images.fingerprint() != fingerprint:  # what a folder names may be anything of this machine
+        raise AdaptAugError(f"{name}: is not the data that {printable(run.name)} was made with.")
+    for number, image in enumerate(images.names):
+        with contextlib.suppress(AdaptAugError):
+            images[number]
+            return (
+                printable(f"{name}: {image}"),
+                partial(images.__getitem__, number),
+                int(size) if _finite(size) else 0,
+            )
+    raise AdaptAugError(f"{name}: holds no image that can be read.")
+
+
+def _place(file: Path) -> str | None:
+    return os.fsdecode(file.read_bytes()[:4096]) if _own(file) else None
+
+
 # --- the policy of either -----------------------------------------------------------------------------------
 def policy_of(run: Found) -> Policy:
     """What a run was trained with, or what a search has found, as far as it got.
@@ -257,14 +338,23 @@ def policy_of(run: Found) -> Policy:
                 f"{name}: has not ended yet, and its policy is written at its end; try again then."
             )
         return Policy.loads(text, f"{name}: its policy")
-    beside = run.folder.with_suffix(".yaml")
-    for path in (run.folder / "policy.yaml", beside):
-        if _own(path) and path.stat().st_size <= MAX_FILE_BYTES:
-            return Policy.loads(path.read_text(encoding="utf-8", errors="replace"), f"{name}: its policy")
+    try:
+        return _policy_file(run)
+    except FileNotFoundError:
+        pass
     study = read_study(run.folder)
     if study.best is None:
         raise AdaptAugError(f"{name}: no arm is scored yet; try again when the first rung is done.")
     return policy_of_arm(Policy.loads(study.start, f"{name}: its start"), study.best)
+
+
+def _policy_file(run: Found) -> Policy:
+    """The policy that a search has written. Raises: FileNotFoundError: it has not yet."""
+    for path in (run.folder / "policy.yaml", run.folder.with_suffix(".yaml")):
+        if _own(path) and path.stat().st_size <= MAX_FILE_BYTES:
+            text = path.read_text(encoding="utf-8", errors="replace")
+            return Policy.loads(text, f"{printable(run.name)}: its policy")
+    raise FileNotFoundError
 
 
 def policy_of_arm(start: Policy, arm: Trial) -> Policy:
