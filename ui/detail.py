@@ -69,7 +69,11 @@ def _cuts(comparison: Comparison, pair: tuple[View, View]) -> str:
 
 def _picture(name: str, view: View, place: str, certificate: str, comparison: Comparison) -> str:
     """A view, and under it a slider that uncovers the source, cut and turned as the view was."""
-    judged = f"Certificate: {certificate}" if view.params.guards else certificate.capitalize()
+    judged = (
+        f"Certificate, the check of the finished view: {certificate}"
+        if view.params.guards
+        else certificate.capitalize()
+    )
     tiny = " tiny" if comparison.size < 224 else ""
     shown = borrowed(place, f"View {name}: {verdict(view)}")
     return (

@@ -55,6 +55,7 @@ class Source:
     name: str
     pixels: np.ndarray  # (H, W, 3) uint8
     stats: ImageStats
+    transparent: bool = False  # it was, and lies on a plain ground now
     wholes: dict[int, Whole] = field(default_factory=dict, compare=False, repr=False)
 
     def whole(self, size: int) -> Whole:
@@ -130,12 +131,12 @@ def decode(path: str | Path, name: str | None = None, range: Range = AUTO) -> So
     name = printable(name or Path(path).name)
     if not Path(path).is_file():  # a pipe would never end
         raise AdaptAugError(f"{name}: not an image that can be read; try a PNG, JPEG or WebP file.")
-    width = height = 0
+    width, height, transparent = 0, 0, False
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own size warning: the check below is stricter
             with Image.open(path, formats=formats()) as header:
-                width, height = header.size
+                (width, height), transparent = header.size, header.has_transparency_data
     except Image.DecompressionBombError:  # Pillow's own limit, above ours
         raise AdaptAugError(
             f"{name}: many more pixels than the {MAX_PIXELS / 1e6:.0f} megapixels this page takes."
@@ -149,7 +150,7 @@ def decode(path: str | Path, name: str | None = None, range: Range = AUTO) -> So
         image = open_image(path, MAX_PIXELS, range)
     except AdaptAugError as error:
         raise AdaptAugError(str(error).replace(printable(path), name)) from error
-    return as_source(name, np.array(image))
+    return replace(as_source(name, np.array(image)), transparent=transparent)
 
 
 def as_source(name: str, pixels: np.ndarray) -> Source:

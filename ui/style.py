@@ -32,6 +32,9 @@ CSS = """
 #controls { gap: 8px; } #choices { gap: 12px; margin-top: 6px; }
 #samples .aa-samples { margin-top: 6px; }
 #problem:not(:has(p)) { display: none; }
+#problems { position: sticky; top: 8px; z-index: 5; gap: 8px; min-width: 0 !important; } #problems:not(:has(p)) { display: none; }
+#problems .aa-problem { background: var(--aa-card); }
+#tabs .tab-container button.selected { color: var(--aa-a); }
 .min_value, .max_value { color: var(--aa-faint) !important; }
 #policies, #seed-row { gap: 10px; flex-wrap: nowrap; align-items: flex-end; }
 #policies > *, #seed-row > * { min-width: 0 !important; }
@@ -70,7 +73,7 @@ CSS = """
 .aa-index { width: 1.1em; text-align: right; font-size: 13px; color: var(--aa-faint); font-variant-numeric: tabular-nums; }
 .aa-views { display: flex; gap: 4px; }
 .aa-view { position: relative; display: block; width: 108px; height: 108px; border-radius: 8px; overflow: hidden;
-  background: var(--aa-soft); }
+  background: var(--aa-soft); outline: 1px solid var(--aa-line); }
 .aa-view img { display: block; width: 100%; height: 100%; margin: 0; }
 .aa-view.tiny img, .aa-big.tiny img { image-rendering: pixelated; }
 .aa-view.bad { box-shadow: inset 0 0 0 3px var(--aa-bad-fill); }
@@ -107,6 +110,10 @@ CSS = """
 
 .aa-detail { border: 1px solid var(--aa-line); border-radius: 14px; padding: 18px; background: var(--aa-card);
   margin-top: 10px; scroll-margin-top: 12px; }
+#detail[data-open] { position: sticky; bottom: 0; z-index: 4; max-height: 56vh; overflow-y: auto; background: var(--aa-card);
+  border-radius: 14px 14px 0 0; box-shadow: 0 -6px 24px rgba(15, 23, 42, .18); }
+html:has(#detail[data-open]) { scroll-padding-bottom: 57vh; }
+#detail[data-open] .aa-detail { margin-top: 0; }
 .aa-detail header { display: flex; justify-content: space-between; gap: 12px; align-items: baseline; flex-wrap: wrap; }
 .aa-detail header a { color: var(--aa-a); font-size: 13px; text-decoration: underline; }
 .aa-pictures { display: flex; gap: 20px; margin: 14px 0 18px; flex-wrap: wrap; align-items: flex-start; }
@@ -155,10 +162,12 @@ CSS = """
 .aa-tick { display: flex; gap: 8px; align-items: flex-start; cursor: pointer; font-size: 13px; line-height: 1.35; }
 .aa-tick input { appearance: auto !important; margin: 2px 0 0; width: 15px; height: 15px; flex: none; accent-color: var(--aa-bar); }
 .aa-tick.lock { font-size: 12px; color: var(--aa-faint); }
-.aa-slide { display: grid; grid-template-columns: 76px minmax(0, 1fr) 46px; gap: 8px; align-items: center; font-size: 12px; }
+.aa-slide { display: grid; grid-template-columns: 76px minmax(0, 1fr) 62px; gap: 8px; align-items: center; font-size: 12px; }
 .aa-slide span { color: var(--aa-faint); overflow-wrap: anywhere; }
 .aa-slide input { width: 100%; min-width: 0; margin: 0; accent-color: var(--aa-bar); }
-.aa-slide output { text-align: right; font-variant-numeric: tabular-nums; }
+.aa-slide input[type=number] { text-align: right; font: inherit; font-variant-numeric: tabular-nums; padding: 1px 4px; appearance: textfield;
+  border: 1px solid var(--aa-line); border-radius: 5px; background: transparent; color: var(--body-text-color); }
+.aa-controls small { color: var(--aa-faint); font-size: 12px; }
 #views-a, #views-b { display: none; }
 #files, #exchange { gap: 8px; flex-wrap: nowrap; } #files > *, #exchange > * { min-width: 0 !important; }
 .aa-share { display: grid; gap: 6px; }

@@ -19,6 +19,7 @@ from adaptaug.ui.desk import Desk, Desks
 from adaptaug.ui.logic import Source
 
 NO_SKIN = {"apply_default_css": False, "padding": False}
+AS_IS = {"problem": None, "complaint": None}  # said by what is no answer to what was complained of
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
@@ -56,14 +57,13 @@ def build(
                     label="Image", show_label=False, type="filepath", sources=["upload", "clipboard"],
                     height=210, elem_id="source-image", buttons=[], interactive=True,
                 )  # fmt: skip
-                problem = gr.HTML("", elem_id="problem", js_on_load=templates.PROBLEM_JS, **NO_SKIN)
                 shelf = gr.HTML(
                     templates.samples(samples), elem_id="samples", js_on_load=templates.SAMPLES_JS, **NO_SKIN
                 )
                 with gr.Column(elem_id="choices"):
                     with gr.Row(elem_id="policies"):
-                        one = policy_choice("Policy A", list(policies), first[0], "policy-a")
-                        other = policy_choice("Policy B", choices, standing, "policy-b")
+                        one = policy_choice("Left policy", list(policies), first[0], "policy-a")
+                        other = policy_choice("Right policy", choices, standing, "policy-b")
                     with gr.Row(elem_id="seed-row"):
                         seed = gr.Number(
                             0,
@@ -83,8 +83,7 @@ def build(
                         elem_id="view-size", interactive=True,
                     )  # fmt: skip
             with gr.Column(elem_id="tuning"):
-                gr.HTML(templates.label("Tune policy B"), **NO_SKIN)
-                complaint = gr.HTML("", elem_id="policy-problem", js_on_load=templates.PROBLEM_JS, **NO_SKIN)
+                gr.HTML(templates.label("Tune the right policy"), **NO_SKIN)
                 controls = gr.HTML(
                     editor.html(policies[first[1]]), elem_id="editor", js_on_load=editor.JS, **NO_SKIN
                 )
@@ -104,6 +103,11 @@ def build(
                     lines = gr.HTML(sharing.code(128), **NO_SKIN)
             measured = gr.HTML("", elem_id="statistics", **NO_SKIN)
         with gr.Column(elem_id="results"):
+            with gr.Column(elem_id="problems"):  # stays in sight, wherever the page is scrolled to
+                problem, complaint = (
+                    gr.HTML("", elem_id=name, js_on_load=templates.PROBLEM_JS, **NO_SKIN)
+                    for name in ("problem", "policy-problem")
+                )
             status = gr.HTML(
                 "Opening the first sample.", elem_id="status-line", js_on_load=templates.STATUS_JS, **NO_SKIN
             )
@@ -119,13 +123,14 @@ def build(
     }  # fmt: skip
 
     def show(
-        desk: Desk, name: str, key: float | None, number: float, side: float, *, problem: str = "",
-        complaint: str = "", picture: Any = None, **settings: Any,
+        desk: Desk, name: str, key: float | None, number: float, side: float, *, problem: str | None = "",
+        complaint: str | None = "", picture: Any = None, **settings: Any,
     ) -> tuple[Any, ...]:  # fmt: skip
         """Everything that the page does not show yet, in the order of `outputs`.
 
         Args: name, key, number, side: the controls' values; settings: values that they get.
-            problem, complaint: a sentence about the image, about the policy. picture: what the image box gets.
+            problem, complaint: a sentence about the image, about the policy; None: the one that stands.
+            picture: what the image box gets.
         """
         name, key = settings.get("one", name), _within(settings.get("seed", key) or 0, 0, logic.MAX_SEED)
         number = _within(settings.get("count", number), 1, logic.MAX_PAIRS)
@@ -135,7 +140,8 @@ def build(
         except AdaptAugError as error:  # of a page that has come back: its image is not there any more
             desk.lay(None)
             told, problem = compared(desk, policies[first[0]], key, number, side), str(error)
-        told |= {"problem": templates.problem(problem), "complaint": templates.problem(complaint)}
+        sentences = {"problem": problem, "complaint": complaint}
+        told |= {part: templates.problem(said) for part, said in sentences.items() if said is not None}
         told |= {"export": templates.digest(desk.policy), "link": sharing.share(desk.policy)}
         told |= {"other": desk.offer(policies), "controls": editor.html(desk.drawn, desk.drawing)}
         told |= {"code": sharing.code(side)}
@@ -224,9 +230,11 @@ def build(
         desk.lay(lambda: logic.as_source(name, np.array(image)))
         return {"picture": as_picture(desk.source)}
 
-    def choose(desk: Desk, name: str) -> None:
-        if name in policies:  # else it is what stands there already, by our own doing
-            desk.replace(policies[name])
+    def choose(desk: Desk, name: str) -> dict[str, Any] | None:
+        if name not in policies:
+            return AS_IS  # it is what stands there already, by our own doing
+        desk.replace(policies[name])
+        return None
 
     def take_file(desk: Desk, file: dict[str, Any] | None) -> None:
         if file:
@@ -235,10 +243,11 @@ def build(
             except AdaptAugError as error:
                 raise AdaptAugError(f"{error} The policy is kept.") from None
 
-    def explain(desk: Desk, event: gr.EventData) -> None:
+    def explain(desk: Desk, event: gr.EventData) -> dict[str, Any]:
         side, index = int(event.side), int(event.pair)
         if side in (0, 1) and 0 <= index < logic.MAX_PAIRS:
             desk.chosen = (side, index)
+        return AS_IS
 
     def opening(request: gr.Request, desk: Desk, *values: Any) -> Any:
         """The first sample, and the policy of the link by which the page was opened, where there is one."""
@@ -268,7 +277,7 @@ def build(
     for button, act in ((undo, Desk.undo), (redo, Desk.redo), (reset, Desk.reset)):
         button.click(**change(act))
     load.upload(**change(take_file, load, preprocess=False))
-    gr.on([control.change for control in (one, seed, count, size)], **change(lambda desk: None))
+    gr.on([control.change for control in (one, seed, count, size)], **change(lambda desk: AS_IS))
     dice.click(None, None, seed, js="() => Math.floor(10000 * Math.random())", **QUIET)
     pairs.select(**change(explain, hears=True))
     # Gradio removes what it serves after an hour; the page may stay open for longer.

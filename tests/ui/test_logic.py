@@ -219,6 +219,14 @@ def test_decode_takes_every_common_mode(mode: str, tmp_path) -> None:
     assert pixels.shape == (300, 451, 3) and pixels.dtype == np.uint8
 
 
+def test_what_became_of_transparency_is_said(tmp_path) -> None:
+    image = Image.fromarray(np.array(SAMPLES["cat"]))
+    for name, said in (("RGBA", True), ("RGB", False)):
+        image.convert(name).save(tmp_path / "a.png")
+        shown = templates.statistics(logic.decode(tmp_path / "a.png"))
+        assert ("its transparency put on a plain ground" in shown) == said
+
+
 def test_decode_refuses_in_a_sentence_without_the_path(tmp_path) -> None:
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"nonsense" * 20)
     (tmp_path / "text.jpg").write_text("hello")
@@ -269,7 +277,8 @@ def test_blank_images_are_counted_apart() -> None:
     image = logic.as_source("blank", np.full((100, 100, 3), 128, np.uint8))
     comparison = logic.compare(image, Policy.load("simclr"), Policy.load("natural"), 0, 2, 64)
     assert "the image is blank: counted apart" in logic.status(comparison)
-    assert "blank image" in templates.pairs(comparison, (0, 0))
+    html = templates.pairs(comparison, (0, 0))
+    assert "blank image" in html and "counted apart" in html and "keep the promise" not in html
 
 
 def test_importing_adaptaug_and_logic_leaves_gradio_out() -> None:
