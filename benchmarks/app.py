@@ -68,8 +68,8 @@ def tell(what: str, target: float, took: list[float], most: int = 0) -> None:
 
 
 def moved(number: int) -> str:
-    """JavaScript that drags a slider of the editor to a place where it was not."""
-    return f"""(() => {{ const slide = document.querySelector('[data-op=saturation] [data-field=p]');
+    """JavaScript that drags a slider of the editor to a place where it was not, by which every crop changes."""
+    return f"""(() => {{ const slide = document.querySelector('[data-op=crop] [data-field=area][data-end=from]');
       slide.value = {0.3 + 0.05 * number}; slide.dispatchEvent(new Event('input', {{bubbles: true}})); }})()"""
 
 

@@ -52,12 +52,17 @@ def decode(code: str) -> Policy:
         ) from None
 
 
+def link(policy: Policy) -> str:
+    """`encode`, where a link can hold it; else nothing."""
+    code = encode(policy)
+    return code if len(code) <= MAX_LINK and len(policy.dumps().encode()) <= MAX_UNPACKED else ""
+
+
 def share(policy: Policy) -> str:
     """The button that copies a link to the policy."""
-    code = encode(policy)
-    fits = len(code) <= MAX_LINK and len(policy.dumps().encode()) <= MAX_UNPACKED
+    code = link(policy)
     why = "This policy is too long for a link: export the file and send that."
-    content = f'data-code="{code}"' if fits else f'data-why="{why}"'
+    content = f'data-code="{code}"' if code else f'data-why="{why}"'
     return f'<div class="aa aa-share"><button type="button" {content}>Copy link</button><p role="status"></p></div>'
 
 

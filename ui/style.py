@@ -11,6 +11,7 @@ CSS = """
 .dark .gradio-container, .gradio-container.dark { --aa-ok: #86efac; --aa-bad: #fda29b; --aa-bad-fill: #b42318;
   --aa-a: #a5b4fc; --aa-b: #fcd34d; --aa-faint: var(--neutral-400); --aa-line: var(--neutral-700);
   --aa-card: var(--neutral-900); --aa-soft: var(--neutral-800); --aa-bar: #818cf8; --aa-track: #475569; --aa-c: #5eead4; --aa-d: #f9a8d4; }
+.gradio-container { overflow: clip !important; }  /* hidden would hold sticky parts to itself */
 .gradio-container > .main { padding: 0 !important; }
 .gradio-container > .main, .main > .wrap, .wrap > .contain, #layout, .aa-layout { min-width: 0 !important; max-width: 100% !important; width: 100%; }
 .gradio-container .html-container { padding: 0 !important; }
@@ -31,6 +32,7 @@ CSS = """
 #results, .aa-results { flex: 1 1 0 !important; min-width: 0 !important; gap: 14px; }
 #controls { gap: 8px; } #choices { gap: 12px; margin-top: 6px; }
 #samples .aa-samples { margin-top: 6px; }
+#policies input { text-overflow: ellipsis; padding-right: 20px; }
 #problem:not(:has(p)) { display: none; }
 #problems { position: sticky; top: 8px; z-index: 5; gap: 8px; min-width: 0 !important; } #problems:not(:has(p)) { display: none; }
 #problems .aa-problem { background: var(--aa-card); }
@@ -60,6 +62,7 @@ CSS = """
 .aa button:focus-visible, .aa [tabindex]:focus-visible, .aa a:focus-visible { outline: 3px solid var(--aa-a);
   outline-offset: 2px; }
 
+#how-to-look { margin: 0 0 10px; }
 .aa-grid { display: grid; grid-template-columns: 1fr 1fr; gap: 10px 16px; }
 .aa-policy { border-bottom: 2px solid var(--aa-line); padding-bottom: 8px; min-width: 0; overflow-wrap: anywhere; }
 .aa-policy p { font-size: 13px; color: var(--aa-faint); }
@@ -110,7 +113,7 @@ CSS = """
 
 .aa-detail { border: 1px solid var(--aa-line); border-radius: 14px; padding: 18px; background: var(--aa-card);
   margin-top: 10px; scroll-margin-top: 12px; }
-#detail[data-open] { position: sticky; bottom: 0; z-index: 4; max-height: 56vh; overflow-y: auto; background: var(--aa-card);
+#detail[data-open] { position: sticky; bottom: 0; z-index: 4; max-height: 56vh; overflow: hidden auto !important; background: var(--aa-card);
   border-radius: 14px 14px 0 0; box-shadow: 0 -6px 24px rgba(15, 23, 42, .18); }
 html:has(#detail[data-open]) { scroll-padding-bottom: 57vh; }
 #detail[data-open] .aa-detail { margin-top: 0; }

@@ -47,6 +47,7 @@ def build(
         range: by which uploads of more than 8 bits are read.
     """
     desk = gr.State(Desk(policies[first[1]]))
+    kept = gr.BrowserState("", storage_key="adaptaug-policy")  # a reload finds the policy as it was
     desks = Desks()
     choices, standing = Desk(policies[first[1]]).offer(policies)
     with gr.Row(elem_id="layout"):
@@ -119,7 +120,7 @@ def build(
         "picture": picture, "problem": problem, "statistics": measured, "status": status, "views a": views[0],
         "views b": views[1], "pairs": pairs, "detail": reasons, "controls": controls, "complaint": complaint,
         "export": export, "link": link, "code": lines, "other": other, "one": one, "seed": seed, "count": count,
-        "size": size,
+        "size": size, "kept": kept,
     }  # fmt: skip
 
     def show(
@@ -144,7 +145,7 @@ def build(
         told |= {part: templates.problem(said) for part, said in sentences.items() if said is not None}
         told |= {"export": templates.digest(desk.policy), "link": sharing.share(desk.policy)}
         told |= {"other": desk.offer(policies), "controls": editor.html(desk.drawn, desk.drawing)}
-        told |= {"code": sharing.code(side)}
+        told |= {"code": sharing.code(side), "kept": sharing.link(desk.policy)}
         make: dict[str, Callable[[Any], Any]] = {
             "export": lambda _: sharing.write(desk.policy),
             "other": lambda offered: gr.update(choices=offered[0], value=offered[1]),
@@ -250,15 +251,16 @@ def build(
         return AS_IS
 
     def opening(request: gr.Request, desk: Desk, *values: Any) -> Any:
-        """The first sample, and the policy of the link by which the page was opened, where there is one."""
+        """The first sample, and the policy of the link by which the page was opened, where there is one, or the one
+        that this browser had."""
 
-        def act(desk: Desk) -> dict[str, Any]:
-            said = sample(desk, 0) or {}
+        def act(desk: Desk, had: str) -> dict[str, Any]:
+            said, sent = sample(desk, 0) or {}, request.query_params.get("p")
             try:
-                if code := request.query_params.get("p"):
+                if code := sent or (had if isinstance(had, str) else ""):
                     desk.begin(sharing.decode(code))
             except AdaptAugError as error:
-                said["complaint"] = str(error)
+                said |= {"complaint": str(error)} if sent else {}
             return said
 
         return answer(act, request, desk, *values)
@@ -283,7 +285,7 @@ def build(
     # Gradio removes what it serves after an hour; the page may stay open for longer.
     gr.Timer(1200).tick(lambda desk: sharing.write(desk.policy), desk, export, **QUIET)
     page = gr.context.Context.root_block
-    page.load(**change(lambda desk: None) | {"fn": opening})
+    page.load(**change(lambda desk: None, kept) | {"fn": opening})
     page.unload(leave)
     return Door(desk, inputs, outputs, show)
 

@@ -312,6 +312,10 @@ def test_a_value_is_typed_and_the_keyboard_takes_it_back(page) -> None:
     expect(status_of(page)).to_contain_text("simclr vs natural, seed 0")
     page.keyboard.press("Control+Shift+Z")
     expect(status_of(page)).to_contain_text("simclr vs natural (edited), seed 0")
+    tuned = settled(page)
+    page.reload()  # which finds the policy as it was
+    expect(status_of(page)).to_contain_text("simclr vs natural (edited), seed 0")
+    assert settled(page) == tuned
 
 
 def test_an_end_that_is_moved_leaves_the_other_where_it_was(page) -> None:
