@@ -110,7 +110,7 @@ def build(
         yield from looking(before[0], before[1], one, other, seed)
 
     def open_worst(event: gr.EventData, found: Look | None, desk: Desk, *controls: Any) -> tuple[Any, ...]:
-        """Into Tune, with the image, the seed and the pair; Tune's policy B becomes the adaptive policy."""
+        """Into Tune, with the image, the seed and the pair; Tune's right policy becomes the adaptive policy."""
         number = int(event.worst)
         nothing = [gr.skip()] * (1 + len(door.outputs))
         if found is None or not 0 <= number < len(found.worst):

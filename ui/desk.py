@@ -1,4 +1,4 @@
-"""What one visitor has before them: an image, two policies' views of it, and policy B as it was and is."""
+"""What one visitor has before them: an image, two policies' views of it, and the right policy as it was and is."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ class Step(NamedTuple):
 class Desk:
     """Everything that belongs to one open page. Its events run one after another and change it in place.
 
-    `policy` is B as it stands, `drawn` the one its controls stand for since drawing number `drawing`, `begun` the one
-    that was chosen, imported or sent, to which a reset goes back. `sent` has what the page shows, part by part.
+    `policy` is the right one as it stands, `drawn` the one its controls stand for since drawing number `drawing`,
+    `begun` the one that was chosen, imported or sent, to which a reset goes back. `sent` has what the page shows, part
+    by part.
     """
 
     policy: Policy
@@ -73,7 +74,7 @@ class Desk:
             part: content for part, content in self.sent.items() if isinstance(content, (str, tuple))
         }
 
-    # --- policy B -------------------------------------------------------------------------------------------
+    # --- the right policy ------------------------------------------------------------------------------------
     def begin(self, policy: Policy) -> None:
         """As `replace`, where nothing was before."""
         self._draw(policy, policy)

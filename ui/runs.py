@@ -5,21 +5,16 @@ Nothing in the folder is trusted: files have limits, lines that are no JSON are 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import os
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from adaptaug import AdaptAugError, Policy
-from adaptaug.data import open_data
 from adaptaug.files import printable
 from adaptaug.learn.space import DIMENSIONS, coordinates, free_dimensions, place
 from adaptaug.policy import MAX_FILE_BYTES
@@ -98,15 +93,17 @@ def _kind(folder: Path) -> tuple[str, Path]:
     readable = printable(folder.name) == folder.name  # a name that is no text cannot be sent to a page
     if folder.is_symlink() or not readable or not folder.is_dir():
         return "", folder
-    if _own(metrics):
+    if own_file(metrics):
         return "run", metrics
     begun = folder.suffix == ".search" and not settings.exists()
-    if begun or (_own(settings) and arms.is_dir() and not arms.is_symlink()):
-        return "search", folder / "study.db" if _own(folder / "study.db") else folder if begun else settings
+    if begun or (own_file(settings) and arms.is_dir() and not arms.is_symlink()):
+        return "search", folder / "study.db" if own_file(
+            folder / "study.db"
+        ) else folder if begun else settings
     return "", folder
 
 
-def _own(file: Path) -> bool:
+def own_file(file: Path) -> bool:
     """Whether this is a plain file and no link to one elsewhere."""
     return file.is_file() and not file.is_symlink()
 
@@ -129,7 +126,7 @@ def pick(roots: Iterable[Path | None], name: str) -> Found:
 def stamp(run: Found) -> tuple[Any, ...]:
     """What changes when there is something new to read."""
     files = [run.folder / name for name in ("metrics.jsonl", "study.db", "encoder.json", "policy.yaml")]
-    return run.name, *((f.stat().st_mtime_ns, f.stat().st_size) for f in files if _own(f))
+    return run.name, *((f.stat().st_mtime_ns, f.stat().st_size) for f in files if own_file(f))
 
 
 # --- a run --------------------------------------------------------------------------------------------------
@@ -159,17 +156,17 @@ def _take(metrics: Metrics, line: bytes) -> None:
     except (ValueError, RecursionError):
         record = None
     step = record.get("step") if isinstance(record, dict) else None
-    if not _finite(step):
+    if not finite(step):
         metrics.skipped += 1
         return
     for name, value in record.items():
-        if name != "step" and _finite(value) and (name in metrics.series or len(metrics.series) < MAX_SERIES):
+        if name != "step" and finite(value) and (name in metrics.series or len(metrics.series) < MAX_SERIES):
             steps, values = metrics.series.setdefault(name, ([], []))
             steps.append(float(step))
             values.append(float(value))
 
 
-def _finite(value: Any) -> bool:
+def finite(value: Any) -> bool:
     """A number that can be drawn; JSON as Python reads it has NaN, infinities and numbers of any length."""
     return (
         isinstance(value, (int, float))
@@ -184,7 +181,7 @@ def read_study(folder: Path) -> Study:
     """Arms and scores of a search. Raises: AdaptAugError: files that no search has written."""
     if not (folder / "settings.json").exists():
         return Study("", [], {})  # the search is still loading its code
-    settings = _json(folder / "settings.json")
+    settings = read_json(folder / "settings.json")
     start = settings.get("start")
     if not isinstance(start, str):
         raise AdaptAugError(
@@ -193,7 +190,7 @@ def read_study(folder: Path) -> Study:
     return Study(start, _trials(folder / "study.db", folder.name), settings)
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAX_SETTINGS:
             return {}
@@ -204,7 +201,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _trials(path: Path, name: str) -> list[Trial]:
-    if not _own(path):
+    if not own_file(path):
         return []  # no rung is finished yet
     try:
         if path.stat().st_size > MAX_STUDY:
@@ -236,91 +233,15 @@ def _arms(told: list[tuple[Any, ...]], params: list[tuple[Any, ...]]) -> list[Tr
     points: dict[int, dict[str, float]] = {}
     names = {d.name for d in DIMENSIONS}
     for trial, name, value in params:
-        if name in names and _finite(value):
+        if name in names and finite(value):
             points.setdefault(int(trial), {})[name] = float(value)
     out = []
     for trial, said in sorted(known.items()):
         scores = said.get("scores")
-        scores = [float(s) for s in scores if _finite(s)] if isinstance(scores, list) else []
+        scores = [float(s) for s in scores if finite(s)] if isinstance(scores, list) else []
         if scores:
             out.append(Trial(len(out), str(said.get("arm", trial))[:100], scores, points.get(trial, {})))
     return out
-
-
-def verdict(run: Found) -> str:
-    """What a search that has ended found, in a sentence: what won and by how much, or why the start was returned.
-    Empty before its end."""
-    try:
-        told = _policy_file(run).provenance
-    except (AdaptAugError, FileNotFoundError):
-        return ""
-    outcome = str(told.get("outcome", ""))[:100]
-    if "interrupted" in told:
-        led = f". {outcome} led, surely better on the images that pick."
-        return "Not verified: the search was ended before" + (
-            led if outcome != "start" else ", and no arm was surely better."
-        )
-    tried = {
-        str(name).removesuffix(" - start")[:100]: found
-        for name, found in _mapping(told.get("difference")).items()
-    }
-    name = outcome if outcome in tried else next(iter(tried), "")
-    by, scores = tried.get(name), _mapping(told.get("verified"))
-    if not outcome or not (name or outcome == "start"):
-        return ""
-    if not name:
-        return "The start is returned: every other arm was surely worse on the images that pick."
-    if not (isinstance(by, list) and len(by) == 3 and all(map(_finite, by))):
-        return ""
-    measured = (
-        f"{by[0]:+.1f} points against the start on images that picked nothing (95 % interval {by[1]:+.1f} to "
-    )
-    measured += f"{by[2]:+.1f}" + (f"; {scores[name]:.1f} %)" if _finite(scores.get(name)) else ")")
-    if outcome == name:
-        return f"{name} won: {measured}."
-    return f"The start is returned: {name} was tried first, but its {measured} may be chance."
-
-
-def _mapping(value: Any) -> dict[Any, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-# --- the images of either -----------------------------------------------------------------------------------
-def image_of(run: Found) -> tuple[str, Callable[[], np.ndarray], int] | None:
-    """The first image of the data that a run or search was made with: name, what opens it as (H, W, 3) uint8, size of
-    its views in px. None where it is not written which data that was.
-
-    Raises: AdaptAugError: it is not where it was, or is other data now.
-    """
-    told = _json(run.folder / ("encoder.json" if run.kind == "run" else "settings.json"))
-    if run.kind == "run":
-        recipe, fingerprint = _mapping(told.get("settings")), told.get("data")
-        place = recipe.get("data")
-    else:
-        recipe = _mapping(told.get("recipe"))
-        place, fingerprint = _place(run.folder / "data.txt"), recipe.get("data")
-    if not isinstance(place, str) or not place:
-        return None
-    name, path, size = printable(Path(place).name), Path(place), recipe.get("size")
-    if "\0" in place or not (path.is_file() or path.is_dir()):
-        raise AdaptAugError(f"{name}: the data of {printable(run.name)} is not where it was.")
-    range = recipe.get("range")
-    images = open_data(path, range=range if isinstance(range, str) and "," in range else "auto")
-    if images.fingerprint() != fingerprint:  # what a folder names may be anything of this machine
-        raise AdaptAugError(f"{name}: is not the data that {printable(run.name)} was made with.")
-    for number, image in enumerate(images.names):
-        with contextlib.suppress(AdaptAugError):
-            images[number]
-            return (
-                printable(f"{name}: {image}"),
-                partial(images.__getitem__, number),
-                int(size) if _finite(size) else 0,
-            )
-    raise AdaptAugError(f"{name}: holds no image that can be read.")
-
-
-def _place(file: Path) -> str | None:
-    return os.fsdecode(file.read_bytes()[:4096]) if _own(file) else None
 
 
 # --- the policy of either -----------------------------------------------------------------------------------
@@ -332,14 +253,14 @@ def policy_of(run: Found) -> Policy:
     name = printable(run.name)
     if run.kind == "run":
         path = run.folder / "encoder.json"
-        text = _json(path).get("policy") if _own(path) else None
+        text = read_json(path).get("policy") if own_file(path) else None
         if not isinstance(text, str):
             raise AdaptAugError(
                 f"{name}: has not ended yet, and its policy is written at its end; try again then."
             )
         return Policy.loads(text, f"{name}: its policy")
     try:
-        return _policy_file(run)
+        return policy_file(run)
     except FileNotFoundError:
         pass
     study = read_study(run.folder)
@@ -348,10 +269,10 @@ def policy_of(run: Found) -> Policy:
     return policy_of_arm(Policy.loads(study.start, f"{name}: its start"), study.best)
 
 
-def _policy_file(run: Found) -> Policy:
+def policy_file(run: Found) -> Policy:
     """The policy that a search has written. Raises: FileNotFoundError: it has not yet."""
     for path in (run.folder / "policy.yaml", run.folder.with_suffix(".yaml")):
-        if _own(path) and path.stat().st_size <= MAX_FILE_BYTES:
+        if own_file(path) and path.stat().st_size <= MAX_FILE_BYTES:
             text = path.read_text(encoding="utf-8", errors="replace")
             return Policy.loads(text, f"{printable(run.name)}: its policy")
     raise FileNotFoundError

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from adaptaug import AdaptAugError
-from adaptaug.ui import logic, runs, templates, training_html
+from adaptaug.ui import findings, logic, runs, templates, training_html
 from adaptaug.ui.demo import Demo, missing
 from adaptaug.ui.desk import Desk
 from adaptaug.ui.tune import NO_SKIN, QUIET, Door, as_picture
@@ -96,7 +96,7 @@ def build(folder: Path | None, door: Door, tabs: gr.Tabs, tab: gr.Tab, others: l
         except AdaptAugError as error:
             return templates.problem(str(error)), gr.skip(), *[gr.skip()] * len(door.outputs)
         try:
-            if (image := runs.image_of(found)) is not None:
+            if (image := findings.image_of(found)) is not None:
                 called, opened, side = image
                 desk.lay(lambda: logic.as_source(called, opened()))
                 side = min(max(round(side / 32) * 32, logic.MIN_SIZE), logic.MAX_SIZE)
@@ -129,7 +129,7 @@ def _draw(run: runs.Found | None) -> str:
     try:
         if run.kind == "run":
             return training_html.run_view(run, runs.read_metrics(run.folder))
-        return training_html.search_view(run, runs.read_study(run.folder), runs.verdict(run))
+        return training_html.search_view(run, runs.read_study(run.folder), findings.verdict(run))
     except AdaptAugError as error:
         return training_html.problem_of(run, str(error))
 

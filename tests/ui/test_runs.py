@@ -14,7 +14,7 @@ import pytest
 
 from adaptaug import AdaptAugError, Policy
 from adaptaug.data import open_data
-from adaptaug.ui import charts, demo, runs, training_html
+from adaptaug.ui import charts, demo, findings, runs, training_html
 from tests.ui.made import make_run, make_search
 
 
@@ -221,9 +221,9 @@ def test_a_hostile_policy_is_a_sentence(tmp_path) -> None:
 def test_the_verdict_of_a_search_is_told(tmp_path, told, said) -> None:
     folder = tmp_path / "a.search"
     folder.mkdir()
-    assert runs.verdict(runs.Found("a.search", "search", folder, 0)) == "", "it has not ended"
+    assert findings.verdict(runs.Found("a.search", "search", folder, 0)) == "", "it has not ended"
     Policy.load("simclr").edit(provenance=told).save(folder / "policy.yaml")
-    found = runs.verdict(runs.Found("a.search", "search", folder, 0))
+    found = findings.verdict(runs.Found("a.search", "search", folder, 0))
     assert found.startswith(said) and bool(found) == bool(said)
 
 
@@ -235,17 +235,17 @@ def test_a_policy_comes_with_an_image_of_its_data_or_a_sentence(tmp_path) -> Non
     run = runs.Found("a.search", "search", folder, 0)
     recipe = {"data": open_data(tmp_path / "mine.npz").fingerprint(), "size": 64}
     (folder / "settings.json").write_text(json.dumps({"recipe": recipe}))
-    assert runs.image_of(run) is None, "searches of before do not say where"
+    assert findings.image_of(run) is None, "searches of before do not say where"
     (folder / "data.txt").write_text(str(tmp_path / "mine.npz"))
-    name, image, size = runs.image_of(run)
+    name, image, size = findings.image_of(run)
     assert name.startswith("mine.npz: ") and np.array_equal(image(), pixels[0]) and size == 64
     (folder / "data.txt").write_text(str(tmp_path / "gone.npz"))
     with pytest.raises(AdaptAugError, match=r"gone\.npz: the data of a\.search is not where it was"):
-        runs.image_of(run)
+        findings.image_of(run)
     np.savez(tmp_path / "other.npz", x=255 - pixels)
     (folder / "data.txt").write_text(str(tmp_path / "other.npz"))
     with pytest.raises(AdaptAugError, match="is not the data that"):
-        runs.image_of(run)
+        findings.image_of(run)
 
 
 # --- the demo -----------------------------------------------------------------------------------------------
@@ -258,12 +258,17 @@ def test_without_the_extra_the_way_out_is_said(monkeypatch) -> None:
         demo.Demo().start()
 
 
-def test_a_demo_that_does_not_listen_is_killed_and_its_folder_goes(monkeypatch, tmp_path) -> None:
+def demo_that_runs(code: str, monkeypatch) -> demo.Demo:
+    """A demo whose process does something else."""
     pytest.importorskip("optuna")
-    code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); input()"
     popen = subprocess.Popen
     monkeypatch.setattr(demo.subprocess, "Popen", lambda args, **k: popen([sys.executable, "-c", code], **k))
-    running = demo.Demo()
+    return demo.Demo()
+
+
+def test_a_demo_that_does_not_listen_is_killed_by_who_started_it_and_its_folder_goes(monkeypatch) -> None:
+    code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); input()"
+    running = demo_that_runs(code, monkeypatch)
     folder = running.start("me")
     while "deaf" not in (folder / "log.txt").read_text():
         time.sleep(0.02)
@@ -278,28 +283,16 @@ def test_a_demo_that_does_not_listen_is_killed_and_its_folder_goes(monkeypatch, 
     assert not folder.exists()
 
 
-def test_a_demo_that_fails_says_what_it_said_last(monkeypatch) -> None:
-    pytest.importorskip("optuna")
-    popen = subprocess.Popen
-    code = "raise SystemExit('no memory left')"
-    monkeypatch.setattr(demo.subprocess, "Popen", lambda args, **k: popen([sys.executable, "-c", code], **k))
-    failing = demo.Demo()
+@pytest.mark.parametrize(("code", "said"), [
+    ("raise SystemExit('no memory left')", "The demo ended with an error: no memory left"),
+    ("import os; os.kill(os.getpid(), 9)", "The demo was killed (SIGKILL), as a system does when memory runs out"),
+])  # fmt: skip
+def test_a_demo_that_fails_or_is_killed_says_so(monkeypatch, code, said) -> None:
+    failing = demo_that_runs(code, monkeypatch)
     failing.start()
     failing._process.wait()
-    assert failing.state()["said"] == "The demo ended with an error: no memory left"
+    assert failing.state()["said"].startswith(said)
     failing.close()
-
-
-def test_a_demo_that_is_killed_says_so(monkeypatch) -> None:
-    pytest.importorskip("optuna")
-    popen = subprocess.Popen
-    code = "import os; os.kill(os.getpid(), 9)"
-    monkeypatch.setattr(demo.subprocess, "Popen", lambda args, **k: popen([sys.executable, "-c", code], **k))
-    killed = demo.Demo()
-    killed.start()
-    killed._process.wait()
-    assert killed.state()["said"].startswith("The demo was killed (SIGKILL)")
-    killed.close()
 
 
 def test_a_demo_tells_its_stage_and_the_seconds_left_and_ends_in_time(tmp_path) -> None:
