@@ -23,8 +23,10 @@ TIMES = 9
 # Resolves when no view that the pairs borrow has changed for two frames after the first that did.
 NEW_PIXELS = """(act) => new Promise((done) => {
   const began = performance.now();
-  const state = () => [...document.querySelectorAll('#pairs img, #detail img')].map((i) => i.getAttribute('src')).join()
-    + document.querySelector('#detail h2')?.textContent;
+  const state = () => [...document.querySelectorAll('#pairs img, #detail img')].map((image) => {
+    const uri = image.getAttribute('src') || '';
+    return uri.length + uri.slice(-40);
+  }).join() + document.querySelector('#detail h2')?.textContent;
   const before = state();
   const look = () => {
     if (state() === before) return requestAnimationFrame(look);
@@ -49,16 +51,23 @@ def photograph(folder: Path) -> Path:
 
 
 class Meter:
-    """Bytes that a page has received, as they came over the wire."""
+    """Bytes that a page has received from the server, as they came over the wire."""
 
     def __init__(self, page: Any):
         self.bytes = 0
+        self._inside: set[str] = set()  # pictures that lie in the page: the browser counts them as received
         session = page.context.new_cdp_session(page)
+        session.on("Network.requestWillBeSent", self._ask)
         session.on("Network.dataReceived", self._hear)
         session.send("Network.enable")
 
+    def _ask(self, event: dict[str, Any]) -> None:
+        if event["request"]["url"].startswith("data:"):
+            self._inside.add(event["requestId"])
+
     def _hear(self, event: dict[str, Any]) -> None:
-        self.bytes += event["dataLength"]
+        if event["requestId"] not in self._inside:
+            self.bytes += event["dataLength"]
 
 
 def tell(what: str, target: float, took: list[float], most: int = 0) -> None:

@@ -78,11 +78,11 @@ class View:
     failures: list[Failure]
     crop: np.ndarray  # the source cut, turned and flipped as the view was, and nothing else done to it
 
-    @property
+    @cached_property  # a page is drawn again at every event
     def mean(self) -> float:
         return float(luma(self.pixels).mean())
 
-    @property
+    @cached_property
     def contrast(self) -> float:
         return float(luma(self.pixels).std())
 
