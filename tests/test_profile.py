@@ -10,7 +10,7 @@ from skimage import data as samples
 from sklearn.datasets import load_digits
 
 from adaptaug.cli import run
-from adaptaug.profile import STATISTICS, Profile, ink, separation, strokes, view_size
+from adaptaug.report.profile import STATISTICS, Profile, ink, separation, strokes, view_size
 
 
 def rgb(image):

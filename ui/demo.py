@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from adaptaug import AdaptAugError
-from adaptaug.files import write_atomically
+from adaptaug.data.files import write_atomically
 
 BUDGET, LIMIT, SIDE, BATCH, EPOCHS, START = 8, 240, 16, 24, 5, "simclr"
 SECONDS = 60.0  # from the click: where they are over, the demo ends with the policy that leads

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from adaptaug import AdaptAugError, Policy
-from adaptaug.ops import OPS, Op, Parameter
+from adaptaug.policy.ops import OPS, Op, Parameter
 from adaptaug.ui.templates import escape
 
 GROUPS = {

@@ -14,7 +14,7 @@ import numpy as np
 
 from adaptaug import AdaptAugError
 from adaptaug.data import open_data
-from adaptaug.files import printable
+from adaptaug.data.files import printable
 from adaptaug.ui.runs import Found, finite, own_file, policy_file, read_json
 
 
