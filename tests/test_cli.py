@@ -158,11 +158,13 @@ def test_ui_hands_its_arguments_on(capsys, monkeypatch, tmp_path):
     # Not through `adaptaug`, whose attribute may be another import's than the one in sys.modules.
     monkeypatch.setattr(importlib.import_module("adaptaug.ui"), "app", page, raising=False)
     code, _, err = run(capsys, "ui", "--policy", "digits", "--images", tmp_path, "--port", 7999, "--runs", tmp_path,
-                       "--checkpoint", "mine.pth", "--normalise", "unit", "--range", "0,4095")  # fmt: skip
+                       "--checkpoint", "mine.pth", "--normalise", "unit", "--range", "0,4095",
+                       "--embed", "https://a.example")  # fmt: skip
     assert code == 0, err
     assert calls == [
         {"policy": "digits", "images": str(tmp_path), "port": 7999, "host": "127.0.0.1", "auth": None,
-         "runs": str(tmp_path), "checkpoint": "mine.pth", "normalise": "unit", "range": "0,4095"}
+         "runs": str(tmp_path), "checkpoint": "mine.pth", "normalise": "unit", "range": "0,4095",
+         "embed": ["https://a.example"]}
     ]  # fmt: skip
 
 

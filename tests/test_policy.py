@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import adaptaug
+from adaptaug import plain
 from adaptaug.policy import MAX_FILE_BYTES, preset_names
 from adaptaug.policy.ops import OPS
 from adaptaug.policy.schema import Promise
@@ -209,10 +211,37 @@ def test_guards_read_on_and_off(word: str, expected: bool):
         ("[" * 500_000, "nested at most"),
         ("", "mapping"),
         ("version: 1\nname: \x00", "not valid YAML"),
+        ("version: 1\nguards: true\nguards: false", "each key once, got 'guards' twice, again at line 3"),
+        ("version: 1\noperations: {blur: {p: 0.5, p: 0.6}}", "each key once"),
+        ("version: 1\nprovenance: {x: [" + "0, " * 100_000 + "]}", "at most 10,000 values"),
+        ("version: 1\nprovenance: {x: !!int 1" + ":1" * 100_000 + "}", "not valid YAML; a number or date of"),
+        ("version: 1\n<<: {name: x}", "not valid YAML at line 2"),
+        ("version: 1\n? [a]\n: 1", "keys that are names"),
+        ("version: 1\n---\nversion: 1", "one document"),
+        ("version: 1\nname: \ud800", "not valid YAML"),
     ],
-    ids=["alias", "tag", "unclosed", "oversize", "deep", "empty", "control character"],
+    ids=[
+        "alias",
+        "tag",
+        "unclosed",
+        "oversize",
+        "deep",
+        "empty",
+        "control character",
+        "key twice",
+        "inner key twice",
+        "many values",
+        "long number",
+        "merge",
+        "key of keys",
+        "documents",
+        "half a character",
+    ],
 )
-def test_hostile_and_broken_yaml_is_refused(text: str, said: str):
+@pytest.mark.parametrize("loader", ["C", "Python"])
+def test_hostile_and_broken_yaml_is_refused(text: str, said: str, loader: str, monkeypatch):
+    if loader == "Python":
+        monkeypatch.setattr(plain, "_LOADER", yaml.SafeLoader)
     with pytest.raises(adaptaug.AdaptAugError, match=said):
         adaptaug.Policy.loads(text)
 

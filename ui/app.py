@@ -9,8 +9,11 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import socket
+import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +43,7 @@ from starlette.middleware import Middleware  # noqa: E402
 from starlette.middleware.trustedhost import TrustedHostMiddleware  # noqa: E402
 
 from adaptaug.ui import dataset_tab, guide, likeness, logic, templates, training, tune  # noqa: E402
+from adaptaug.ui.shield import Shield, frame_ancestors  # noqa: E402
 from adaptaug.ui.style import CSS  # noqa: E402
 
 LOOPBACK = ("127.0.0.1", "localhost")
@@ -100,20 +104,22 @@ def theme() -> gr.themes.Base:
     )  # fmt: skip
 
 
-def launch_settings(auth: tuple[str, str] | None = None) -> dict[str, Any]:
+def launch_settings(auth: tuple[str, str] | None = None, embed: Sequence[str] = ()) -> dict[str, Any]:
     """How the app may be served: to this machine, sharing and keeping nothing; with `auth`, to who can log in.
+    `embed` has the origins whose pages may show it in a frame.
 
     Gradio answers any `Host:` header, so that a hostile page could reach it by DNS rebinding: the middleware
     does not. Behind a log-in any name is answered, since a cookie of another name is worth nothing.
     """
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=["*"] if auth else list(LOOPBACK))
+    shield = Middleware(Shield, embed=embed, named=auth is not None)
     closed = {"docs_url": None, "redoc_url": None, "openapi_url": None}
     return {
         "share": False, "inbrowser": False, "quiet": True, "show_error": False, "max_file_size": "10mb",
         "allowed_paths": [], "run_history": False, "footer_links": [], "enable_monitoring": False,
         "mcp_server": False, "ssr_mode": False, "pwa": False, "strict_cors": True,
         "state_session_capacity": 100,
-        "app_kwargs": {"middleware": [hosts], **closed}, "theme": theme(), "css": CSS, "auth": auth,
+        "app_kwargs": {"middleware": [hosts, shield], **closed}, "theme": theme(), "css": CSS, "auth": auth,
     }  # fmt: skip
 
 
@@ -142,10 +148,25 @@ def log_in(text: str | None) -> tuple[str, str] | None:
     return user, password
 
 
+def _end_tidily() -> None:
+    """A terminal that is closed and a system that stops end the app as Ctrl+C does, so that nothing of it stays in the
+    temporary folder: by themselves these signals end a process without its clean-up."""
+
+    def end(number: int, _: Any) -> None:
+        for other in signals:
+            signal.signal(other, signal.SIG_IGN)  # once is enough
+        sys.exit(128 + number)
+
+    signals = [s for name in ("SIGTERM", "SIGHUP") if (s := getattr(signal, name, None)) is not None]
+    for number in signals:
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup asks to be left running
+            signal.signal(number, end)
+
+
 def main(
     policy: str | None = None, images: str | None = None, port: int = 7860, host: str = "127.0.0.1",
     auth: str | None = None, runs: str | None = None, checkpoint: str | None = None,
-    normalise: str | None = None, range: str = "auto",
+    normalise: str | None = None, range: str = "auto", embed: Sequence[str] = (),
 ) -> None:  # fmt: skip
     """Serve the app until interrupted.
 
@@ -154,13 +175,16 @@ def main(
         folder.
         port: where to listen, or the next free one; host: this machine's loopback, or with `auth`,
         USER:PASSWORD, any other address of it.
+        embed: origins such as https://wiki.example whose pages may show the app in a frame.
     Raises: AdaptAugError: another host without a log-in, or a policy or image that cannot be read.
     """
     account = log_in(auth)
+    frame_ancestors(embed)
     if host not in LOOPBACK and account is None:
         raise AdaptAugError(
             f"host: expected 127.0.0.1, got {host!r}; other machines are let in with --auth USER:PASSWORD only."
         )
+    _end_tidily()
     host = "127.0.0.1" if host in LOOPBACK else host
     found = free_port(port, host)
     if found != port:
@@ -168,7 +192,9 @@ def main(
     app = build_app(
         policy, images, runs or ("runs" if Path("runs").is_dir() else None), checkpoint, normalise, range
     )
-    app.launch(server_name=host, server_port=found, prevent_thread_lock=True, **launch_settings(account))
+    app.launch(
+        server_name=host, server_port=found, prevent_thread_lock=True, **launch_settings(account, embed)
+    )
     print(f"adaptaug is at http://{host}:{found} (Ctrl+C stops it)", flush=True)
     try:
         app.block_thread()

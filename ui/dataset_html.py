@@ -8,7 +8,7 @@ from adaptaug.report.profile import PRESETS, STATISTICS
 from adaptaug.ui.charts import bars
 from adaptaug.ui.dataset import PAIRS, TESTS, Look, Pair, Tally
 from adaptaug.ui.editor import BAND
-from adaptaug.ui.templates import escape, png, two_places
+from adaptaug.ui.templates import escape, lossless, two_places
 
 EMPTY = """<div class="aa aa-empty"><h2>No data set yet</h2>
 <p>Add up to 64 images, or take a sample set. What they are like, the preset that suits them and what a
@@ -129,7 +129,7 @@ def _worst(look: Look) -> str:
 
 def _pair(pair: Pair, number: int) -> str:
     pictures = "".join(
-        f'<span class="aa-view{" bad" if view.failures else ""}"><img src="{png(view.pixels)}" alt=""></span>'
+        f'<span class="aa-view{" bad" if view.failures else ""}"><img src="{lossless(view.pixels)}" alt=""></span>'
         for view in pair.views
     )
     told = ", ".join(pair.labels)

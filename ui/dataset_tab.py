@@ -11,7 +11,8 @@ from adaptaug import AdaptAugError, Policy
 from adaptaug.data.depth import AUTO, Range
 from adaptaug.ui import dataset, dataset_html, logic, templates
 from adaptaug.ui.dataset import Item, Look
-from adaptaug.ui.tune import NO_SKIN, QUIET, Door, as_picture
+from adaptaug.ui.desk import Desk
+from adaptaug.ui.tune import NO_SKIN, QUIET, Door, as_picture, policy_choice
 
 SIZE = 96  # px of a view; digits have fewer
 
@@ -45,8 +46,8 @@ def build(
                 own = gr.Button("The folder of --images", elem_id="set-folder", visible=folder is not None)
                 photographs = gr.Button("Photographs", elem_id="set-photographs", min_width=60)
                 digits = gr.Button("Digits", elem_id="set-digits", min_width=60)
-            one = _choice("Manual policy", policies, first[0], "set-one")
-            other = _choice("Adaptive policy", policies, first[1], "set-other")
+            one = policy_choice("Manual policy", list(policies), first[0], "set-one")
+            other = policy_choice("Adaptive policy", list(policies), first[1], "set-other")
             seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=logic.MAX_SEED, elem_id="set-seed",
                              interactive=True)  # fmt: skip
             stop = gr.Button("Stop", elem_id="set-stop", visible=False)
@@ -108,30 +109,25 @@ def build(
             return
         yield from looking(before[0], before[1], one, other, seed)
 
-    def open_worst(
-        event: gr.EventData, found: Look | None, policy: Policy, before: list[Any]
-    ) -> tuple[Any, ...]:
-        """Into Tune, with the image, the seed and the pair; Tune's column B becomes the adaptive policy."""
+    def open_worst(event: gr.EventData, found: Look | None, desk: Desk, *controls: Any) -> tuple[Any, ...]:
+        """Into Tune, with the image, the seed and the pair; Tune's right policy becomes the adaptive policy."""
         number = int(event.worst)
-        nothing = [gr.skip()] * (1 + len(door.image_outputs) + len(door.policy_outputs))
+        nothing = [gr.skip()] * (1 + len(door.outputs))
         if found is None or not 0 <= number < len(found.worst):
             return gr.skip(), *nothing
         pair = found.worst[number]
         try:
-            source = pair.item.open()
+            desk.lay(pair.item.open)
         except AdaptAugError as error:
             return dataset_html.problems([str(error)]), *nothing
         manual, adaptive = (tally.policy for tally in found.tallies)
         names = {id(kept): name for name, kept in policies.items()}
-        image = (source, as_picture(source), "", templates.statistics(source))
-        placed = (names[id(manual)], names[id(adaptive)], found.seed, 6, found.size, (0, pair.index))
-        return (
-            "",
-            gr.Tabs(selected="tune"),
-            *image,
-            *placed,
-            *door.restart(adaptive, [*before, (policy, frozenset())]),
-        )
+        desk.chosen = (0, pair.index)
+        if desk.policy != adaptive:
+            desk.replace(adaptive)
+        settings = {"one": names[id(manual)], "seed": found.seed, "count": 6, "size": found.size}
+        shown = door.show(desk, *controls, picture=as_picture(desk.source), **settings)
+        return "", gr.Tabs(selected="tune"), *shown
 
     show = [found, told, halted, complaint, view, stop]
     see: dict[str, Any] = {
@@ -150,18 +146,5 @@ def build(
         cancels=running, **QUIET,
     )  # fmt: skip
     view.select(
-        open_worst, [found, door.tuned, door.history],
-        [complaint, tabs, *door.image_outputs, *door.policy_outputs], **QUIET,
-    ).then(**door.show)  # fmt: skip
-
-
-def _choice(label: str, policies: dict[str, Policy], value: str, elem_id: str) -> gr.Dropdown:
-    return gr.Dropdown(
-        list(policies),
-        value=value,
-        label=label,
-        elem_id=elem_id,
-        interactive=True,
-        filterable=False,
-        min_width=100,
+        open_worst, [found, *door.inputs], [complaint, tabs, *door.outputs], concurrency_id="preview", **QUIET
     )

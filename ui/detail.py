@@ -7,7 +7,7 @@ from typing import Any
 from adaptaug.policy.ops import OPS
 from adaptaug.ui import logic
 from adaptaug.ui.logic import Comparison, View
-from adaptaug.ui.templates import escape, number, png, thumbnail, verdict
+from adaptaug.ui.templates import borrowed, escape, lossless, number, verdict, view_name
 
 HEADINGS = "".join(
     f'<th scope="col">{text}</th>'
@@ -24,8 +24,10 @@ def pair_detail(comparison: Comparison, chosen: tuple[int, int]) -> str:
     pair = column.pairs[index]
     explained = logic.explain_pair(pair)
     views = "".join(
-        _picture(name, view, certificate, comparison)
-        for name, view, certificate in zip("AB", pair, explained["certificates"], strict=True)
+        _picture(name, view, view_name(side, index, place), certificate, comparison)
+        for place, (name, view, certificate) in enumerate(
+            zip("AB", pair, explained["certificates"], strict=True)
+        )
     )
     rows = "".join(_rows(row, column.policy.guards) for row in explained["rows"])
     return (
@@ -54,7 +56,7 @@ def _cuts(comparison: Comparison, pair: tuple[View, View]) -> str:
                 f'<polygon points="{points}" fill="none" stroke="{stroke}"{opacity} stroke-width="{thick}" '
                 'vector-effect="non-scaling-stroke"/>'
             )
-    picture = f'<img src="{thumbnail(comparison.source.pixels, 600)}" alt="{escape(comparison.source.name)}">'
+    picture = borrowed("source", comparison.source.name)
     lines = (
         f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" aria-hidden="true">{shapes}</svg>'
     )
@@ -65,14 +67,18 @@ def _cuts(comparison: Comparison, pair: tuple[View, View]) -> str:
     )
 
 
-def _picture(name: str, view: View, certificate: str, comparison: Comparison) -> str:
+def _picture(name: str, view: View, place: str, certificate: str, comparison: Comparison) -> str:
     """A view, and under it a slider that uncovers the source, cut and turned as the view was."""
-    judged = f"Certificate: {certificate}" if view.params.guards else certificate.capitalize()
+    judged = (
+        f"Certificate, the check of the finished view: {certificate}"
+        if view.params.guards
+        else certificate.capitalize()
+    )
     tiny = " tiny" if comparison.size < 224 else ""
-    source = png(view.crop)
+    shown = borrowed(place, f"View {name}: {verdict(view)}")
     return (
-        f'<figure class="aa-wipe"><span class="aa-big{tiny}"><img src="{png(view.pixels)}" '
-        f'alt="View {name}: {escape(verdict(view))}"><img class="over" src="{source}" alt=""></span>'
+        f'<figure class="aa-wipe"><span class="aa-big{tiny}">{shown}'
+        f'<img class="over" src="{lossless(view.crop)}" alt=""></span>'
         f'<label class="aa-cut"><span>View</span><input type="range" min="0" max="100" value="0" '
         f'aria-label="View {name}: uncover its source"><span>Source</span></label>'
         f'<figcaption><span class="aa-key {name.lower()}">View {name}</span> {escape(_outcome(view))}. '
@@ -91,12 +97,10 @@ def _beside(comparison: Comparison, chosen: tuple[int, int]) -> str:
     side, index = chosen
     column = comparison.columns[1 - side]
     pictures, said = "", ""
-    for name, view in zip("AB", column.pairs[index], strict=True):
+    for place, (name, view) in enumerate(zip("AB", column.pairs[index], strict=True)):
         bad = " bad" if view.failures else ""
-        pictures += (
-            f'<span class="aa-view{bad}"><img src="{png(view.pixels)}" '
-            f'alt="View {name} of {escape(column.policy.name)}: {escape(verdict(view))}"></span>'
-        )
+        told = f"View {name} of {column.policy.name}: {verdict(view)}"
+        pictures += f'<span class="aa-view{bad}">{borrowed(view_name(1 - side, index, place), told)}</span>'
         key = f'<span class="aa-key {name.lower()}">View {name}</span>'
         said += f'<span class="line">{key} {escape(_outcome(view))}.</span>'
     kind = "" if column.policy.guards else ", by hand,"

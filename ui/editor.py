@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import secrets
 from typing import Any
 
 from adaptaug import AdaptAugError, Policy
 from adaptaug.policy.ops import OPS, Op, Parameter
-from adaptaug.ui.templates import escape, number
+from adaptaug.ui.templates import escape
 
 GROUPS = {
     "Crop and shape": ("geometry",),
@@ -36,14 +35,22 @@ JS = """
 let touched = {}, timer = null;
 const show = (slide) => {
   const raw = Number(slide.value), value = slide.dataset.log ? Math.exp(raw) : raw;
-  slide.closest('.aa-slide').querySelector('output').textContent =
-    String(Number(value.toPrecision(3))).replace('-', '\\u2212');
+  const typed = slide.closest('.aa-slide').querySelector('[data-typed]');
+  if (document.activeElement !== typed) typed.value = Number(value.toPrecision(3));
   return value;
+};
+// What is typed moves the slider, which knows its ends.
+const type = (typed) => {
+  const slide = typed.closest('.aa-slide').querySelector('[type=range]'), value = Number(typed.value);
+  const place = slide.dataset.log ? Math.log(value) : value;
+  if (typed.value !== '' && Number.isFinite(place)) slide.value = place;
+  return slide;
 };
 const note = (op, field, value) => { (touched[op] = touched[op] || {})[field] = value; };
 element.addEventListener('input', (event) => {
-  const field = event.target, op = field.closest('[data-op]')?.dataset.op;
+  const op = event.target.closest('[data-op]')?.dataset.op;
   if (!op) return;
+  const field = 'typed' in event.target.dataset ? type(event.target) : event.target;
   if (field.type === 'checkbox') {
     note(op, field.dataset.field, field.checked);
     if (field.dataset.field === 'on') field.closest('[data-op]').classList.toggle('off', !field.checked);
@@ -57,7 +64,8 @@ element.addEventListener('input', (event) => {
     } else note(op, name, show(field));
   }
   clearTimeout(timer);
-  timer = setTimeout(() => trigger('select', {changes: touched}), 120);
+  const drawing = Number(element.querySelector('.aa-editor').dataset.drawing);
+  timer = setTimeout(() => trigger('select', {changes: touched, drawing}), 120);
 });
 // The page is patched, not replaced: a control that was moved keeps its place unless it is told.
 const opened = new Set();
@@ -68,13 +76,22 @@ element.addEventListener('toggle', (event) => {
 let settling = false;
 const settle = () => {
  element.querySelectorAll('details').forEach((group, i) => { group.open = opened.has(i); });
- element.querySelectorAll('input').forEach((field) => {
+ element.querySelectorAll('input:not([data-typed])').forEach((field) => {
   if (field.type === 'checkbox') {
     field.checked = field.hasAttribute('checked');
     if (field.dataset.field === 'on') field.closest('[data-op]').classList.toggle('off', !field.checked);
   } else { field.value = field.getAttribute('value'); show(field); }
  });
 };
+element.addEventListener('focusout', (event) => {
+  if ('typed' in event.target.dataset) show(event.target.closest('.aa-slide').querySelector('[type=range]'));
+});
+document.addEventListener('keydown', (event) => {
+  if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== 'z' || !element.offsetParent) return;
+  if (event.target.matches('textarea, input:not([type=range], [type=checkbox])')) return;
+  event.preventDefault();
+  document.getElementById(event.shiftKey ? 'redo' : 'undo').click();
+});
 watch('value', () => {
   touched = {}; clearTimeout(timer); settling = true;
   settle(); setTimeout(() => { settle(); setTimeout(() => { settling = false; }, 30); }, 30);
@@ -82,8 +99,9 @@ watch('value', () => {
 """
 
 
-def html(policy: Policy) -> str:
-    """Controls that stand at a policy's values."""
+def html(policy: Policy, drawing: int = 0) -> str:
+    """Controls that stand at a policy's values. A browser keeps what it shows where the text is the same as before, and
+    sliders may have been moved since: so every `drawing` has a number."""
     groups = []
     for title, kinds in GROUPS.items():
         ops = [op for op in OPS.values() if op.kind in kinds]
@@ -94,12 +112,11 @@ def html(policy: Policy) -> str:
         )
     guards = (
         f'<div class="aa-op" data-op="policy"><label class="aa-tick">{_tick("guards", policy.guards)} Guards: ranges '
-        "narrowed to what is safe for the image, every view certified</label></div>"
+        "narrowed to what is safe for the image, and every view checked; one that breaks the promise is pulled back"
+        "</label></div>"
     )
     groups.insert(0, _band(policy))
-    # A browser keeps what it shows where the text is the same as before, and sliders may have been moved since.
-    drawn = f' data-drawn="{secrets.token_hex(4)}"'
-    return f'<div class="aa aa-editor"{drawn}>{guards}{"".join(groups)}</div>'
+    return f'<div class="aa aa-editor" data-drawing="{drawing}">{guards}{"".join(groups)}</div>'
 
 
 def _band(policy: Policy) -> str:
@@ -124,9 +141,10 @@ def _operation(op: Op, policy: Policy) -> str:
             continue
         low, high = entry.get(name) or (parameter.identity, parameter.identity)
         label = "" if name == "range" else f"{name}, "
+        slides.append(f"<small>{escape(label + parameter.unit)}</small>")
         for end, value in (("from", low), ("to", high)):
             slides.append(_range(op.name, name, f"{label}{end}", parameter, float(value), end))
-    lock = f'<label class="aa-tick lock">{_tick("lock", entry["lock"])} locked</label>'
+    lock = f'<label class="aa-tick lock">{_tick("lock", entry["lock"])} locked: a search leaves it as it is</label>'
     return (
         f'<fieldset class="aa-op{"" if there else " off"}" data-op="{op.name}"><legend><label class="aa-tick" '
         f'title="{escape(op.about)}">{_tick("on", there)} {op.name}</label></legend>'
@@ -148,7 +166,8 @@ def _slide(
     scale += ' step="any"'  # a grid would move what nobody has touched
     return (
         f'<label class="aa-slide"><span>{label}</span><input type="range" aria-label="{op}: {label}" '
-        f'data-field="{field}"{scale} value="{at:.6g}"><output>{number(value)}</output></label>'
+        f'data-field="{field}"{scale} value="{at:.6g}"><input type="number" data-typed step="any" '
+        f'aria-label="{op}: {label}, typed" value="{value:.3g}"></label>'
     )
 
 

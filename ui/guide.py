@@ -13,13 +13,15 @@ KEYS = (
     ("Tab, Shift+Tab", "move between the controls and the pairs"),
     ("Enter or Space", "use a sample, open the pair that has the focus"),
     ("Arrow keys on a pair", "the pair above, below, or of the other policy"),
+    ("Escape", "closes the table of the chosen pair"),
+    ("Ctrl+Z, Ctrl+Shift+Z", "in Tune: undo and redo an edit of the right policy"),
     (
         "Arrow keys on a slider",
         "a small step; Home and End its ends; beneath a view, its source is uncovered",
     ),
 )
 TABS = (
-    ("Tune", "one image", "two policies with the same keys; policy B is tuned, exported, imported, sent as a link"),
+    ("Tune", "one image", "two policies with the same keys; the right one is tuned, exported, imported, sent"),
     ("Dataset", "up to 64 images, a folder or a sample set",
      "the preset that suits them and why, what each policy breaks, the worst pairs, which open in Tune"),
     ("Train & search", "the runs folder (--runs), or a demo of a minute",

@@ -22,7 +22,7 @@ from adaptaug.data.files import find_images, open_image, printable, sample_image
 from adaptaug.data.formats import formats
 from adaptaug.policy.ops import OPS
 from adaptaug.ui import likeness
-from adaptaug.ui.judge import Failure, is_blank, judge_view, luma
+from adaptaug.ui.judge import Failure, Whole, is_blank, judge_view, luma
 
 MAX_PIXELS = 40_000_000
 MAX_PAIRS, MIN_SIZE, MAX_SIZE = 12, 32, 224
@@ -55,13 +55,14 @@ class Source:
     name: str
     pixels: np.ndarray  # (H, W, 3) uint8
     stats: ImageStats
-    frames: dict[int, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
+    transparent: bool = False  # it was, and lies on a plain ground now
+    wholes: dict[int, Whole] = field(default_factory=dict, compare=False, repr=False)
 
-    def frame(self, size: int) -> np.ndarray:
-        """The full frame at a view's size, which the judge compares with."""
-        if size not in self.frames:
-            self.frames[size] = adaptaug.AdaptiveAugment(_WHOLE, size)(self.pixels)
-        return self.frames[size]
+    def whole(self, size: int) -> Whole:
+        """What the judge compares views of this size with."""
+        if size not in self.wholes:
+            self.wholes[size] = Whole.of(adaptaug.AdaptiveAugment(_WHOLE, size)(self.pixels))
+        return self.wholes[size]
 
     @cached_property
     def blank(self) -> bool:
@@ -77,11 +78,11 @@ class View:
     failures: list[Failure]
     crop: np.ndarray  # the source cut, turned and flipped as the view was, and nothing else done to it
 
-    @property
+    @cached_property  # a page is drawn again at every event
     def mean(self) -> float:
         return float(luma(self.pixels).mean())
 
-    @property
+    @cached_property
     def contrast(self) -> float:
         return float(luma(self.pixels).std())
 
@@ -130,12 +131,12 @@ def decode(path: str | Path, name: str | None = None, range: Range = AUTO) -> So
     name = printable(name or Path(path).name)
     if not Path(path).is_file():  # a pipe would never end
         raise AdaptAugError(f"{name}: not an image that can be read; try a PNG, JPEG or WebP file.")
-    width = height = 0
+    width, height, transparent = 0, 0, False
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own size warning: the check below is stricter
             with Image.open(path, formats=formats()) as header:
-                width, height = header.size
+                (width, height), transparent = header.size, header.has_transparency_data
     except Image.DecompressionBombError:  # Pillow's own limit, above ours
         raise AdaptAugError(
             f"{name}: many more pixels than the {MAX_PIXELS / 1e6:.0f} megapixels this page takes."
@@ -149,7 +150,7 @@ def decode(path: str | Path, name: str | None = None, range: Range = AUTO) -> So
         image = open_image(path, MAX_PIXELS, range)
     except AdaptAugError as error:
         raise AdaptAugError(str(error).replace(printable(path), name)) from error
-    return as_source(name, np.array(image))
+    return replace(as_source(name, np.array(image)), transparent=transparent)
 
 
 def as_source(name: str, pixels: np.ndarray) -> Source:
@@ -183,16 +184,16 @@ def samples_from(path: str | Path, range: Range = AUTO) -> list[tuple[str, Image
 def make_pairs(source: Source, policy: Policy, seed: int, count: int, size: int) -> Column:
     """`count` pairs of a policy, with the keys (seed, 0, 0), (seed, 0, 1), ..."""
     views = adaptaug.Views(policy, 2, size, "none", return_params=True)
-    frame = source.frame(size)
+    whole = source.whole(size)
     pairs: Pairs = []
     for index in range(count):
         made = views(source.pixels, key=(seed, 0, index))
-        one, other = (_judged(source, p, params, frame, policy) for p, params in zip(*made, strict=True))
+        one, other = (_judged(source, p, params, whole, policy) for p, params in zip(*made, strict=True))
         pairs.append((one, other))
     return Column(policy, pairs, likeness.alike(as_pixels(pairs)))
 
 
-def _judged(source: Source, view: np.ndarray, params: ViewParams, frame: np.ndarray, policy: Policy) -> View:
+def _judged(source: Source, view: np.ndarray, params: ViewParams, whole: Whole, policy: Policy) -> View:
     """A view with the tests of the policy's promise that it fails, from its pixels and replays of its parameters."""
 
     def drawn(name: str) -> bool:
@@ -206,7 +207,7 @@ def _judged(source: Source, view: np.ndarray, params: ViewParams, frame: np.ndar
     before_erase = replay("erase") if erase else view
     before_late = replay("noise", "erase") if noise else before_erase
     erased = float(params.value("erase.area")[0]) if erase else 0.0
-    failures = judge_view(view, crop, frame, policy.promise, before_late, before_erase, erased)
+    failures = judge_view(view, crop, whole, policy.promise, before_late, before_erase, erased)
     return View(view, params, failures, crop)
 
 
@@ -218,11 +219,19 @@ def compare(
     count: int,
     size: int,
     backbone: likeness.Backbone | None = None,
+    before: Comparison | None = None,
 ) -> Comparison:
-    """Both policies on one image with the same keys."""
-    columns = [make_pairs(source, policy, seed, count, size) for policy in (one, other)]
-    if backbone is not None:
-        columns = [replace(column, features=backbone.of(as_pixels(column.pairs))) for column in columns]
+    """Both policies on one image with the same keys; a column that `before` has already is kept as it is."""
+
+    def column(policy: Policy) -> Column:
+        made = make_pairs(source, policy, seed, count, size)
+        return replace(made, features=backbone.of(as_pixels(made.pairs))) if backbone is not None else made
+
+    same = before is not None and before.source is source and (before.seed, before.size) == (seed, size)
+    kept = [c for c in before.columns if len(c.pairs) == count] if before is not None and same else []
+    columns = [
+        next((c for c in kept if c.policy == policy), None) or column(policy) for policy in (one, other)
+    ]
     return Comparison(source, (columns[0], columns[1]), seed, size, backbone.name if backbone else "")
 
 

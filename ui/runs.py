@@ -93,15 +93,17 @@ def _kind(folder: Path) -> tuple[str, Path]:
     readable = printable(folder.name) == folder.name  # a name that is no text cannot be sent to a page
     if folder.is_symlink() or not readable or not folder.is_dir():
         return "", folder
-    if _own(metrics):
+    if own_file(metrics):
         return "run", metrics
     begun = folder.suffix == ".search" and not settings.exists()
-    if begun or (_own(settings) and arms.is_dir() and not arms.is_symlink()):
-        return "search", folder / "study.db" if _own(folder / "study.db") else folder if begun else settings
+    if begun or (own_file(settings) and arms.is_dir() and not arms.is_symlink()):
+        return "search", folder / "study.db" if own_file(
+            folder / "study.db"
+        ) else folder if begun else settings
     return "", folder
 
 
-def _own(file: Path) -> bool:
+def own_file(file: Path) -> bool:
     """Whether this is a plain file and no link to one elsewhere."""
     return file.is_file() and not file.is_symlink()
 
@@ -124,7 +126,7 @@ def pick(roots: Iterable[Path | None], name: str) -> Found:
 def stamp(run: Found) -> tuple[Any, ...]:
     """What changes when there is something new to read."""
     files = [run.folder / name for name in ("metrics.jsonl", "study.db", "encoder.json", "policy.yaml")]
-    return run.name, *((f.stat().st_mtime_ns, f.stat().st_size) for f in files if _own(f))
+    return run.name, *((f.stat().st_mtime_ns, f.stat().st_size) for f in files if own_file(f))
 
 
 # --- a run --------------------------------------------------------------------------------------------------
@@ -154,17 +156,17 @@ def _take(metrics: Metrics, line: bytes) -> None:
     except (ValueError, RecursionError):
         record = None
     step = record.get("step") if isinstance(record, dict) else None
-    if not _finite(step):
+    if not finite(step):
         metrics.skipped += 1
         return
     for name, value in record.items():
-        if name != "step" and _finite(value) and (name in metrics.series or len(metrics.series) < MAX_SERIES):
+        if name != "step" and finite(value) and (name in metrics.series or len(metrics.series) < MAX_SERIES):
             steps, values = metrics.series.setdefault(name, ([], []))
             steps.append(float(step))
             values.append(float(value))
 
 
-def _finite(value: Any) -> bool:
+def finite(value: Any) -> bool:
     """A number that can be drawn; JSON as Python reads it has NaN, infinities and numbers of any length."""
     return (
         isinstance(value, (int, float))
@@ -179,7 +181,7 @@ def read_study(folder: Path) -> Study:
     """Arms and scores of a search. Raises: AdaptAugError: files that no search has written."""
     if not (folder / "settings.json").exists():
         return Study("", [], {})  # the search is still loading its code
-    settings = _json(folder / "settings.json")
+    settings = read_json(folder / "settings.json")
     start = settings.get("start")
     if not isinstance(start, str):
         raise AdaptAugError(
@@ -188,7 +190,7 @@ def read_study(folder: Path) -> Study:
     return Study(start, _trials(folder / "study.db", folder.name), settings)
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAX_SETTINGS:
             return {}
@@ -199,7 +201,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _trials(path: Path, name: str) -> list[Trial]:
-    if not _own(path):
+    if not own_file(path):
         return []  # no rung is finished yet
     try:
         if path.stat().st_size > MAX_STUDY:
@@ -231,12 +233,12 @@ def _arms(told: list[tuple[Any, ...]], params: list[tuple[Any, ...]]) -> list[Tr
     points: dict[int, dict[str, float]] = {}
     names = {d.name for d in DIMENSIONS}
     for trial, name, value in params:
-        if name in names and _finite(value):
+        if name in names and finite(value):
             points.setdefault(int(trial), {})[name] = float(value)
     out = []
     for trial, said in sorted(known.items()):
         scores = said.get("scores")
-        scores = [float(s) for s in scores if _finite(s)] if isinstance(scores, list) else []
+        scores = [float(s) for s in scores if finite(s)] if isinstance(scores, list) else []
         if scores:
             out.append(Trial(len(out), str(said.get("arm", trial))[:100], scores, points.get(trial, {})))
     return out
@@ -251,20 +253,29 @@ def policy_of(run: Found) -> Policy:
     name = printable(run.name)
     if run.kind == "run":
         path = run.folder / "encoder.json"
-        text = _json(path).get("policy") if _own(path) else None
+        text = read_json(path).get("policy") if own_file(path) else None
         if not isinstance(text, str):
             raise AdaptAugError(
                 f"{name}: has not ended yet, and its policy is written at its end; try again then."
             )
         return Policy.loads(text, f"{name}: its policy")
-    beside = run.folder.with_suffix(".yaml")
-    for path in (run.folder / "policy.yaml", beside):
-        if _own(path) and path.stat().st_size <= MAX_FILE_BYTES:
-            return Policy.loads(path.read_text(encoding="utf-8", errors="replace"), f"{name}: its policy")
+    try:
+        return policy_file(run)
+    except FileNotFoundError:
+        pass
     study = read_study(run.folder)
     if study.best is None:
         raise AdaptAugError(f"{name}: no arm is scored yet; try again when the first rung is done.")
     return policy_of_arm(Policy.loads(study.start, f"{name}: its start"), study.best)
+
+
+def policy_file(run: Found) -> Policy:
+    """The policy that a search has written. Raises: FileNotFoundError: it has not yet."""
+    for path in (run.folder / "policy.yaml", run.folder.with_suffix(".yaml")):
+        if own_file(path) and path.stat().st_size <= MAX_FILE_BYTES:
+            text = path.read_text(encoding="utf-8", errors="replace")
+            return Policy.loads(text, f"{printable(run.name)}: its policy")
+    raise FileNotFoundError
 
 
 def policy_of_arm(start: Policy, arm: Trial) -> Policy:

@@ -15,6 +15,7 @@ from adaptaug.policy import MAX_FILE_BYTES
 from adaptaug.ui.templates import digest, escape
 
 MAX_LINK = 6000  # characters of a policy in a link: what every browser and mail program keeps whole
+MAX_UNPACKED = 64_000  # characters of the policy itself, which zeros could pack into few
 # The link is made in the browser, which alone knows the page's address.
 LINK_JS = """
 element.addEventListener('click', async (event) => {
@@ -41,7 +42,7 @@ def decode(code: str) -> Policy:
             raise ValueError("too long")
         packed = base64.urlsafe_b64decode(code + "=" * (-len(code) % 4))
         unpacking = zlib.decompressobj()
-        text = unpacking.decompress(packed, MAX_FILE_BYTES)
+        text = unpacking.decompress(packed, MAX_UNPACKED)
         if unpacking.unconsumed_tail or not unpacking.eof:
             raise ValueError("too long or cut off")
         return Policy.loads(text.decode(), "the link's policy")
@@ -51,11 +52,17 @@ def decode(code: str) -> Policy:
         ) from None
 
 
+def link(policy: Policy) -> str:
+    """`encode`, where a link can hold it; else nothing."""
+    code = encode(policy)
+    return code if len(code) <= MAX_LINK and len(policy.dumps().encode()) <= MAX_UNPACKED else ""
+
+
 def share(policy: Policy) -> str:
     """The button that copies a link to the policy."""
-    code = encode(policy)
+    code = link(policy)
     why = "This policy is too long for a link: export the file and send that."
-    content = f'data-code="{code}"' if len(code) <= MAX_LINK else f'data-why="{why}"'
+    content = f'data-code="{code}"' if code else f'data-why="{why}"'
     return f'<div class="aa aa-share"><button type="button" {content}>Copy link</button><p role="status"></p></div>'
 
 

@@ -11,6 +11,7 @@ CSS = """
 .dark .gradio-container, .gradio-container.dark { --aa-ok: #86efac; --aa-bad: #fda29b; --aa-bad-fill: #b42318;
   --aa-a: #a5b4fc; --aa-b: #fcd34d; --aa-faint: var(--neutral-400); --aa-line: var(--neutral-700);
   --aa-card: var(--neutral-900); --aa-soft: var(--neutral-800); --aa-bar: #818cf8; --aa-track: #475569; --aa-c: #5eead4; --aa-d: #f9a8d4; }
+.gradio-container { overflow: clip !important; }  /* hidden would hold sticky parts to itself */
 .gradio-container > .main { padding: 0 !important; }
 .gradio-container > .main, .main > .wrap, .wrap > .contain, #layout, .aa-layout { min-width: 0 !important; max-width: 100% !important; width: 100%; }
 .gradio-container .html-container { padding: 0 !important; }
@@ -31,7 +32,11 @@ CSS = """
 #results, .aa-results { flex: 1 1 0 !important; min-width: 0 !important; gap: 14px; }
 #controls { gap: 8px; } #choices { gap: 12px; margin-top: 6px; }
 #samples .aa-samples { margin-top: 6px; }
+#policies input { text-overflow: ellipsis; padding-right: 20px; }
 #problem:not(:has(p)) { display: none; }
+#problems { position: sticky; top: 8px; z-index: 5; gap: 8px; min-width: 0 !important; } #problems:not(:has(p)) { display: none; }
+#problems .aa-problem { background: var(--aa-card); }
+#tabs .tab-container button.selected { color: var(--aa-a); }
 .min_value, .max_value { color: var(--aa-faint) !important; }
 #policies, #seed-row { gap: 10px; flex-wrap: nowrap; align-items: flex-end; }
 #policies > *, #seed-row > * { min-width: 0 !important; }
@@ -57,6 +62,7 @@ CSS = """
 .aa button:focus-visible, .aa [tabindex]:focus-visible, .aa a:focus-visible { outline: 3px solid var(--aa-a);
   outline-offset: 2px; }
 
+#how-to-look { margin: 0 0 10px; }
 .aa-grid { display: grid; grid-template-columns: 1fr 1fr; gap: 10px 16px; }
 .aa-policy { border-bottom: 2px solid var(--aa-line); padding-bottom: 8px; min-width: 0; overflow-wrap: anywhere; }
 .aa-policy p { font-size: 13px; color: var(--aa-faint); }
@@ -70,7 +76,7 @@ CSS = """
 .aa-index { width: 1.1em; text-align: right; font-size: 13px; color: var(--aa-faint); font-variant-numeric: tabular-nums; }
 .aa-views { display: flex; gap: 4px; }
 .aa-view { position: relative; display: block; width: 108px; height: 108px; border-radius: 8px; overflow: hidden;
-  background: var(--aa-soft); }
+  background: var(--aa-soft); outline: 1px solid var(--aa-line); }
 .aa-view img { display: block; width: 100%; height: 100%; margin: 0; }
 .aa-view.tiny img, .aa-big.tiny img { image-rendering: pixelated; }
 .aa-view.bad { box-shadow: inset 0 0 0 3px var(--aa-bad-fill); }
@@ -107,6 +113,10 @@ CSS = """
 
 .aa-detail { border: 1px solid var(--aa-line); border-radius: 14px; padding: 18px; background: var(--aa-card);
   margin-top: 10px; scroll-margin-top: 12px; }
+#detail[data-open] { position: sticky; bottom: 0; z-index: 4; max-height: 56vh; overflow: hidden auto !important; background: var(--aa-card);
+  border-radius: 14px 14px 0 0; box-shadow: 0 -6px 24px rgba(15, 23, 42, .18); }
+html:has(#detail[data-open]) { scroll-padding-bottom: 57vh; }
+#detail[data-open] .aa-detail { margin-top: 0; }
 .aa-detail header { display: flex; justify-content: space-between; gap: 12px; align-items: baseline; flex-wrap: wrap; }
 .aa-detail header a { color: var(--aa-a); font-size: 13px; text-decoration: underline; }
 .aa-pictures { display: flex; gap: 20px; margin: 14px 0 18px; flex-wrap: wrap; align-items: flex-start; }
@@ -155,11 +165,14 @@ CSS = """
 .aa-tick { display: flex; gap: 8px; align-items: flex-start; cursor: pointer; font-size: 13px; line-height: 1.35; }
 .aa-tick input { appearance: auto !important; margin: 2px 0 0; width: 15px; height: 15px; flex: none; accent-color: var(--aa-bar); }
 .aa-tick.lock { font-size: 12px; color: var(--aa-faint); }
-.aa-slide { display: grid; grid-template-columns: 76px minmax(0, 1fr) 46px; gap: 8px; align-items: center; font-size: 12px; }
+.aa-slide { display: grid; grid-template-columns: 76px minmax(0, 1fr) 62px; gap: 8px; align-items: center; font-size: 12px; }
 .aa-slide span { color: var(--aa-faint); overflow-wrap: anywhere; }
 .aa-slide input { width: 100%; min-width: 0; margin: 0; accent-color: var(--aa-bar); }
-.aa-slide output { text-align: right; font-variant-numeric: tabular-nums; }
-#files { gap: 8px; flex-wrap: nowrap; } #files > * { min-width: 0 !important; }
+.aa-slide input[type=number] { text-align: right; font: inherit; font-variant-numeric: tabular-nums; padding: 1px 4px; appearance: textfield;
+  border: 1px solid var(--aa-line); border-radius: 5px; background: transparent; color: var(--body-text-color); }
+.aa-controls small { color: var(--aa-faint); font-size: 12px; }
+#views-a, #views-b { display: none; }
+#files, #exchange { gap: 8px; flex-wrap: nowrap; } #files > *, #exchange > * { min-width: 0 !important; }
 .aa-share { display: grid; gap: 6px; }
 .aa-share button { border: 1px solid var(--aa-line); border-radius: 8px; background: var(--aa-soft); padding: 6px 12px;
   font-size: 13px; font-weight: 600; cursor: pointer; color: var(--body-text-color); }

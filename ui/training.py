@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from adaptaug import AdaptAugError
-from adaptaug.ui import runs, templates, training_html
+from adaptaug.ui import findings, logic, runs, templates, training_html
 from adaptaug.ui.demo import Demo, missing
-from adaptaug.ui.tune import NO_SKIN, QUIET, Door
+from adaptaug.ui.desk import Desk
+from adaptaug.ui.tune import NO_SKIN, QUIET, Door, as_picture
 
 EVERY = 0.7  # seconds between two looks at what is on disk, while the tab is open
 
@@ -23,6 +25,7 @@ def build(folder: Path | None, door: Door, tabs: gr.Tabs, tab: gr.Tab, others: l
         tabs, tab, others: to show Tune, and to look at the disk only while this tab is open.
     """
     demo = Demo()
+    me = gr.BrowserState(None, storage_key="adaptaug-visitor")  # who may stop a demo: this survives a reload
     seen = gr.State(None)  # what the page shows, so that an unchanged run is not drawn again
     timer = gr.Timer(EVERY, active=False)
     with gr.Row(elem_id="training-layout", elem_classes="aa-layout"):
@@ -48,13 +51,14 @@ def build(folder: Path | None, door: Door, tabs: gr.Tabs, tab: gr.Tab, others: l
     def roots() -> list[Path | None]:
         return [demo.root, folder]
 
-    def look(name: str | None, before: Any) -> tuple[Any, ...]:
+    def look(name: str | None, before: Any, visitor: str | None) -> tuple[Any, ...]:
         """choice, use, view, progress, start, stop, seen: what changed since `before`, else nothing."""
         state = demo.state()
+        mine = bool(visitor) and visitor == demo.owner
         found = runs.find_runs(roots())
         names = [run.name for run in found]
         chosen = next((run for run in found if run.name == name), found[0] if found else None)
-        now = (names, state, chosen and runs.stamp(chosen), name)
+        now = (names, state | {"mine": mine}, chosen and runs.stamp(chosen), name)
         if now == before:
             return (*[gr.skip()] * 6, before)
         old = before or ([], {}, None, None)
@@ -62,33 +66,48 @@ def build(folder: Path | None, door: Door, tabs: gr.Tabs, tab: gr.Tab, others: l
         drawn = gr.skip() if before and now[2] == old[2] else _draw(chosen)
         current = chosen.name if chosen else None
         listed = gr.skip() if (names, current) == (old[0], name) else gr.update(choices=names, value=current)
-        buttons = gr.Button(interactive=not running), gr.Button(interactive=running)
+        buttons = gr.Button(interactive=not running), gr.Button(interactive=running and mine)
         return (
             listed, gr.Button(interactive=chosen is not None), drawn, training_html.progress(state), *buttons,
             (*now[:3], current),
         )  # fmt: skip
 
-    def begin(before: Any) -> tuple[Any, ...]:
+    def begin(before: Any, visitor: str | None) -> tuple[Any, ...]:
+        visitor = visitor or secrets.token_urlsafe()
         try:
-            started = demo.start()
+            started = demo.start(visitor)
+        except AdaptAugError as error:
+            return templates.problem(str(error)), visitor, *[gr.skip()] * 7
+        return "", visitor, *look(started.name, before, visitor)
+
+    def halt(name: str | None, before: Any, visitor: str | None) -> tuple[Any, ...]:
+        try:
+            demo.stop(visitor)
         except AdaptAugError as error:
             return templates.problem(str(error)), *[gr.skip()] * 7
-        return "", *look(started.name, before)
+        return "", *look(name, before, visitor)
 
-    def halt(name: str | None, before: Any) -> tuple[Any, ...]:
-        demo.stop()
-        return look(name, before)
-
-    def take(name: str | None, policy: Any, before: list[Any]) -> tuple[Any, ...]:
+    def take(name: str | None, desk: Desk, *controls: Any) -> tuple[Any, ...]:
+        """Into Tune, with an image of the data that the policy was found or used on."""
+        said: dict[str, Any] = {}
         try:
-            found = runs.policy_of(runs.pick(roots(), name or ""))
+            found = runs.pick(roots(), name or "")
+            desk.replace(runs.policy_of(found))
         except AdaptAugError as error:
-            return templates.problem(str(error)), gr.skip(), *[gr.skip()] * len(door.policy_outputs)
-        return "", gr.Tabs(selected="tune"), *door.restart(found, [*before, (policy, frozenset())])
+            return templates.problem(str(error)), gr.skip(), *[gr.skip()] * len(door.outputs)
+        try:
+            if (image := findings.image_of(found)) is not None:
+                called, opened, side = image
+                desk.lay(lambda: logic.as_source(called, opened()))
+                side = min(max(round(side / 32) * 32, logic.MIN_SIZE), logic.MAX_SIZE)
+                said = {"picture": as_picture(desk.source), "size": side}
+        except AdaptAugError as error:
+            said = {"problem": f"{error} The image is kept."}
+        return "", gr.Tabs(selected="tune"), *door.show(desk, *controls, **said)
 
     shown = [choice, use, view, told, start, stop, seen]
     # One at a time: two looks that overlap would each draw what the other has drawn.
-    watch: dict[str, Any] = {"fn": look, "inputs": [choice, seen], "outputs": shown, **QUIET}
+    watch: dict[str, Any] = {"fn": look, "inputs": [choice, seen, me], "outputs": shown, **QUIET}
     tab.select(lambda: gr.Timer(active=True), None, timer, **QUIET).then(**watch)
     for other in others:
         other.select(lambda: gr.Timer(active=False), None, timer, **QUIET)
@@ -96,11 +115,11 @@ def build(folder: Path | None, door: Door, tabs: gr.Tabs, tab: gr.Tab, others: l
     choice.input(**watch)
     # In the browser: over the network it could end after a later click's complaint, and wipe it.
     choice.input(None, None, complaint, js="() => ''", **QUIET)
-    start.click(begin, seen, [complaint, *shown], **QUIET)
-    stop.click(halt, [choice, seen], shown, **QUIET)
+    start.click(begin, [seen, me], [complaint, me, *shown], **QUIET)
+    stop.click(halt, [choice, seen, me], [complaint, *shown], **QUIET)
     use.click(
-        take, [choice, door.tuned, door.history], [complaint, tabs, *door.policy_outputs], **QUIET
-    ).then(**door.show)
+        take, [choice, *door.inputs], [complaint, tabs, *door.outputs], concurrency_id="preview", **QUIET
+    )
     return demo
 
 
@@ -110,7 +129,7 @@ def _draw(run: runs.Found | None) -> str:
     try:
         if run.kind == "run":
             return training_html.run_view(run, runs.read_metrics(run.folder))
-        return training_html.search_view(run, runs.read_study(run.folder))
+        return training_html.search_view(run, runs.read_study(run.folder), findings.verdict(run))
     except AdaptAugError as error:
         return training_html.problem_of(run, str(error))
 

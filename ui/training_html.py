@@ -70,8 +70,8 @@ def _chart(metrics: Metrics, key: str, title: str, names: dict[str, str], bounds
     return lines(title, series, "step", bounds, key)
 
 
-def search_view(run: Found, study: Study) -> str:
-    """A search: scores of its arms, the best so far, and where in the space they lie."""
+def search_view(run: Found, study: Study, verdict: str = "") -> str:
+    """A search: its verdict where it has ended, its arms' scores, the best so far, where in the space they lie."""
     if study.best is None:
         return _page(run, "search", "no arm is scored yet: the first scores come after the first rung's first arms",
                      "", [])  # fmt: skip
@@ -96,8 +96,11 @@ def search_view(run: Found, study: Study) -> str:
         for d in DIMENSIONS if (there := [t for t in drawn if d.name in t.point])
     )  # fmt: skip
     fact = f"{len(study.trials)} arms, {study.best.name} leads with {study.best.scores[-1]:.1f} % at rung {rungs}"
+    ended = (
+        f'<div class="aa-card" data-verdict><h3>Verdict</h3><p>{escape(verdict)}</p></div>' if verdict else ""
+    )
     body = (
-        f'<div class="aa-charts">{charts}</div><h3>Arms</h3>{_arms(leading, rungs, study.best)}'
+        f'{ended}<div class="aa-charts">{charts}</div><h3>Arms</h3>{_arms(leading, rungs, study.best)}'
         '<h3>Where the arms lie</h3><p class="faint">One chart a parameter of the policy; '
         "the larger dot is the leading arm.</p>"
         f'<div class="aa-charts small">{small}</div>'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,25 +15,23 @@ from PIL import Image
 from adaptaug import AdaptAugError, Policy
 from adaptaug.data.depth import AUTO, Range
 from adaptaug.ui import detail, editor, likeness, logic, sharing, templates
-from adaptaug.ui.logic import Comparison, Source
+from adaptaug.ui.desk import Desk, Desks
+from adaptaug.ui.logic import Source
 
-MOST_UNDO = 50
-SLOW = 24_000_000  # levels of an image whose pairs take more than a second
-Step = tuple[Policy, frozenset[tuple[str, str]]]  # a policy before an edit, and what was touched
 NO_SKIN = {"apply_default_css": False, "padding": False}
+AS_IS = {"problem": None, "complaint": None}  # said by what is no answer to what was complained of
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
 @dataclass(frozen=True)
 class Door:
-    """What other tabs need to put a policy or an image into this one."""
+    """What other tabs need to put a policy or an image into this one: an event of theirs takes `inputs` and gives
+    `outputs`, which `show` makes of the desk once it is changed."""
 
-    tuned: gr.State
-    history: gr.State
-    policy_outputs: list[Any]
-    image_outputs: list[Any]
-    restart: Callable[[Policy, list[Step]], tuple[Any, ...]]
-    show: dict[str, Any]
+    desk: gr.State
+    inputs: list[Any]
+    outputs: list[Any]
+    show: Callable[..., tuple[Any, ...]]
 
 
 def build(
@@ -49,12 +46,10 @@ def build(
         backbone: by whose features pairs are compared beside their pixels.
         range: by which uploads of more than 8 bits are read.
     """
-    source = gr.State(None)
-    comparison = gr.State(None)
-    chosen = gr.State((1, 0))
-    tuned = gr.State(policies[first[1]])  # policy B as it stands after edits
-    drawn = gr.State(policies[first[1]])  # the one its controls were last drawn for
-    history = gr.State([])  # what it was before each edit
+    desk = gr.State(Desk(policies[first[1]]))
+    kept = gr.BrowserState("", storage_key="adaptaug-policy")  # a reload finds the policy as it was
+    desks = Desks()
+    choices, standing = Desk(policies[first[1]]).offer(policies)
     with gr.Row(elem_id="layout"):
         with gr.Column(elem_id="left", min_width=280):
             with gr.Column(elem_id="controls"):
@@ -63,14 +58,13 @@ def build(
                     label="Image", show_label=False, type="filepath", sources=["upload", "clipboard"],
                     height=210, elem_id="source-image", buttons=[], interactive=True,
                 )  # fmt: skip
-                problem = gr.HTML("", elem_id="problem", js_on_load=templates.PROBLEM_JS, **NO_SKIN)
                 shelf = gr.HTML(
                     templates.samples(samples), elem_id="samples", js_on_load=templates.SAMPLES_JS, **NO_SKIN
                 )
                 with gr.Column(elem_id="choices"):
                     with gr.Row(elem_id="policies"):
-                        one = _policy_choice("Policy A", policies, first[0], "policy-a")
-                        other = _policy_choice("Policy B", policies, first[1], "policy-b")
+                        one = policy_choice("Left policy", list(policies), first[0], "policy-a")
+                        other = policy_choice("Right policy", choices, standing, "policy-b")
                     with gr.Row(elem_id="seed-row"):
                         seed = gr.Number(
                             0,
@@ -90,13 +84,15 @@ def build(
                         elem_id="view-size", interactive=True,
                     )  # fmt: skip
             with gr.Column(elem_id="tuning"):
-                gr.HTML(templates.label("Tune policy B"), **NO_SKIN)
-                complaint = gr.HTML("", elem_id="policy-problem", js_on_load=templates.PROBLEM_JS, **NO_SKIN)
+                gr.HTML(templates.label("Tune the right policy"), **NO_SKIN)
                 controls = gr.HTML(
                     editor.html(policies[first[1]]), elem_id="editor", js_on_load=editor.JS, **NO_SKIN
                 )
                 with gr.Row(elem_id="files"):
-                    undo = gr.Button("Undo", elem_id="undo", size="sm", min_width=60)
+                    undo = gr.Button("Undo", elem_id="undo", size="sm", min_width=50)
+                    redo = gr.Button("Redo", elem_id="redo", size="sm", min_width=50)
+                    reset = gr.Button("Reset", elem_id="reset", size="sm", min_width=50)
+                with gr.Row(elem_id="exchange"):
                     export = gr.DownloadButton("Export", elem_id="export", size="sm", min_width=60)
                     load = gr.UploadButton(
                         "Import", elem_id="import", size="sm", min_width=60, file_types=[".yaml", ".yml"],
@@ -108,159 +104,195 @@ def build(
                     lines = gr.HTML(sharing.code(128), **NO_SKIN)
             measured = gr.HTML("", elem_id="statistics", **NO_SKIN)
         with gr.Column(elem_id="results"):
+            with gr.Column(elem_id="problems"):  # stays in sight, wherever the page is scrolled to
+                problem, complaint = (
+                    gr.HTML("", elem_id=name, js_on_load=templates.PROBLEM_JS, **NO_SKIN)
+                    for name in ("problem", "policy-problem")
+                )
             status = gr.HTML(
                 "Opening the first sample.", elem_id="status-line", js_on_load=templates.STATUS_JS, **NO_SKIN
             )
+            views = [gr.HTML("", elem_id=f"views-{side}", **NO_SKIN) for side in "ab"]
             pairs = gr.HTML(templates.EMPTY, elem_id="pairs", js_on_load=templates.PAIRS_JS, **NO_SKIN)
             reasons = gr.HTML("", elem_id="detail", js_on_load=templates.DETAIL_JS, **NO_SKIN)
 
-    settings = [source, one, tuned, seed, count, size, chosen]
-    shown = [comparison, chosen, status, pairs, reasons]
+    parts: dict[str, Any] = {
+        "picture": picture, "problem": problem, "statistics": measured, "status": status, "views a": views[0],
+        "views b": views[1], "pairs": pairs, "detail": reasons, "controls": controls, "complaint": complaint,
+        "export": export, "link": link, "code": lines, "other": other, "one": one, "seed": seed, "count": count,
+        "size": size, "kept": kept,
+    }  # fmt: skip
 
-    def preview(
-        source: Source | None,
-        one: str,
-        other: Policy,
-        seed: float | None,
-        count: int,
-        size: int,
-        chosen: tuple[int, int],
-    ) -> tuple[Any, ...]:
+    def show(
+        desk: Desk, name: str, key: float | None, number: float, side: float, *, problem: str | None = "",
+        complaint: str | None = "", picture: Any = None, **settings: Any,
+    ) -> tuple[Any, ...]:  # fmt: skip
+        """Everything that the page does not show yet, in the order of `outputs`.
+
+        Args: name, key, number, side: the controls' values; settings: values that they get.
+            problem, complaint: a sentence about the image, about the policy; None: the one that stands.
+            picture: what the image box gets.
+        """
+        name, key = settings.get("one", name), _within(settings.get("seed", key) or 0, 0, logic.MAX_SEED)
+        number = _within(settings.get("count", number), 1, logic.MAX_PAIRS)
+        side = _within(settings.get("size", side), logic.MIN_SIZE, logic.MAX_SIZE)
+        try:
+            told = compared(desk, policies.get(name) or policies[first[0]], key, number, side)
+        except AdaptAugError as error:  # of a page that has come back: its image is not there any more
+            desk.lay(None)
+            told, problem = compared(desk, policies[first[0]], key, number, side), str(error)
+        sentences = {"problem": problem, "complaint": complaint}
+        told |= {part: templates.problem(said) for part, said in sentences.items() if said is not None}
+        told |= {"export": templates.digest(desk.policy), "link": sharing.share(desk.policy)}
+        told |= {"other": desk.offer(policies), "controls": editor.html(desk.drawn, desk.drawing)}
+        told |= {"code": sharing.code(side), "kept": sharing.link(desk.policy)}
+        make: dict[str, Callable[[Any], Any]] = {
+            "export": lambda _: sharing.write(desk.policy),
+            "other": lambda offered: gr.update(choices=offered[0], value=offered[1]),
+            "statistics": lambda source: source and templates.statistics(source),
+            "views a": lambda column: column and templates.views(column, 0),
+            "views b": lambda column: column and templates.views(column, 1),
+        }
+        new = {part: content for part, content in told.items() if desk.news(part, content)}
+        sent = {part: make[part](content) if part in make else content for part, content in new.items()}
+        sent |= settings | ({} if picture is None else {"picture": picture})
+        return desk, *(sent.get(part, gr.skip()) for part in parts)
+
+    def compared(desk: Desk, manual: Policy, key: int, number: int, side: int) -> dict[str, Any]:
+        """What depends on the image. Raises: AdaptAugError: it is not there any more."""
+        source = desk.source
         if source is None:
             sentence = "No image: choose a photograph, or upload, drop or paste one."
-            return None, chosen, sentence, templates.EMPTY, ""
-        result = logic.compare(source, policies[one], other, int(seed or 0), int(count), int(size), backbone)
-        chosen = (chosen[0], min(chosen[1], int(count) - 1))
-        line = templates.escape(logic.status(result))
-        return result, chosen, line, templates.pairs(result, chosen), detail.pair_detail(result, chosen)
+            nothing: dict[str, Any] = dict.fromkeys(("statistics", "views a", "views b", "detail"), "")
+            return nothing | {"status": sentence, "pairs": templates.EMPTY}
+        seen = logic.compare(source, manual, desk.policy, key, number, side, backbone, desk.seen)
+        desk.seen, desk.chosen = seen, (desk.chosen[0], min(desk.chosen[1], number - 1))
+        return {
+            "statistics": source, "views a": seen.columns[0], "views b": seen.columns[1],
+            "status": templates.escape(logic.status(seen)), "pairs": templates.pairs(seen, desk.chosen),
+            "detail": detail.pair_detail(seen, desk.chosen),
+        }  # fmt: skip
 
-    def ingest(file: dict[str, Any] | None, before: Source | None) -> tuple[Any, ...]:
-        """A file's FileData -> source, picture, sentence, statistics, status.
+    def answer(
+        act: Callable[..., dict[str, Any] | None], request: gr.Request, desk: Desk, *values: Any
+    ) -> Any:
+        """`act` changes the desk, and its result says what else to show, as `show` takes it."""
+        desks.at(request.session_hash or "", desk)
+        controls, given = values[:4], values[4:]
+        try:
+            said = act(desk, *given) or {}
+        except AdaptAugError as error:
+            said = {"complaint": str(error)}
+        return show(desk, *controls, **said)
+
+    def change(
+        act: Callable[..., dict[str, Any] | None], *more: Any, hears: bool = False, **how: Any
+    ) -> dict[str, Any]:
+        """An event with all of the page before it and behind it; `act` gets `more` and, if it `hears`, what happened.
+
+        One event at a time, and once more for what was asked for meanwhile: by default Gradio drops that, and of two
+        at once the earlier may come last."""
+
+        # Gradio reads from the annotations what to hand over.
+        def quiet(request: gr.Request, desk: Desk, *values: Any) -> Any:
+            return answer(act, request, desk, *values)
+
+        def hearing(request: gr.Request, event: gr.EventData, desk: Desk, *values: Any) -> Any:
+            return answer(act, request, desk, *values, event)
+
+        return {
+            "fn": hearing if hears else quiet, "inputs": [*inputs, *more], "outputs": outputs,
+            "concurrency_id": "preview", "concurrency_limit": 1, "trigger_mode": "always_last", **QUIET, **how,
+        }  # fmt: skip
+
+    def ingest(desk: Desk, file: dict[str, Any] | None) -> dict[str, Any] | None:
+        """A file's FileData onto the desk.
 
         The component's own preprocessing would raise on a broken file and show nothing, so it is switched off here.
         What came by hand may name any path, and says itself whether Gradio shall check it: so it is checked here.
         """
         if not file:
-            return before, gr.skip(), "", gr.skip(), gr.skip()
+            return None
+        path, name = Path(file["path"]), file.get("orig_name")
         try:
-            if not Path(file["path"]).resolve().is_relative_to(Path(get_upload_folder()).resolve()):
+            if not path.resolve().is_relative_to(Path(get_upload_folder()).resolve()):
                 raise AdaptAugError("image: expected an upload.")
-            new = logic.decode(file["path"], file.get("orig_name"), range)
+            desk.lay(lambda: logic.decode(path, name, range))
         except AdaptAugError as error:
+            before = desk.source
             kept = "" if before is None else " The previous image is kept."
-            return before, as_picture(before), templates.problem(f"{error}{kept}"), gr.skip(), gr.skip()
-        slow = new.pixels.size > SLOW
-        waiting = (
-            f"{templates.escape(new.name)} is large: its pairs take some seconds." if slow else gr.skip()
-        )
-        return new, gr.skip(), "", templates.statistics(new), waiting
+            return {"problem": f"{error}{kept}", "picture": as_picture(before)}
+        return None
 
-    def open_sample(index: int) -> tuple[Any, ...]:
+    def sample(desk: Desk, index: int) -> dict[str, Any] | None:
         if not 0 <= index < len(samples):
-            return gr.skip(), gr.skip(), "", gr.skip()
+            return None
         name, image = samples[index]
-        new = logic.as_source(name, np.array(image))
-        return new, as_picture(new), "", templates.statistics(new)
+        desk.lay(lambda: logic.as_source(name, np.array(image)))
+        return {"picture": as_picture(desk.source)}
 
-    def take_sample(event: gr.EventData) -> tuple[Any, ...]:
-        return open_sample(int(event.index))
+    def choose(desk: Desk, name: str) -> dict[str, Any] | None:
+        if name not in policies:
+            return AS_IS  # it is what stands there already, by our own doing
+        desk.replace(policies[name])
+        return None
 
-    def explain(event: gr.EventData, result: Comparison | None, before: tuple[int, int]) -> tuple[Any, ...]:
+    def take_file(desk: Desk, file: dict[str, Any] | None) -> None:
+        if file:
+            try:
+                desk.replace(sharing.read(file["path"], str(file.get("orig_name") or "policy.yaml")))
+            except AdaptAugError as error:
+                raise AdaptAugError(f"{error} The policy is kept.") from None
+
+    def explain(desk: Desk, event: gr.EventData) -> dict[str, Any]:
         side, index = int(event.side), int(event.pair)
-        if result is None or side not in (0, 1) or not 0 <= index < len(result.columns[0].pairs):
-            return before, gr.skip()
-        return (side, index), detail.pair_detail(result, (side, index))
+        if side in (0, 1) and 0 <= index < logic.MAX_PAIRS:
+            desk.chosen = (side, index)
+        return AS_IS
 
-    def restart(policy: Policy, before: list[Step]) -> tuple[Any, ...]:
-        """Another policy in B's place, and its controls: policy, drawn, history, controls, complaint, file, link."""
-        controls = editor.html(policy)
-        return policy, policy, before[-MOST_UNDO:], controls, "", sharing.write(policy), sharing.share(policy)
+    def opening(request: gr.Request, desk: Desk, *values: Any) -> Any:
+        """The first sample, and the policy of the link by which the page was opened, where there is one, or the one
+        that this browser had."""
 
-    def refuse(sentence: str) -> tuple[Any, ...]:
-        return *[gr.skip()] * 4, templates.problem(sentence), gr.skip(), gr.skip()
+        def act(desk: Desk, had: str) -> dict[str, Any]:
+            said, sent = sample(desk, 0) or {}, request.query_params.get("p")
+            try:
+                if code := sent or (had if isinstance(had, str) else ""):
+                    desk.begin(sharing.decode(code))
+            except AdaptAugError as error:
+                said |= {"complaint": str(error)} if sent else {}
+            return said
 
-    def edit(event: gr.EventData, policy: Policy, drawn: Policy, before: list[Step]) -> tuple[Any, ...]:
-        """What the controls say, on top of the policy they were drawn for. A slider that is dragged is one step."""
-        try:
-            new = editor.apply(drawn, event.changes)
-        except AdaptAugError as error:
-            return refuse(str(error))
-        touched = editor.difference(policy, new)
-        if touched and (not before or before[-1][1] != touched):
-            before = [*before[1 - MOST_UNDO :], (policy, touched)]
-        return new, drawn, before, gr.skip(), "", sharing.write(new), sharing.share(new)
+        return answer(act, request, desk, *values)
 
-    def take_back(before: list[Step]) -> tuple[Any, ...]:
-        """The policy before the last edit. The controls are drawn anew for it."""
-        if not before:
-            return refuse("There is nothing to undo.")
-        *rest, (policy, _) = before
-        # What is edited next is a step of its own, though it were the same slider.
-        return restart(policy, [*rest[:-1], (rest[-1][0], frozenset())] if rest else [])
+    def leave(request: gr.Request) -> None:
+        desks.leave(request.session_hash or "")
 
-    def choose(name: str, policy: Policy, before: list[Step]) -> tuple[Any, ...]:
-        if policy == policies[name]:  # whoever set the choice has set the policy and its history, too
-            return (gr.skip(),) * len(editing)
-        return restart(policies[name], [*before, (policy, frozenset())])
-
-    def take_file(file: dict[str, Any] | None, policy: Policy, before: list[Step]) -> tuple[Any, ...]:
-        if not file:
-            return refuse("")
-        try:
-            new = sharing.read(file["path"], str(file.get("orig_name") or "policy.yaml"))
-        except AdaptAugError as error:
-            return refuse(f"{error} The policy is kept.")
-        return restart(new, [*before, (policy, frozenset())])
-
-    def opening(request: gr.Request, policy: Policy) -> tuple[Any, ...]:
-        """The policy of the link by which the page was opened, where there is one."""
-        code = request.query_params.get("p")
-        try:
-            return restart(sharing.decode(code) if code else policy, [])
-        except AdaptAugError as error:
-            return (
-                *restart(policy, [])[:4],
-                templates.problem(str(error)),
-                sharing.write(policy),
-                sharing.share(policy),
-            )
-
-    editing = [tuned, drawn, history, controls, complaint, export, link]
-    opened = [source, picture, problem, measured]
-    # One preview at a time, and once more for what was asked for meanwhile: by default Gradio drops that, and of two
-    # at once the earlier may come last. Either leaves pairs on the page that are not of the policy beside them.
-    show = {
-        "fn": preview, "inputs": settings, "outputs": shown, "concurrency_id": "preview", "concurrency_limit": 1,
-        "trigger_mode": "always_last", **QUIET,
-    }  # fmt: skip
+    inputs, outputs = [desk, one, seed, count, size], [desk, *parts.values()]
     # Not `input`: when an image is removed it may still carry the old one.
-    picture.upload(ingest, [picture, source], [*opened, status], preprocess=False, **QUIET).then(**show)
-    picture.clear(lambda: (None, "", ""), None, [source, problem, measured], **QUIET).then(**show)
-    shelf.select(take_sample, None, opened, **QUIET).then(**show)
-    # A policy that is chosen, edited, undone or imported changes `tuned`, and that is what is shown.
-    # Not `input`: Gradio may send it twice, the second time after an undo.
-    other.change(choose, [other, tuned, history], editing, **QUIET).then(**show)
-    controls.select(edit, [tuned, drawn, history], editing, trigger_mode="always_last", **QUIET).then(**show)
-    undo.click(take_back, history, editing, **QUIET).then(**show)
-    load.upload(take_file, [load, tuned, history], editing, preprocess=False, **QUIET).then(**show)
-    size.change(lambda side: sharing.code(int(side)), size, lines, **QUIET)
-    changes = [control.change for control in (one, seed, count, size)]
-    gr.on(changes, **show)
-    dice.click(lambda: random.SystemRandom().randrange(10_000), None, seed, **QUIET)
-    pairs.select(explain, [comparison, chosen], [chosen, reasons], **QUIET)
+    picture.upload(**change(ingest, picture, preprocess=False))
+    picture.clear(**change(lambda desk: desk.lay(None)))
+    shelf.select(**change(lambda desk, event: sample(desk, int(event.index)), hears=True))
+    # Not `input`: a choice by keyboard has none, and leaving the box has one.
+    other.change(**change(choose, other, preprocess=False))
+    controls.select(**change(lambda desk, event: desk.edit(event.changes, event.drawing), hears=True))
+    for button, act in ((undo, Desk.undo), (redo, Desk.redo), (reset, Desk.reset)):
+        button.click(**change(act))
+    load.upload(**change(take_file, load, preprocess=False))
+    gr.on([control.change for control in (one, seed, count, size)], **change(lambda desk: AS_IS))
+    dice.click(None, None, seed, js="() => Math.floor(10000 * Math.random())", **QUIET)
+    pairs.select(**change(explain, hears=True))
     # Gradio removes what it serves after an hour; the page may stay open for longer.
-    gr.Timer(1200).tick(sharing.write, tuned, export, **QUIET)
+    gr.Timer(1200).tick(lambda desk: sharing.write(desk.policy), desk, export, **QUIET)
     page = gr.context.Context.root_block
-    page.load(opening, tuned, editing, **QUIET).then(lambda: open_sample(0), None, opened, **QUIET).then(
-        **show
-    )
-    placed = [*opened, one, other, seed, count, size, chosen]
-    return Door(tuned, history, editing, placed, restart, show)
+    page.load(**change(lambda desk: None, kept) | {"fn": opening})
+    page.unload(leave)
+    return Door(desk, inputs, outputs, show)
 
 
-def _policy_choice(label: str, policies: dict[str, Policy], value: str, elem_id: str) -> gr.Dropdown:
+def policy_choice(label: str, choices: list[Any], value: str, elem_id: str) -> gr.Dropdown:
     return gr.Dropdown(
-        list(policies),
+        choices,
         value=value,
         label=label,
         elem_id=elem_id,
@@ -268,6 +300,11 @@ def _policy_choice(label: str, policies: dict[str, Policy], value: str, elem_id:
         filterable=False,
         min_width=100,
     )
+
+
+def _within(value: float, low: int, high: int) -> int:
+    """What came by hand may be anything."""
+    return int(min(max(value, low), high))
 
 
 def as_picture(source: Source | None) -> Any:

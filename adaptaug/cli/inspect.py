@@ -189,6 +189,10 @@ def ui(
     auth: Annotated[
         str | None, typer.Option(metavar="USER:PASSWORD", envvar="ADAPTAUG_AUTH", help="Ask for a log-in.")
     ] = None,
+    embed: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ORIGIN", help="A site, https://wiki.example, that may show it in a frame."),
+    ] = None,
 ) -> None:
     """Open the app: tune a policy on pairs of views, look at a data set, follow runs and searches."""
     if images is not None and not images.is_dir():
@@ -206,4 +210,5 @@ def ui(
     page.main(
         policy=policy, images=None if images is None else str(images), port=port, host=host, auth=auth,
         runs=None if runs is None else str(runs), checkpoint=checkpoint, normalise=normalise, range=range_,
+        embed=embed or (),
     )  # fmt: skip

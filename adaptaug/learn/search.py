@@ -145,6 +145,9 @@ class Search:
                                     "remove the folder, or choose another --out.")  # fmt: skip
         else:
             write_atomically(file, lambda out: out.write(json.dumps(settings, indent=1).encode()))
+        # Where the data lies decides nothing: the app looks there, and may find it moved.
+        place = str(Path(self.recipe.data).resolve())
+        write_atomically(self.folder / "data.txt", lambda out: out.write(os.fsencode(place)))
 
     def _job(
         self,

@@ -13,17 +13,13 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 
+from adaptaug import plain
 from adaptaug.errors import AdaptAugError, did_you_mean
 from adaptaug.policy.conditional import Conditional, complaint, leaders
 from adaptaug.policy.ops import OPS, Op
 from adaptaug.policy.schema import OPERATION_MODELS, STRICT, OperationPolicy, Pair, Promise, sentence_of
 
 MAX_FILE_BYTES = 1_000_000
-MAX_DEPTH = 50
-_OPENING = (
-    yaml.BlockSequenceStartToken, yaml.BlockMappingStartToken, yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken,
-)  # fmt: skip
-_CLOSING = (yaml.BlockEndToken, yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken)
 
 
 class Policy(BaseModel):
@@ -120,15 +116,11 @@ class Policy(BaseModel):
         return Policy.loads, (self.dumps(),)
 
     def __copy__(self) -> Policy:
-        """Without what the core made of it: `model_copy(update=...)` starts here."""
-        copied = super().__copy__()
-        copied.__dict__.pop("_core", None)
-        return copied
+        """Without what was made of it: `model_copy(update=...)` starts here."""
+        return _without_made(super().__copy__())
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Policy:
-        copied = super().__deepcopy__(memo)
-        copied.__dict__.pop("_core", None)
-        return copied
+        return _without_made(super().__deepcopy__(memo))
 
     def __getitem__(self, operation: str) -> Any:
         return self.operations[operation]
@@ -155,22 +147,14 @@ class Policy(BaseModel):
 
     @classmethod
     def loads(cls, text: str, source: str = "policy") -> Policy:
-        """Validate YAML text. Aliases, tags and texts over 1 MB are refused: a policy is plain data."""
-        if len(text.encode()) > MAX_FILE_BYTES:
-            raise AdaptAugError(
-                f"{source}: expected a policy file of at most 1 MB, got {len(text)} characters."
-            )
+        """Validate YAML text. Aliases, tags, keys that stand twice and texts over 1 MB are refused: a policy is plain
+        data."""
         try:
-            depth = 0
-            for token in yaml.scan(text, Loader=yaml.SafeLoader):
-                if isinstance(token, yaml.AliasToken):
-                    raise AdaptAugError(f"{source}: expected YAML without aliases; write the values out.")
-                depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
-                if depth > MAX_DEPTH:  # scanning deeper takes time that grows with the square
-                    raise AdaptAugError(f"{source}: expected YAML nested at most {MAX_DEPTH} deep.")
-            data = yaml.safe_load(text)
-        except AdaptAugError:
-            raise
+            if len(text.encode()) > MAX_FILE_BYTES:
+                raise plain.Refused(f"expected a policy file of at most 1 MB, got {len(text)} characters")
+            data = plain.loads(text)
+        except plain.Refused as error:
+            raise AdaptAugError(f"{source}: {error}.") from None
         except (yaml.YAMLError, RecursionError, ValueError) as error:  # a date or a number that is none
             where = getattr(error, "problem_mark", None)
             line = f" at line {where.line + 1}" if where else ""
@@ -201,6 +185,11 @@ class Policy(BaseModel):
 
     def dumps(self) -> str:
         """The policy as YAML; `loads(dumps())` is equal to the policy."""
+        if "_text" not in self.__dict__:  # a policy never changes, and pages and workers ask again and again
+            object.__setattr__(self, "_text", self._dumped())
+        return self.__dict__["_text"]
+
+    def _dumped(self) -> str:
         data = self.model_dump(mode="json", exclude={"operations"}, exclude_defaults=True)
         head = {"version": 1, "name": self.name, **data, "guards": self.guards}
         head["operations"] = {
@@ -258,6 +247,12 @@ def preset_names() -> list[str]:
 
 def _preset(name: str) -> Any:
     return importlib.resources.files("adaptaug.policies") / f"{name}.yaml"
+
+
+def _without_made(copied: Policy) -> Policy:
+    for made in ("_core", "_text"):
+        copied.__dict__.pop(made, None)
+    return copied
 
 
 def _plain(value: Any) -> Any:

@@ -125,6 +125,7 @@ def open_page(regular, new_visitor, app_url, request, tmp_path):
             shot = Path(os.environ.get("SCREENSHOTS", tmp_path)) / f"{request.node.name}-{number}.png"
             page.screenshot(path=shot, full_page=True)
             print(f"screenshot: {shot}")
+        page.evaluate("localStorage.clear()")
         page.close()
     regular.clear_cookies()
     regular.clear_permissions()

@@ -17,7 +17,7 @@ from adaptaug.policy import preset_names
 from adaptaug.policy.ops import OPS
 from adaptaug.policy.schema import Promise
 from adaptaug.ui import detail, editor, likeness, logic, sharing, templates
-from adaptaug.ui.judge import judge_view
+from adaptaug.ui.judge import Whole, is_blank, judge_view
 
 SAMPLES = dict(logic.sample_images())
 
@@ -28,7 +28,7 @@ def source(name: str = "cat") -> logic.Source:
 
 def labels(view, crop, frame=None, **extra):
     frame = crop if frame is None else frame
-    return [failure.label for failure in judge_view(view, crop, frame, Promise(), **extra)]
+    return [failure.label for failure in judge_view(view, crop, Whole.of(frame), Promise(), **extra)]
 
 
 def texture(mean: float, std: float, seed: int = 0) -> np.ndarray:
@@ -49,12 +49,12 @@ def test_pixels_are_those_that_training_code_gets(policy: str) -> None:
             assert view.params.to_dict() == decided.to_dict()
 
 
-def test_a_shown_png_is_lossless() -> None:
+def test_a_shown_picture_is_lossless() -> None:
     import base64
     import io
 
     pixels = np.array(SAMPLES["cat"])
-    uri = templates.png(pixels)
+    uri = templates.lossless(pixels)
     back = np.array(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))))
     assert np.array_equal(back, pixels)
 
@@ -92,6 +92,17 @@ def test_the_manual_policy_breaks_the_promise_and_the_status_says_so() -> None:
     )
     html = templates.pairs(comparison, (0, 0))
     assert html.count('class="aa-view bad"') == broken and html.count('class="aa-badge"') == broken
+
+
+def test_a_large_image_is_judged_without_a_copy_of_it() -> None:
+    import tracemalloc
+
+    pixels = np.random.default_rng(0).integers(0, 255, (2000, 2000, 3), dtype=np.uint8)
+    tracemalloc.start()
+    assert not is_blank(pixels) and is_blank(np.full_like(pixels, 200))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2 * pixels.nbytes  # the second image, and no doubles
 
 
 def test_judge_names_each_broken_test() -> None:
@@ -208,6 +219,14 @@ def test_decode_takes_every_common_mode(mode: str, tmp_path) -> None:
     assert pixels.shape == (300, 451, 3) and pixels.dtype == np.uint8
 
 
+def test_what_became_of_transparency_is_said(tmp_path) -> None:
+    image = Image.fromarray(np.array(SAMPLES["cat"]))
+    for name, said in (("RGBA", True), ("RGB", False)):
+        image.convert(name).save(tmp_path / "a.png")
+        shown = templates.statistics(logic.decode(tmp_path / "a.png"))
+        assert ("its transparency put on a plain ground" in shown) == said
+
+
 def test_decode_refuses_in_a_sentence_without_the_path(tmp_path) -> None:
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"nonsense" * 20)
     (tmp_path / "text.jpg").write_text("hello")
@@ -258,7 +277,8 @@ def test_blank_images_are_counted_apart() -> None:
     image = logic.as_source("blank", np.full((100, 100, 3), 128, np.uint8))
     comparison = logic.compare(image, Policy.load("simclr"), Policy.load("natural"), 0, 2, 64)
     assert "the image is blank: counted apart" in logic.status(comparison)
-    assert "blank image" in templates.pairs(comparison, (0, 0))
+    html = templates.pairs(comparison, (0, 0))
+    assert "blank image" in html and "counted apart" in html and "keep the promise" not in html
 
 
 def test_importing_adaptaug_and_logic_leaves_gradio_out() -> None:
@@ -328,6 +348,24 @@ def test_a_bomb_in_a_link_is_not_unpacked() -> None:
     assert len(code) < sharing.MAX_LINK
     with pytest.raises(AdaptAugError):
         sharing.decode(code)
+
+
+def test_a_link_is_unpacked_to_what_a_policy_needs_and_no_more(monkeypatch) -> None:
+    """A megabyte of YAML packs into 1,300 characters, and takes seconds to read."""
+    import base64
+    import zlib
+
+    text = "version: 1\nprovenance: {x: [" + "0, " * 320_000 + "0]}"
+    code = base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode()
+    assert len(code) < sharing.MAX_LINK
+    monkeypatch.setattr(Policy, "loads", lambda *_: pytest.fail("it was read"))
+    with pytest.raises(AdaptAugError, match="the link's policy"):
+        sharing.decode(code)
+
+
+def test_a_policy_that_unpacks_to_more_gets_no_link() -> None:
+    policy = Policy.load("natural").edit(provenance={"study": "0" * 70_000})
+    assert len(sharing.encode(policy)) < sharing.MAX_LINK and "data-code" not in sharing.share(policy)
 
 
 def test_a_policy_too_long_for_a_link_says_so() -> None:

@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from adaptaug import AdaptAugError, Policy
-from adaptaug.ui import charts, demo, runs, training_html
+from adaptaug.data import open_data
+from adaptaug.ui import charts, demo, findings, runs, training_html
 from tests.ui.made import make_run, make_search
 
 
@@ -203,6 +205,49 @@ def test_a_hostile_policy_is_a_sentence(tmp_path) -> None:
         runs.policy_of(runs.pick([tmp_path], "run"))
 
 
+# --- what a search has found ---------------------------------------------------------------------------------
+@pytest.mark.parametrize(("told", "said"), [
+    ({"outcome": "arm 5", "verified": {"start": 86.55, "arm 5": 93.17},
+      "difference": {"arm 5 - start": [6.62, 5.14, 8.09]}},
+     "arm 5 won: +6.6 points against the start on images that picked nothing (95 % interval +5.1 to +8.1; 93.2 %)."),
+    ({"outcome": "start", "verified": {}, "difference": {"arm 2 - start": [0.4, -0.3, 1.1]}},
+     "The start is returned: arm 2 was tried first, but its +0.4 points against the start on images that picked "
+     "nothing (95 % interval -0.3 to +1.1) may be chance."),
+    ({"outcome": "start", "difference": {}}, "The start is returned: every other arm was surely worse on the images"),
+    ({"outcome": "arm 3", "interrupted": "x"}, "Not verified: the search was ended before. arm 3 led"),
+    ({"outcome": "start", "interrupted": "x"}, "Not verified: the search was ended before, and no arm"),
+    ({"outcome": "arm 1", "difference": {"arm 1 - start": ["<b>", 1, 2]}}, ""), ({}, ""), ({"difference": 3}, ""),
+])  # fmt: skip
+def test_the_verdict_of_a_search_is_told(tmp_path, told, said) -> None:
+    folder = tmp_path / "a.search"
+    folder.mkdir()
+    assert findings.verdict(runs.Found("a.search", "search", folder, 0)) == "", "it has not ended"
+    Policy.load("simclr").edit(provenance=told).save(folder / "policy.yaml")
+    found = findings.verdict(runs.Found("a.search", "search", folder, 0))
+    assert found.startswith(said) and bool(found) == bool(said)
+
+
+def test_a_policy_comes_with_an_image_of_its_data_or_a_sentence(tmp_path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (4, 20, 30, 3), dtype=np.uint8)
+    np.savez(tmp_path / "mine.npz", x=pixels)
+    folder = tmp_path / "a.search"
+    folder.mkdir()
+    run = runs.Found("a.search", "search", folder, 0)
+    recipe = {"data": open_data(tmp_path / "mine.npz").fingerprint(), "size": 64}
+    (folder / "settings.json").write_text(json.dumps({"recipe": recipe}))
+    assert findings.image_of(run) is None, "searches of before do not say where"
+    (folder / "data.txt").write_text(str(tmp_path / "mine.npz"))
+    name, image, size = findings.image_of(run)
+    assert name.startswith("mine.npz: ") and np.array_equal(image(), pixels[0]) and size == 64
+    (folder / "data.txt").write_text(str(tmp_path / "gone.npz"))
+    with pytest.raises(AdaptAugError, match=r"gone\.npz: the data of a\.search is not where it was"):
+        findings.image_of(run)
+    np.savez(tmp_path / "other.npz", x=255 - pixels)
+    (folder / "data.txt").write_text(str(tmp_path / "other.npz"))
+    with pytest.raises(AdaptAugError, match="is not the data that"):
+        findings.image_of(run)
+
+
 # --- the demo -----------------------------------------------------------------------------------------------
 def test_without_the_extra_the_way_out_is_said(monkeypatch) -> None:
     found = demo.importlib.util.find_spec
@@ -213,30 +258,70 @@ def test_without_the_extra_the_way_out_is_said(monkeypatch) -> None:
         demo.Demo().start()
 
 
-def test_a_demo_that_does_not_listen_is_killed_and_its_folder_goes(monkeypatch, tmp_path) -> None:
+def demo_that_runs(code: str, monkeypatch) -> demo.Demo:
+    """A demo whose process does something else."""
     pytest.importorskip("optuna")
-    code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); input()"
     popen = subprocess.Popen
     monkeypatch.setattr(demo.subprocess, "Popen", lambda args, **k: popen([sys.executable, "-c", code], **k))
-    running = demo.Demo()
-    folder = running.start()
+    return demo.Demo()
+
+
+def test_a_demo_that_does_not_listen_is_killed_by_who_started_it_and_its_folder_goes(monkeypatch) -> None:
+    code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); input()"
+    running = demo_that_runs(code, monkeypatch)
+    folder = running.start("me")
     while "deaf" not in (folder / "log.txt").read_text():
         time.sleep(0.02)
     with pytest.raises(AdaptAugError, match="running already"):
         running.start()
-    running.stop()
+    with pytest.raises(AdaptAugError, match="Another visitor started this demo"):
+        running.stop("you")
+    assert running.running
+    running.stop("me")
     assert not running.running and running.state()["said"] == "Stopped before its first training"
     running.close()
     assert not folder.exists()
 
 
-def test_a_demo_that_fails_says_what_it_said_last(monkeypatch) -> None:
-    pytest.importorskip("optuna")
-    popen = subprocess.Popen
-    code = "raise SystemExit('no memory left')"
-    monkeypatch.setattr(demo.subprocess, "Popen", lambda args, **k: popen([sys.executable, "-c", code], **k))
-    failing = demo.Demo()
+@pytest.mark.parametrize(("code", "said"), [
+    ("raise SystemExit('no memory left')", "The demo ended with an error: no memory left"),
+    ("import os; os.kill(os.getpid(), 9)", "The demo was killed (SIGKILL), as a system does when memory runs out"),
+])  # fmt: skip
+def test_a_demo_that_fails_or_is_killed_says_so(monkeypatch, code, said) -> None:
+    failing = demo_that_runs(code, monkeypatch)
     failing.start()
     failing._process.wait()
-    assert failing.state()["said"] == "The demo ended with an error: no memory left"
+    assert failing.state()["said"].startswith(said)
     failing.close()
+
+
+def test_a_demo_tells_its_stage_and_the_seconds_left_and_ends_in_time(tmp_path) -> None:
+    at = [1000.0]
+
+    def told() -> str:
+        return demo._under_way(demo._read(tmp_path / demo.PROGRESS), at[0] - 1000.0)
+
+    teller = demo.Teller(tmp_path, 1000.0 + demo.SECONDS, lambda: at[0])
+    teller.tell(demo.MEASURING)
+    at[0] += 7
+    assert told() == "Measuring this machine, 7 s so far of 60"
+    teller.stages = [("warm-up", 1, 1), ("rung 1", 3, 1), ("verification", 4, 5)]
+    teller.begin("warm-up", 1)
+    at[0] += 1
+    teller.done("")
+    assert told() == "Warm-up: 1 of 8 trainings, about 23 s left"  # 1 s an epoch, 3 + 20 of which are to come
+    teller.begin("rung 1", 3)
+    for _ in range(3):
+        at[0] += 1
+        teller.done("")
+    teller.begin("verification", 2)  # fewer than there might have been
+    assert told() == "Verification: 4 of 8 trainings, about 10 s left"
+    at[0] = 1000.0 + demo.SECONDS + 1
+    with pytest.raises(demo.OutOfTime):
+        teller.done("")
+
+
+def test_a_slow_machine_trains_on_fewer_images() -> None:
+    assert demo.fitting(240, 10.0, 50.0) == 240
+    assert demo.fitting(240, 100.0, 65.0) == 120
+    assert demo.fitting(240, 1000.0, 50.0) == 4 * demo.BATCH

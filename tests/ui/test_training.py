@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from adaptaug.ui import demo
+
 pytestmark = pytest.mark.browser
 sync_api = pytest.importorskip("playwright.sync_api", reason="browser tests need playwright")
 expect = sync_api.expect
@@ -66,12 +68,17 @@ def test_a_run_without_a_policy_is_a_sentence(page, runs_folder) -> None:
         encoder.write_text(kept)
 
 
-def test_check_14_the_demo_progresses_is_seen_stopped_and_its_policy_used(page, open_page, capsys) -> None:
+def test_check_14_the_demo_progresses_is_seen_stopped_and_its_policy_used(page, capsys, monkeypatch) -> None:
     pytest.importorskip("optuna", reason="the demo is a search: pip install 'adaptaug[search]'")
+    monkeypatch.setattr(demo, "SECONDS", 600.0)  # it shall not end by itself, however busy the machine
     open_tab(page)
     page.locator("#demo-start").click()
     bar = page.locator("#demo-progress progress")
     expect(page.locator(".aa-run h2")).to_have_text(re.compile(r"demo-\d+\.search"))
+    expect(page.locator("#demo-progress")).to_contain_text("Loading the training code")
+    expect(page.locator("#demo-progress")).to_contain_text(
+        re.compile(r"trainings, about \d+ s left"), timeout=60_000
+    )
     expect(bar).not_to_have_attribute("value", "0", timeout=60_000)
     first = int(bar.get_attribute("value"))
     page.reload()  # the demo goes on, and the page finds it again
@@ -93,3 +100,7 @@ def test_check_14_the_demo_progresses_is_seen_stopped_and_its_policy_used(page, 
     page.locator("#use-policy").click()
     name = "simclr" if leading == "start" else leading
     expect(page.locator("#status-line")).to_contain_text(f"simclr vs {name}, seed 0")
+    expect(page.locator("#status-line")).to_contain_text(
+        "(digits.npz: "
+    )  # on an image of what it was found on
+    expect(page.locator("#status-line")).to_contain_text("views of 32 px")

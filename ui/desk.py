@@ -1,0 +1,185 @@
+"""What one visitor has before them: an image, two policies' views of it, and the right policy as it was and is."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from adaptaug import AdaptAugError, Policy
+from adaptaug.ui import editor
+from adaptaug.ui.logic import Comparison, Source
+
+MOST_UNDO = 50
+MOST_BYTES = 500_000_000  # of pixels that all visitors' desks hold together
+CURRENT = "="  # before the name by which the selector offers what is chosen: only a choice of another is news
+
+
+class Step(NamedTuple):
+    """A policy that can be gone back to, what it had begun as, and what was touched then."""
+
+    policy: Policy
+    begun: Policy
+    touched: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass
+class Desk:
+    """Everything that belongs to one open page. Its events run one after another and change it in place.
+
+    `policy` is the right one as it stands, `drawn` the one its controls stand for since drawing number `drawing`,
+    `begun` the one that was chosen, imported or sent, to which a reset goes back. `sent` has what the page shows, part
+    by part.
+    """
+
+    policy: Policy
+    drawn: Policy = None  # type: ignore[assignment]
+    begun: Policy = None  # type: ignore[assignment]
+    drawing: int = 0
+    past: list[Step] = field(default_factory=list)
+    ahead: list[Step] = field(default_factory=list)
+    chosen: tuple[int, int] = (1, 0)
+    seen: Comparison | None = None
+    sent: dict[str, Any] = field(default_factory=dict)
+    _source: Source | None = None
+    _reopen: Callable[[], Source] | None = None
+
+    def __post_init__(self) -> None:
+        self.drawn, self.begun = self.drawn or self.policy, self.begun or self.policy
+
+    # --- the image ------------------------------------------------------------------------------------------
+    @property
+    def source(self) -> Source | None:
+        """The image; opened again where it was given back. Raises: AdaptAugError: it is not there any more."""
+        if self._source is None and self._reopen is not None:
+            self._source = self._reopen()
+        return self._source
+
+    def lay(self, reopen: Callable[[], Source] | None) -> None:
+        """Another image, or none. Raises: AdaptAugError: it cannot be opened, and the one before stays."""
+        source = reopen() if reopen is not None else None
+        self._source, self._reopen, self.seen = source, reopen, None
+
+    @property
+    def bytes(self) -> int:
+        return self._source.pixels.nbytes if self._source is not None else 0
+
+    def give_back(self) -> None:
+        """Let go of pixels; should the page come back, they are read again."""
+        self._source = self.seen = None
+        self.sent = {
+            part: content for part, content in self.sent.items() if isinstance(content, (str, tuple))
+        }
+
+    # --- the right policy ------------------------------------------------------------------------------------
+    def begin(self, policy: Policy) -> None:
+        """As `replace`, where nothing was before."""
+        self._draw(policy, policy)
+
+    def replace(self, policy: Policy) -> None:
+        """Another policy from elsewhere: a preset, a file, a run."""
+        self._leave_behind()
+        self._draw(policy, policy)
+
+    def edit(self, changes: Any, drawing: Any) -> None:
+        """What the controls say, on top of the policy they were drawn for; a slider that is dragged is one step.
+
+        Controls of an earlier drawing are not heard: they are of another policy.
+        Raises: AdaptAugError: values that the schema refuses.
+        """
+        if drawing != self.drawing:
+            return
+        new = editor.apply(self.drawn, changes)
+        touched = editor.difference(self.policy, new)
+        if touched and not (self.past and self.past[-1].touched == touched):
+            self._leave_behind(touched)
+        self.policy = new
+
+    def undo(self) -> None:
+        """The policy before the last step. Raises: AdaptAugError: there is none."""
+        if not self.past:
+            raise AdaptAugError("There is nothing to undo.")
+        self.ahead.append(Step(self.policy, self.begun))
+        back = self.past.pop()
+        if self.past:  # what is edited next is a step of its own, though it were the same slider
+            self.past[-1] = self.past[-1]._replace(touched=frozenset())
+        self._draw(back.policy, back.begun)
+
+    def redo(self) -> None:
+        """What was undone last. Raises: AdaptAugError: there is nothing."""
+        if not self.ahead:
+            raise AdaptAugError("There is nothing to redo.")
+        self.past.append(Step(self.policy, self.begun))
+        forth = self.ahead.pop()
+        self._draw(forth.policy, forth.begun)
+
+    def reset(self) -> None:
+        """As it was before all edits; a step that can be undone. Raises: AdaptAugError: it is."""
+        if self.policy == self.begun:
+            raise AdaptAugError("There is nothing to reset: the policy is as it was chosen.")
+        self.replace(self.begun)
+
+    def _leave_behind(self, touched: frozenset[tuple[str, str]] = frozenset()) -> None:
+        self.past = [*self.past, Step(self.policy, self.begun, touched)][-MOST_UNDO:]
+        self.ahead = []
+
+    def _draw(self, policy: Policy, begun: Policy) -> None:
+        self.policy, self.drawn, self.begun = policy, policy, begun
+        self.drawing += 1
+
+    def offer(self, policies: dict[str, Policy]) -> tuple[list[tuple[str, str]], str]:
+        """(label, value) of each policy on offer and the value of the one that stands, which has its own where it
+        is none of them. That value begins with CURRENT, and no other does: a page that tells us so tells no news."""
+        names = {name: name for name in policies}
+        standing = next((name for name, policy in policies.items() if policy == self.policy), None)
+        if standing is None:
+            name = self.policy.name
+            label = f"{name} (not the one below)" if name in names else name
+            return [(label, CURRENT + label), *names.items()], CURRENT + label
+        return [(n, CURRENT + n if n == standing else n) for n in names], CURRENT + standing
+
+    # --- the page -------------------------------------------------------------------------------------------
+    def news(self, part: str, content: Any) -> bool:
+        """Whether this part of the page does not show this yet; from now on it does."""
+        before = self.sent.get(part)
+        self.sent[part] = content
+        return before is not content and not (isinstance(content, (str, tuple)) and before == content)
+
+
+class Desks:
+    """The desks of all visitors: whose page is closed gives its pixels back, and together they hold no more than
+    `MOST_BYTES`."""
+
+    def __init__(self) -> None:
+        self._desks: OrderedDict[str, Desk] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def at(self, session: str, desk: Desk) -> None:
+        """This visitor works here now."""
+        with self._lock:
+            self._desks[session] = desk
+            self._desks.move_to_end(session)
+            held = sum(desk.bytes for desk in self._desks.values())
+            for other in list(self._desks.values())[:-1]:
+                if held <= MOST_BYTES:
+                    break
+                held -= other.bytes
+                other.give_back()
+
+    def leave(self, session: str) -> None:
+        with self._lock:
+            desk = self._desks.pop(session, None)
+        if desk is not None:
+            desk.give_back()
+            _trim()
+
+
+def _trim() -> None:
+    """Have the C library give freed memory back to the system, where it can: else a visit's peak stays."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError, TypeError):
+        pass
