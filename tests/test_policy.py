@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import adaptaug
-from adaptaug import plain
-from adaptaug.policy import MAX_FILE_BYTES, preset_names
+from adaptaug.policy import MAX_FILE_BYTES, plain, preset_names
 from adaptaug.policy.ops import OPS
 from adaptaug.policy.schema import Promise
 

@@ -113,8 +113,9 @@ def build(folder: Path | None, door: Door, tabs: gr.Tabs, tab: gr.Tab, others: l
         other.select(lambda: gr.Timer(active=False), None, timer, **QUIET)
     timer.tick(trigger_mode="once", **watch)
     choice.input(**watch)
-    # In the browser: over the network it could end after a later click's complaint, and wipe it.
-    choice.input(None, None, complaint, js="() => ''", **QUIET)
+    # In the browser: over the network it could end after a later click's complaint, and wipe it. Not `input`, which
+    # Gradio sends at every blur as well: the click that is complained of is one.
+    choice.change(None, None, complaint, js="() => ''", **QUIET)
     start.click(begin, [seen, me], [complaint, me, *shown], **QUIET)
     stop.click(halt, [choice, seen, me], [complaint, *shown], **QUIET)
     use.click(

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 
-from adaptaug import plain
 from adaptaug.errors import AdaptAugError, did_you_mean
+from adaptaug.policy import plain
 from adaptaug.policy.conditional import Conditional, complaint, leaders
 from adaptaug.policy.ops import OPS, Op
 from adaptaug.policy.schema import OPERATION_MODELS, STRICT, OperationPolicy, Pair, Promise, sentence_of
