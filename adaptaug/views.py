@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Literal, TypeVar, overload
 
 import torch
 from torch import nn
@@ -22,9 +22,11 @@ from adaptaug.pipeline.inputs import FINISHES, Source, core_form, from_planes, r
 from adaptaug.policy import Policy
 from adaptaug.stats.image import ImageStats, measure_pixels, with_statistics
 from adaptaug.stats.similarity import Alike, similarity
+from adaptaug.types import Finish, ImageLike, Key, Size
 
 MAX_SIZE = 4096
 Strength = Callable[[ImageStats], Any]
+Made = TypeVar("Made")  # what a call of Views gives
 
 
 def as_policy(policy: Policy | str | dict[str, Any]) -> Policy:
@@ -56,26 +58,33 @@ class AdaptiveAugment(nn.Module):
     """
 
     def __init__(
-        self, policy: Policy | str | dict[str, Any] = "natural", size: int = 224, finish: str = "none"
+        self, policy: Policy | str | dict[str, Any] = "natural", size: Size = 224, finish: Finish = "none"
     ):
         super().__init__()
         _check(size, finish)
         self.policy, self.size, self.finish = as_policy(policy), size, finish
 
-    def forward(self, images: Any, *others: Any, key: Any = None, view: int = 0) -> Any:
-        """A view of each image; `key` as in `keys.as_rows`."""
+    def forward(self, images: ImageLike, *others: Any, key: Key | None = None, view: int = 0) -> Any:
+        """A view of each image.
+
+        Args:
+            images: one or a batch. key: of each image; without one, fresh numbers. view: by its number the views of one
+                key differ.
+        Returns: by `finish`: (S, S, 3), (3, S, S) or (B, 3, S, S), or a PIL image.
+        Raises: AdaptAugError: what is no image, a key of another shape, colours in floats outside 0 to 1.
+        """
         _alone(others)
         (out,), _ = _views(
             images, self.policy, self.size, key, range(view, view + 1), self.finish, told=False
         )
         return out
 
-    def plan(self, images: Any, key: Any = None, view: int = 0) -> ViewParams:
+    def plan(self, images: ImageLike, key: Key | None = None, view: int = 0) -> ViewParams:
         """What `forward` would do with the same key, as data; `render(images, params)` does it."""
         _, (params,) = _views(images, self.policy, self.size, key, range(view, view + 1), "uint8", told=True)
         return params
 
-    def explain(self, image: Any, key: Any = None, view: int = 0) -> Explanation:
+    def explain(self, image: ImageLike, key: Key | None = None, view: int = 0) -> Explanation:
         """Per parameter of one image's view: value, policy range, safe range, reason."""
         return self.plan(image, key, view).explain()
 
@@ -83,7 +92,7 @@ class AdaptiveAugment(nn.Module):
         return f"policy={self.policy.name!r}, size={self.size}, finish={self.finish!r}"
 
 
-class Views:
+class Views(Generic[Made]):
     """n views of an image or batch, as contrastive learning takes them: a list of n tensors.
 
     Args:
@@ -97,12 +106,46 @@ class Views:
     A policy's `band` is held here, where there are two views or more (`band.py`); one view alone has no pair.
     """
 
+    @overload
+    def __init__(
+        self: Views[list[Any]],
+        policy: Policy | str | dict[str, Any] = "natural",
+        n: int = 2,
+        size: Size = 224,
+        finish: Finish = "imagenet",
+        return_params: Literal[False] = False,
+        first: int = 0,
+        judge: Alike | nn.Module | str | Path | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Views[tuple[list[Any], list[ViewParams]]],
+        policy: Policy | str | dict[str, Any] = "natural",
+        n: int = 2,
+        size: Size = 224,
+        finish: Finish = "imagenet",
+        *,
+        return_params: Literal[True],
+        first: int = 0,
+        judge: Alike | nn.Module | str | Path | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Views[Any],
+        policy: Policy | str | dict[str, Any] = "natural",
+        n: int = 2,
+        size: Size = 224,
+        finish: Finish = "imagenet",
+        return_params: bool = False,
+        first: int = 0,
+        judge: Alike | nn.Module | str | Path | None = None,
+    ) -> None: ...
     def __init__(
         self,
         policy: Policy | str | dict[str, Any] = "natural",
         n: int = 2,
-        size: int = 224,
-        finish: str = "imagenet",
+        size: Size = 224,
+        finish: Finish = "imagenet",
         return_params: bool = False,
         first: int = 0,
         judge: Alike | nn.Module | str | Path | None = None,
@@ -119,10 +162,17 @@ class Views:
             )
         self.alike = similarity if judge is None else as_measure(judge)
 
-    def __call__(self, images: Any, *others: Any, key: Any = None, strength: Strength | None = None) -> Any:
-        """The views; `strength` tells from the statistics how much stronger (above 0) or weaker than the policy each
-        image's shall be, (B,): what `BandController` has. 1 more makes the odds of an operation e times as high.
-        It may as well tell it for each operation, as `ConditionalHeads` does (`conditional.Moves`).
+    def __call__(
+        self, images: ImageLike, *others: Any, key: Key | None = None, strength: Strength | None = None
+    ) -> Made:
+        """The views: a list of n, each as `finish` says; with `return_params` a pair, the list and what was decided.
+
+        Args:
+            images: one or a batch. key: of each image; without one, fresh numbers.
+            strength: tells from the statistics how much stronger (above 0) or weaker than the policy each image's shall
+                be, (B,): what `BandController` has. 1 more makes the odds of an operation e times as high. It may as
+                well tell it for each operation, as `ConditionalHeads` does (`conditional.Moves`).
+        Raises: AdaptAugError: what is no image, a key of another shape, colours in floats outside 0 to 1.
         """
         _alone(others)
         views, params = _views(
@@ -136,7 +186,17 @@ class Views:
             strength,
             self.alike,
         )
-        return (views, params) if self.return_params else views
+        return (views, params) if self.return_params else views  # type: ignore[return-value]
+
+    def plan(self, images: ImageLike, key: Key | None = None) -> list[ViewParams]:
+        """What a call with the same key does, view by view; `render(images, params)` does one of them."""
+        return _views(
+            images, self.policy, self.size, key, self.numbers, "uint8", told=True, alike=self.alike
+        )[1]
+
+    def explain(self, image: ImageLike, key: Key | None = None) -> list[Explanation]:
+        """Per view of one image and per parameter: value, policy range, safe range, reason."""
+        return [params.explain() for params in self.plan(image, key)]
 
     @property
     def numbers(self) -> range:
@@ -154,12 +214,12 @@ class MultiCrop:
     its own; `pair` of a policy holds within its group's numbers, of which 0 is the first view of the first group.
     """
 
-    def __init__(self, *groups: Views):
+    def __init__(self, *groups: Views[Any]):
         if not groups or not all(isinstance(group, Views) for group in groups):
             raise AdaptAugError(
                 f"MultiCrop: expected one Views or more, got {[type(g).__name__ for g in groups]}."
             )
-        self.groups: list[Views] = []
+        self.groups: list[Views[Any]] = []
         for group in groups:
             first = self.groups[-1].numbers.stop if self.groups else 0
             self.groups.append(
@@ -167,7 +227,9 @@ class MultiCrop:
             )
             self.groups[-1].alike = group.alike
 
-    def __call__(self, images: Any, *others: Any, key: Any = None, strength: Strength | None = None) -> Any:
+    def __call__(
+        self, images: ImageLike, *others: Any, key: Key | None = None, strength: Strength | None = None
+    ) -> Any:
         """The views of all groups; `strength` as of Views, of the image's draws in each group."""
         _alone(others)
         key = keys.fresh_seed() if key is None else key  # one for all groups
@@ -252,20 +314,28 @@ def _rows(key: Any, source: Source) -> Any:
 
 
 @at_home
-def measure(images: Any) -> ImageStats:
-    """The statistics of an image or batch (see ImageStats); the same for an array and a tensor."""
+def measure(images: ImageLike) -> ImageStats:
+    """The statistics of an image or batch (see ImageStats), a row an image; the same for an array and a tensor.
+
+    Raises: AdaptAugError: what is no image.
+    """
     return measure_pixels(read(images).planes())
 
 
 @at_home
 def render(
-    images: Any, params: ViewParams, interpolation: str = "bilinear", tone: bool = True, finish: str = "none"
+    images: ImageLike,
+    params: ViewParams,
+    interpolation: Literal["bilinear", "nearest"] = "bilinear",
+    tone: bool = True,
+    finish: Finish = "none",
 ) -> Any:
     """Apply parameters to images: the same kind of container as went in.
 
     Args:
         images: as many as `params` has rows, of the size they were planned for or another.
         interpolation: `nearest` for masks; tone: False follows the geometry alone (masks, depth).
+    Raises: AdaptAugError: as many rows as images, or an interpolation that is neither.
     """
     if interpolation not in ("bilinear", "nearest"):
         raise AdaptAugError(f"interpolation: expected 'bilinear' or 'nearest', got {interpolation!r}.")
@@ -285,14 +355,22 @@ def render(
 
 
 def plan(
-    images: Any, policy: Policy | str = "natural", key: Any = None, size: int = 224, view: int = 0
+    images: ImageLike,
+    policy: Policy | str = "natural",
+    key: Key | None = None,
+    size: Size = 224,
+    view: int = 0,
 ) -> ViewParams:
     """ViewParams of one view of each image; `AdaptiveAugment(policy, size).plan` in one call."""
     return AdaptiveAugment(policy, size).plan(images, key, view)
 
 
 def explain(
-    image: Any, policy: Policy | str = "natural", key: Any = None, size: int = 224, view: int = 0
+    image: ImageLike,
+    policy: Policy | str = "natural",
+    key: Key | None = None,
+    size: Size = 224,
+    view: int = 0,
 ) -> Explanation:
-    """Why a view of an image looks as it does."""
+    """Why a view of an image looks as it does: `AdaptiveAugment(policy, size).explain` in one call."""
     return AdaptiveAugment(policy, size).explain(image, key, view)

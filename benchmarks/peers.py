@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 
 import adaptaug
+from adaptaug.types import Finish
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 AREA, RATIO = (0.08, 1.0), (0.75, 4 / 3)
@@ -47,7 +48,7 @@ PHOTO = Recipe(224, 1.0, 0.5, "simclr")
 SMALL = Recipe(32, 0.5, 0.0, "simclr-cifar")
 
 
-def ours(policy: str | adaptaug.Policy, size: int, finish: str = "none") -> Call:
+def ours(policy: str | adaptaug.Policy, size: int, finish: Finish = "none") -> Call:
     views = adaptaug.Views(policy, n=2, size=size, finish=finish)
     count = 0
 

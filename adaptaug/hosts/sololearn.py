@@ -7,6 +7,7 @@ from typing import Any
 
 from adaptaug.errors import AdaptAugError
 from adaptaug.policy import Policy
+from adaptaug.types import Finish
 from adaptaug.views import MultiCrop, Views
 
 _KNOWN = ("rrc", "color_jitter", "grayscale", "gaussian_blur", "solarization", "equalization", "horizontal_flip",
@@ -14,7 +15,7 @@ _KNOWN = ("rrc", "color_jitter", "grayscale", "gaussian_blur", "solarization", "
 _SIGMA, _THRESHOLD = (0.1, 2.0), 128 / 255
 
 
-def read(nodes: Iterable[Mapping[str, Any]], guards: bool = False, finish: str = "imagenet") -> MultiCrop:
+def read(nodes: Iterable[Mapping[str, Any]], guards: bool = False, finish: Finish = "imagenet") -> MultiCrop:
     """The config's `augmentations` (a list of nodes, each with `num_crops`) -> the views they describe.
 
     `guards=True` keeps the same ranges and adds the promise. Blur and solarize have solo-learn's fixed ranges; `mean`

@@ -33,7 +33,7 @@ def two_views(
 class _Tuple:
     """timm's fast_collate takes a tuple of uint8 tensors as views, and a list as a mistake."""
 
-    def __init__(self, views: Views):
+    def __init__(self, views: Views[Any]):
         self.views = views
 
     def __call__(self, image: Any) -> tuple[Any, ...]:

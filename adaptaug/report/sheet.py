@@ -121,7 +121,7 @@ def _as_pil(image: Any) -> Image.Image:
 class _Pair:
     """Two views of an image, or more, with what is said about them."""
 
-    def __init__(self, make: Views, image: Image.Image, key: tuple[int, int, int], number: int):
+    def __init__(self, make: Views[Any], image: Image.Image, key: tuple[int, int, int], number: int):
         self.key, self.number = key, number
         views, params = make(image, key=key)
         self.views: list[Image.Image] = [view.convert("RGB") for view in views]

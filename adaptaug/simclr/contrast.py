@@ -65,7 +65,7 @@ class Contrast(nn.Module):
 
 def views_of(
     policy: Policy | str, n: int, size: int, small: int = 0, small_size: int = 0, return_params: bool = False
-) -> Views | MultiCrop:
+) -> Views[Any] | MultiCrop:
     """n views of each image and, of the same policy, `small` views of `small_size` pixels a side."""
     large = Views(policy, n, size, return_params=return_params)
     return MultiCrop(large, Views(policy, small, small_size, return_params=return_params)) if small else large

@@ -112,7 +112,7 @@ class _Items(Dataset[Any]):
     Without `views` (they are made of whole batches, on the device) it is (clean, the image as it lies there).
     """
 
-    def __init__(self, images: Images, size: int, views: Views | None, seed: int):
+    def __init__(self, images: Images, size: int, views: Views[Any] | None, seed: int):
         self.images, self.size, self.views, self.seed = images, size, views, seed
 
     def __len__(self) -> int:

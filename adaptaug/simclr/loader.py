@@ -48,7 +48,7 @@ class Order:
 class _Batches(Dataset[Any]):
     """Number -> batch, so that a worker reads and makes a whole batch."""
 
-    def __init__(self, images: Images, order: Order, index: np.ndarray, views: Views | MultiCrop | None):
+    def __init__(self, images: Images, order: Order, index: np.ndarray, views: Views[Any] | MultiCrop | None):
         self.images, self.order, self.index, self.views = images, order, index, views
 
     def __getitem__(self, number: int) -> dict[str, Any]:
@@ -83,7 +83,7 @@ class Batches:
     """
 
     def __init__(self, images: Images, index: np.ndarray, order: Order, done: Callable[[], int], total: int,
-                 views: Views | MultiCrop | None = None, workers: int = 0):  # fmt: skip
+                 views: Views[Any] | MultiCrop | None = None, workers: int = 0):  # fmt: skip
         self.dataset, self.order = _Batches(images, order, index, views), order
         self.done, self.total, self.workers = done, total, workers
         self.reader: Iterator[dict[str, Any]] | None = None

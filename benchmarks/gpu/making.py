@@ -15,17 +15,18 @@ from torch.utils._pytree import tree_leaves
 import adaptaug
 from adaptaug.core.engine import off
 from adaptaug.errors import AdaptAugError
+from adaptaug.types import Finish
 
 Make = Callable[[torch.Tensor, torch.Tensor], list[torch.Tensor]]  # images, keys (B, 3) -> the views
 
 
-def plain(policy: adaptaug.Policy | str, size: int, finish: str = "none", n: int = 2) -> Make:
+def plain(policy: adaptaug.Policy | str, size: int, finish: Finish = "none", n: int = 2) -> Make:
     """Views as a user has them, by whichever engine is for the device: what is compiled."""
     views = adaptaug.Views(policy, n=n, size=size, finish=finish)
     return lambda images, keys: views(images, key=keys)
 
 
-def eager(policy: adaptaug.Policy | str, size: int, finish: str = "none", n: int = 2) -> Make:
+def eager(policy: adaptaug.Policy | str, size: int, finish: Finish = "none", n: int = 2) -> Make:
     """The same by torch on the CPU, too."""
     make = plain(policy, size, finish, n)
 
