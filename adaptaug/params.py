@@ -44,6 +44,12 @@ class ViewParams:
     in `entries`; `strength` (B,) what the certificate left of the view; `failed` (B,) which test it failed
     (certificate.TESTS); `frame` and `blank` (B,) flags. `evidence` holds the statistics that the reasons quote. The
     noise's seed is `noise_seed`.
+
+    >>> params = plan(image, "natural", key=(0, 0, 0), size=32)
+    >>> render(image, params).shape
+    (32, 32, 3)
+    >>> ViewParams.from_dict(params.to_dict()).size
+    32
     """
 
     size: int
@@ -208,6 +214,10 @@ class Explanation:
     """One view's parameters with the policy's range, the safe range, the value and the reason of each.
 
     `rows` is a list of dicts for tables and JSON; printing it gives text.
+
+    >>> explanation = explain(image, "natural", key=(0, 0, 0))
+    >>> explanation.rows[0]["parameter"]
+    'crop.area'
     """
 
     def __init__(self, params: ViewParams):

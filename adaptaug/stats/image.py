@@ -29,6 +29,10 @@ class ImageStats:
 
     Stored: `height`, `width` of the sources and their `pixels`, as a renderer reads them. Each statistic is worked out
     when it is first asked for.
+
+    >>> stats = measure(image)
+    >>> len(stats), stats.height, 0 < float(stats.mean[0]) < 1
+    (1, 96, True)
     """
 
     height: int
