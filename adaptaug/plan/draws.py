@@ -179,11 +179,11 @@ def draw(
             op.name, index, low, high, spec.identity if origin is None else origin, spec.log
         )
     value = torch.where(applied, between(low, high, fraction, spec.log), spec.identity)
-    reason = torch.where(applied, _unrestricted(policy, op), guard.NOT_DRAWN)
+    reason = torch.where(applied, unrestricted(policy, op), guard.NOT_DRAWN)
     return Entry(value, low, high, reason, applied, bounds)
 
 
-def _unrestricted(policy: Policy, op: Op) -> int:
+def unrestricted(policy: Policy, op: Op) -> int:
     return guard.WHOLE_RANGE if policy.guards and policy.operations[op.name].guard else guard.UNGUARDED
 
 

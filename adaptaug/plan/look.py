@@ -11,6 +11,7 @@ from adaptaug.arrays import Array, choose, clamp, larger, matrices, mix, product
 from adaptaug.crops import CropStats
 from adaptaug.ops import OPS, Op, matrix_of
 from adaptaug.params import Entry
+from adaptaug.plan.chroma import plan_chroma
 from adaptaug.plan.draws import Draws, between, draw, full, label, position
 from adaptaug.policy import Policy
 
@@ -46,7 +47,8 @@ def plan_tone(
     Args: crop: of the crop after filters; limit: the promise's numbers, None for a policy without guards.
     Returns: (B, 3, 4) maps, entries, and the statistics behind the reasons.
     """
-    entries, colour, evidence = _colour(crop, policy, draws, limit)
+    entries, drawn, evidence = _colour(crop, policy, draws, limit)
+    colour = drawn
     if limit is None:
         gain, offset, tone = _manual_tone(crop, policy, draws)
         colour = colour * gain[:, None, None]
@@ -66,7 +68,11 @@ def plan_tone(
         start = {"exposure.mean": crop.mean, "exposure.std": crop.std}
         tone = {k: _drawn_back(e, strength, start.get(k, 0.0)) for k, e in tone.items()}
         entries = {k: _drawn_back(e, strength, 0.0) for k, e in entries.items()}
-    return torch.cat([colour, offset[:, None, None].expand(-1, 3, 1)], 2), tone | entries, evidence
+    toned, entries = torch.cat([colour, offset[:, None, None].expand(-1, 3, 1)], 2), tone | entries
+    if "chroma" not in policy:
+        return toned, entries, evidence
+    coloured = plan_chroma(crop, policy, draws, drawn, toned, limit)
+    return coloured.map, entries | coloured.entries, evidence | coloured.evidence
 
 
 def _colour(
@@ -79,6 +85,8 @@ def _colour(
     entries: dict[str, Entry] = {}
     colour = matrices(_IDENTITY, crop.mean)
     for op in policy.of_kind("colour"):
+        if op.matrix is None:  # chroma, which is planned after tone
+            continue
         entry = draw(policy, draws, op, "range", 1, draws.applied(op.name))
         if limit is not None and policy[op.name].guard and op.name in ("grey", "saturation"):
             entry = _keep_colour(entry, op, draws, share)
