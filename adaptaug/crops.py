@@ -2,51 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 
 from adaptaug.arrays import clamp, extremes, larger
+from adaptaug.colouring import Colouring, colouring
 from adaptaug.lazy import cached_property
 from adaptaug.levels import BOTTOM, LUMA, TOP, luma_moments, whole_sum
 
 SAMPLE_GRID = 16  # a crop's colours are sampled on a grid of this many points a side
-AXES = ((1.0, -1.0, 0.0), (0.5, 0.5, -1.0))  # chroma: red against green, yellow against blue
-
-
-class Colouring(NamedTuple):
-    """What colours are like, (B,) each: `rg` and `yb`, mean chroma (the cast), and `std`, the deviation about a cast that
-    grows with luma, all three over mean luma; `chroma`, the root mean square distance from grey in [0, 1] units."""
-
-    rg: torch.Tensor
-    yb: torch.Tensor
-    std: torch.Tensor
-    chroma: torch.Tensor
-
-
-def colouring(
-    mean: torch.Tensor, covariance: torch.Tensor, matrix: torch.Tensor, offset: torch.Tensor | float
-) -> Colouring:
-    """Of colours with these means (B, 3) and covariances (B, 3, 3), after `matrix` (B, 3, 3) and a grey `offset`."""
-
-    def through(weights: Sequence[float]) -> torch.Tensor:
-        """Weights of the mapped channels as weights of the colours' own."""
-        return matrix[:, 0] * weights[0] + matrix[:, 1] * weights[1] + matrix[:, 2] * weights[2]
-
-    def variance(weights: torch.Tensor) -> torch.Tensor:
-        terms = weights[:, :, None] * weights[:, None] * covariance
-        return terms.flatten(1).sum(1).clamp(min=0.0)
-
-    luma = through(LUMA)
-    level = larger((luma * mean).sum(1) + offset, 1e-6)
-    axes = [through(axis) for axis in AXES]
-    means = [(axis * mean).sum(1) for axis in axes]
-    casts = [value / level for value in means]
-    squares = sum(value * value + variance(axis) for value, axis in zip(means, axes, strict=True))
-    about = sum(variance(axis - cast[:, None] * luma) for cast, axis in zip(casts, axes, strict=True))
-    return Colouring(casts[0], casts[1], torch.sqrt(about) / level, torch.sqrt(squares))
 
 
 @dataclass(frozen=True)
@@ -124,7 +89,7 @@ class CropStats:
         mean = (sums[0] * red + sums[1] * green + sums[2] * blue) / (255.0 * self._sampled.shape[-1])
         return mean, x * red + y * green + z * blue
 
-    def colouring(self, matrix: torch.Tensor, offset: torch.Tensor | float) -> Colouring:
+    def colouring(self, matrix: torch.Tensor, offset: torch.Tensor | float = 0.0) -> Colouring:
         """Of the samples after a (B, 3, 3) map of RGB and an offset of all channels, unclipped."""
         mean = self._sums / (255.0 * self._sampled.shape[-1])
         return colouring(mean, self.covariance, matrix, offset)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from adaptaug.arrays import Array, arange, exact_float
+from adaptaug.colouring import Colouring, colouring
 from adaptaug.lazy import cached_property
 from adaptaug.levels import box_reduce, every, luma_levels, luma_moments
 
@@ -78,11 +79,23 @@ class ImageStats:
         return empty.scatter_add(1, flat, torch.ones_like(flat))
 
     @cached_property
+    def _small(self) -> Array:
+        """(B, 3, N) levels of the thumbnail in colour."""
+        small = box_reduce(box_reduce(self._sampled, self._first_factor), self._factor)
+        return small.to(torch.float64).flatten(2)
+
+    @cached_property
+    def colouring(self) -> Colouring:
+        """Cast and deviation of the thumbnail's colours, in the units of the operation chroma's targets."""
+        count = self._small.shape[-1]
+        mean, products = self._small.mean(-1), self._small @ self._small.swapaxes(1, 2) / count
+        return colouring(mean / 255.0, (products - mean[:, :, None] * mean[:, None]) / 255.0**2)
+
+    @cached_property
     def colour(self) -> Array:
         """(B, 5) means of rg, yb, rg^2, yb^2 and sqrt(rg^2 + yb^2) over the thumbnail, in levels: rg = R - G,
         yb = (R + G) / 2 - B."""
-        small = box_reduce(box_reduce(self._sampled, self._first_factor), self._factor)
-        red, green, blue = small.to(torch.float64).flatten(2).unbind(1)
+        red, green, blue = self._small.unbind(1)
         rg, yb = red - green, 0.5 * (red + green) - blue
         moments = (rg, yb, rg**2, yb**2, torch.sqrt(rg**2 + yb**2))
         return torch.stack([moment.mean(-1) for moment in moments], -1)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 
 from adaptaug import guard
-from adaptaug.arrays import Array, clamp, constant, larger, matrices, mix, product, smaller
-from adaptaug.crops import Colouring, CropStats
+from adaptaug.arrays import Array, constant, larger, matrices, mix, product, smaller
+from adaptaug.crops import CropStats
 from adaptaug.ops import LUMA, OPS
 from adaptaug.params import Entry
 from adaptaug.plan.draws import Draws, between, unrestricted
@@ -18,25 +16,18 @@ from adaptaug.policy import Policy
 _ALONG = ((0.644, 0.114), (-0.356, 0.114), (0.144, -0.886))
 
 
-class Coloured(NamedTuple):
-    """The (B, 3, 4) map with chroma at its targets, the entries, and the statistics behind their reasons."""
-
-    map: Array
-    entries: dict[str, Entry]
-    evidence: dict[str, Array]
-
-
 def plan_chroma(
     crop: CropStats, policy: Policy, draws: Draws, colour: Array, toned: Array, limit: guard.Limits | None
-) -> Coloured:
-    """Cast and deviation of the view's colours moved to targets that do not depend on the image.
+) -> tuple[Array, dict[str, Entry], dict[str, Array]]:
+    """Cast and deviation of the view's colours, moved to targets that do not depend on the image.
 
     Args: crop: of the crop after filters; colour: (B, 3, 3) of the other colour operations, by which a crop is grey;
         toned: (B, 3, 4) map of RGB with tone and these; limit: the promise's numbers, None without guards.
+    Returns: the (B, 3, 4) map with chroma at its targets, entries, and the statistics behind the reasons.
     """
     spec, op = policy["chroma"], OPS["chroma"]
     drawn = draws.applied("chroma")
-    chroma = crop.colouring(colour, 0.0).chroma
+    chroma = crop.colouring(colour).chroma
     share, reason = guard.coloured(chroma), torch.full_like(drawn, guard.GREY_STAYS, dtype=torch.int64)
     seen = crop.colouring(toned[:, :, :3], toned[:, 0, 3])
     own = {"rg": seen.rg, "yb": seen.yb, "std": larger(seen.std, 1e-6)}
@@ -52,7 +43,7 @@ def plan_chroma(
     identity = matrices([[float(i == j) for j in range(3)] for i in range(3)], share)
     entries = {f"chroma.{k}": _drawn_back(e, share, own[k], reason) for k, e in targets.items()}
     moved = product(identity + (move - identity) * share[:, None, None], toned)
-    return Coloured(moved, entries, {"crop_chroma": chroma, "chroma_share": share})
+    return moved, entries, {"crop_chroma": chroma, "chroma_share": share}
 
 
 def _target(

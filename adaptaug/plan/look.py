@@ -68,24 +68,24 @@ def plan_tone(
         start = {"exposure.mean": crop.mean, "exposure.std": crop.std}
         tone = {k: _drawn_back(e, strength, start.get(k, 0.0)) for k, e in tone.items()}
         entries = {k: _drawn_back(e, strength, 0.0) for k, e in entries.items()}
-    toned, entries = torch.cat([colour, offset[:, None, None].expand(-1, 3, 1)], 2), tone | entries
-    if "chroma" not in policy:
-        return toned, entries, evidence
-    coloured = plan_chroma(crop, policy, draws, drawn, toned, limit)
-    return coloured.map, entries | coloured.entries, evidence | coloured.evidence
+    toned = torch.cat([colour, offset[:, None, None].expand(-1, 3, 1)], 2)
+    if "chroma" in policy:
+        toned, targets, found = plan_chroma(crop, policy, draws, drawn, toned, limit)
+        entries, evidence = entries | targets, evidence | found
+    return toned, tone | entries, evidence
 
 
 def _colour(
     crop: CropStats, policy: Policy, draws: Draws, limit: guard.Limits | None
 ) -> tuple[dict[str, Entry], Array, dict[str, Array]]:
-    """Entries of the colour operations, their (B, 3, 3) product, and the statistics behind the reasons."""
+    """Entries of the colour operations but chroma, their (B, 3, 3) product, and the statistics behind the reasons."""
     evidence = {"crop_mean": crop.mean, "crop_std": crop.std}
     if limit is not None:
         evidence["luma_share"] = share = guard.luma_share(crop)
     entries: dict[str, Entry] = {}
     colour = matrices(_IDENTITY, crop.mean)
     for op in policy.of_kind("colour"):
-        if op.matrix is None:  # chroma, which is planned after tone
+        if op.matrix is None:  # chroma, which comes after tone
             continue
         entry = draw(policy, draws, op, "range", 1, draws.applied(op.name))
         if limit is not None and policy[op.name].guard and op.name in ("grey", "saturation"):
