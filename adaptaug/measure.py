@@ -78,8 +78,7 @@ class ImageStats:
         empty = torch.zeros(len(flat), 256, dtype=torch.int64, device=flat.device)
         return empty.scatter_add(1, flat, torch.ones_like(flat))
 
-    @cached_property
-    def _small(self) -> Array:
+    def _thumb_colours(self) -> Array:
         """(B, 3, N) levels of the thumbnail in colour."""
         small = box_reduce(box_reduce(self._sampled, self._first_factor), self._factor)
         return small.to(torch.float64).flatten(2)
@@ -87,15 +86,15 @@ class ImageStats:
     @cached_property
     def colouring(self) -> Colouring:
         """Cast and deviation of the thumbnail's colours, in the units of the operation chroma's targets."""
-        count = self._small.shape[-1]
-        mean, products = self._small.mean(-1), self._small @ self._small.swapaxes(1, 2) / count
+        levels = self._thumb_colours()
+        mean, products = levels.mean(-1), levels @ levels.swapaxes(1, 2) / levels.shape[-1]
         return colouring(mean / 255.0, (products - mean[:, :, None] * mean[:, None]) / 255.0**2)
 
     @cached_property
     def colour(self) -> Array:
         """(B, 5) means of rg, yb, rg^2, yb^2 and sqrt(rg^2 + yb^2) over the thumbnail, in levels: rg = R - G,
         yb = (R + G) / 2 - B."""
-        red, green, blue = self._small.unbind(1)
+        red, green, blue = self._thumb_colours().unbind(1)
         rg, yb = red - green, 0.5 * (red + green) - blue
         moments = (rg, yb, rg**2, yb**2, torch.sqrt(rg**2 + yb**2))
         return torch.stack([moment.mean(-1) for moment in moments], -1)

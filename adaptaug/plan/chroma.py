@@ -9,7 +9,7 @@ from adaptaug.arrays import Array, constant, larger, matrices, mix, product, sma
 from adaptaug.crops import CropStats
 from adaptaug.ops import LUMA, OPS
 from adaptaug.params import Entry
-from adaptaug.plan.draws import Draws, between, unrestricted
+from adaptaug.plan.draws import Draws, between, drawn_back, unrestricted
 from adaptaug.policy import Policy
 
 # RGB of a unit of red against green and of yellow against blue, without luma.
@@ -25,54 +25,45 @@ def plan_chroma(
         toned: (B, 3, 4) map of RGB with tone and these; limit: the promise's numbers, None without guards.
     Returns: the (B, 3, 4) map with chroma at its targets, entries, and the statistics behind the reasons.
     """
-    spec, op = policy["chroma"], OPS["chroma"]
-    drawn = draws.applied("chroma")
+    spec, drawn = policy["chroma"], draws.applied("chroma")
     chroma = crop.colouring(colour).chroma
     share, reason = guard.coloured(chroma), torch.full_like(drawn, guard.GREY_STAYS, dtype=torch.int64)
     seen = crop.colouring(toned[:, :, :3], toned[:, 0, 3])
     own = {"rg": seen.rg, "yb": seen.yb, "std": larger(seen.std, 1e-6)}
-    most = {"std": spec.gain * own["std"]}
-    targets = {name: _target(policy, draws, name, drawn, own[name], most.get(name)) for name in op.parameters}
-    move = _move(own, {name: entry.value for name, entry in targets.items()})
+    targets = {name: _target(policy, draws, name, drawn, value) for name, value in own.items()}
+    move = _move(own, targets)
     if limit is not None and spec.guard:
         before = mix(toned[:, :, :3], crop.samples) + toned[:, :, 3:]
         room = guard.chroma_room(crop, before, mix(move, before), limit)
         reason = torch.where(room < share, guard.COLOUR_CLIPS, reason)
         share = smaller(room, share)
     share = torch.where(drawn, share, 0.0)
+    grey = (share == 0.0) & (reason == guard.GREY_STAYS)
+    entries = {}
+    for name, target in targets.items():
+        entry = drawn_back(target, share, own[name], reason)
+        value = torch.where(grey, 0.0, entry.value)
+        entries[f"chroma.{name}"] = entry._replace(value=value, applied=entry.applied & ~grey)
     identity = matrices([[float(i == j) for j in range(3)] for i in range(3)], share)
-    entries = {f"chroma.{k}": _drawn_back(e, share, own[k], reason) for k, e in targets.items()}
     moved = product(identity + (move - identity) * share[:, None, None], toned)
     return moved, entries, {"crop_chroma": chroma, "chroma_share": share}
 
 
-def _target(
-    policy: Policy, draws: Draws, name: str, drawn: Array, own: Array, most: Array | None
-) -> Entry:  # fmt: skip
-    """A target from the policy's range, of which what lies above `most` is cut."""
-    spec, bounds = OPS["chroma"].parameters[name], policy["chroma"].bounds(name)
-    low, high = (constant(end, own) if most is None else smaller(most, end) for end in bounds)
-    index = 1 + list(OPS["chroma"].parameters).index(name)
+def _target(policy: Policy, draws: Draws, name: str, drawn: Array, own: Array) -> Entry:
+    """A target from the policy's range, that of the deviation cut to what its gain reaches."""
+    op, entry = OPS["chroma"], policy["chroma"]
+    spec, index = op.parameters[name], 1 + list(op.parameters).index(name)
+    low, high = (constant(end, own) for end in entry.bounds(name))
+    if name == "std":
+        low, high = smaller(low, entry.gain * own), smaller(high, entry.gain * own)
     value = between(low, high, draws.within("chroma", index, low, high, own, spec.log), spec.log)
-    reason = torch.where(drawn, unrestricted(policy, OPS["chroma"]), guard.NOT_DRAWN)
-    return Entry(torch.where(drawn, value, spec.identity), low, high, reason, drawn, bounds)
+    reason = torch.where(drawn, unrestricted(policy, op), guard.NOT_DRAWN)
+    return Entry(torch.where(drawn, value, spec.identity), low, high, reason, drawn, entry.bounds(name))
 
 
-def _move(own: dict[str, Array], target: dict[str, Array]) -> Array:
+def _move(own: dict[str, Array], targets: dict[str, Entry]) -> Array:
     """(B, 3, 3): y + gain (rgb - y), and a cast that grows with luma y, so that black stays black."""
-    gain = target["std"] / own["std"]
-    rg, yb = (target[name] - gain * own[name] for name in ("rg", "yb"))
+    gain = targets["std"].value / own["std"]
+    rg, yb = (targets[name].value - gain * own[name] for name in ("rg", "yb"))
     rows = [1.0 - gain + a * rg + b * yb for a, b in _ALONG]
     return matrices([[gain * (i == j) + rows[i] * LUMA[j] for j in range(3)] for i in range(3)], gain)
-
-
-def _drawn_back(entry: Entry, share: Array, own: Array, reason: Array) -> Entry:
-    """An entry after a share of the way from the crop's own colours; not applied where a grey crop stays so."""
-    weaker = entry.applied & (share < 1.0)
-    grey = weaker & (share == 0.0) & (reason == guard.GREY_STAYS)
-    value = torch.where(weaker, own + share * (entry.value - own), entry.value)
-    return entry._replace(
-        value=torch.where(grey, 0.0, value),
-        reason=torch.where(weaker, reason, entry.reason),
-        applied=entry.applied & ~grey,
-    )

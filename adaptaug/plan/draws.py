@@ -183,6 +183,13 @@ def draw(
     return Entry(value, low, high, reason, applied, bounds)
 
 
+def drawn_back(entry: Entry, strength: Array, start: Array | float, reason: Array | int) -> Entry:
+    """An entry of which only a share was done, for a reason: the value that the view really has."""
+    weaker = entry.applied & (strength < 1.0)
+    value = torch.where(weaker, start + strength * (entry.value - start), entry.value)
+    return entry._replace(value=value, reason=torch.where(weaker, reason, entry.reason))
+
+
 def unrestricted(policy: Policy, op: Op) -> int:
     return guard.WHOLE_RANGE if policy.guards and policy.operations[op.name].guard else guard.UNGUARDED
 

@@ -12,7 +12,7 @@ from adaptaug.crops import CropStats
 from adaptaug.ops import OPS, Op, matrix_of
 from adaptaug.params import Entry
 from adaptaug.plan.chroma import plan_chroma
-from adaptaug.plan.draws import Draws, between, draw, full, label, position
+from adaptaug.plan.draws import Draws, between, draw, drawn_back, full, label, position
 from adaptaug.policy import Policy
 
 _IDENTITY: list[list[Any]] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
@@ -48,12 +48,11 @@ def plan_tone(
     Returns: (B, 3, 4) maps, entries, and the statistics behind the reasons.
     """
     entries, drawn, evidence = _colour(crop, policy, draws, limit)
-    colour = drawn
     if limit is None:
         gain, offset, tone = _manual_tone(crop, policy, draws)
-        colour = colour * gain[:, None, None]
+        colour = drawn * gain[:, None, None]
     else:
-        coloured = mix(colour, crop.samples)
+        coloured = mix(drawn, crop.samples)
         gain, offset, tone = _guarded_tone(crop, coloured, policy, draws, limit)
         coloured.mul_(gain[:, None, None]).add_(offset[:, None, None])
         strength = guard.tone_strength(crop, coloured, limit)
@@ -62,12 +61,13 @@ def plan_tone(
             "std_floor": limit.std,
             "tone_strength": strength,
         }
-        colour, identity = colour * gain[:, None, None], matrices(_IDENTITY, gain)
+        colour, identity = drawn * gain[:, None, None], matrices(_IDENTITY, gain)
         weaker = identity + (colour - identity) * strength[:, None, None]
         colour, offset = choose(strength == 1.0, colour, weaker), offset * strength
         start = {"exposure.mean": crop.mean, "exposure.std": crop.std}
-        tone = {k: _drawn_back(e, strength, start.get(k, 0.0)) for k, e in tone.items()}
-        entries = {k: _drawn_back(e, strength, 0.0) for k, e in entries.items()}
+        back = guard.TONE_REDUCED  # all of it together
+        tone = {k: drawn_back(e, strength, start.get(k, 0.0), back) for k, e in tone.items()}
+        entries = {k: drawn_back(e, strength, 0.0, back) for k, e in entries.items()}
     toned = torch.cat([colour, offset[:, None, None].expand(-1, 3, 1)], 2)
     if "chroma" in policy:
         toned, targets, found = plan_chroma(crop, policy, draws, drawn, toned, limit)
@@ -113,14 +113,6 @@ def _keep_colour(entry: Entry, op: Op, draws: Draws, share: Array) -> Entry:
     return Entry(
         value, low, high, torch.where(limited, guard.ISOLUMINANT, entry.reason), applied, entry.policy
     )
-
-
-def _drawn_back(entry: Entry, strength: Array, start: Array | float) -> Entry:
-    """An entry of the tone after all of it was weakened together: the value that the view really has."""
-    weaker = entry.applied & (strength < 1.0)
-    value = torch.where(weaker, start + strength * (entry.value - start), entry.value)
-    reason = torch.where(weaker, guard.TONE_REDUCED, entry.reason)
-    return Entry(value, entry.low, entry.high, reason, entry.applied, entry.policy)
 
 
 def _manual_tone(crop: CropStats, policy: Policy, draws: Draws) -> tuple[Array, Array, dict[str, Entry]]:
