@@ -8,22 +8,7 @@ import adaptaug
 from adaptaug import boxes, generate, guard
 from adaptaug.arrays import constant
 from adaptaug.ops import OPS
-from adaptaug.policy import Policy
-from tests.support.promise import count
-
-WIDEST = Policy.parse(
-    {
-        "version": 1,
-        "name": "everything, everywhere",
-        "promise": {"clip": 0.25},
-        "operations": {
-            name: {"p": 0.6}
-            | ({} if op.switch else {p: [spec.low, spec.high] for p, spec in op.parameters.items()})
-            | {setting: high for setting, (_, _, high) in op.settings.items() if setting != "content"}
-            for name, op in OPS.items()
-        },
-    }
-)
+from tests.support.promise import WIDEST, count
 
 
 def widen(monkeypatch):
