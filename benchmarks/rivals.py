@@ -105,7 +105,6 @@ def policies() -> dict[str, Policy]:
         "natural without crop": natural.edit({"crop": {"area": (1.0, 1.0), "ratio": (1.0, 1.0), "content": 0.0}}),
         "natural, grey .4": natural.edit({"grey": {"p": 0.4}}),
         **{f"natural, chroma {p:g}": natural.edit({"chroma": {"p": p, **colours}}) for p in (0.1, 0.2, 0.4, 0.8)},
-        "natural, chroma 0.2 grey .1": natural.edit({"chroma": {"p": 0.2, **colours}, "grey": {"p": 0.1}}),
         "natural, colour s=1": natural.edit({"saturation": {"range": (-0.8, 0.8)}, "hue": {"range": (-0.2, 0.2)}}),
         "natural, crop=.2": natural.edit({"crop": {"area": (0.2, 1.0)}}),
         "natural, s=.75 crop=.35": natural.edit(
