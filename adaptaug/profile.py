@@ -221,7 +221,7 @@ class Profile:
         lines += [f"{name:<11}{self.share(name):>6.0%}  {told}" for name, (told, _) in PRESETS.items()]
         if (ranges := self.chroma()) is not None:
             written = ", ".join(f"{name}: [{low:g}, {high:g}]" for name, (low, high) in ranges.items())
-            lines += ["", f"colours as targets, 5 to 95 % of the images: chroma: {{{written}}}"]
+            lines += ["", f"colours as targets, 5 to 95 % of the images: chroma: {{p: 0.2, {written}}}"]
         return "\n".join(lines)
 
     def plot(self, source: str) -> Figure:

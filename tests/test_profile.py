@@ -179,7 +179,11 @@ def test_the_images_own_colours_are_told_as_targets():
         assert told == pytest.approx(np.quantile(values, [0.05, 0.95], method="inverted_cdf"), abs=0.02)
     line = next(line for line in found.text().splitlines() if "chroma: {" in line)
     policy = Policy.loads("version: 1\noperations:\n  " + line[line.index("chroma: {") :])
-    assert policy["chroma"].std == tuple(found.chroma()["std"]) and found.report()["chroma"] == found.chroma()
+    assert (
+        policy["chroma"].p == 0.2
+        and policy["chroma"].std == tuple(found.chroma()["std"])
+        and found.report()["chroma"] == found.chroma()
+    )
 
 
 def test_grey_images_have_no_colours_to_tell():
