@@ -7,6 +7,8 @@ static const double LUMA[3] = {0.299, 0.587, 0.114};
 static const double AXES[2][3] = {{1.0, -1.0, 0.0}, {0.5, 0.5, -1.0}};             // red against green, yellow against blue
 static const double ALONG[3][2] = {{0.644, 0.114}, {-0.356, 0.114}, {0.144, -0.886}};  // RGB of a unit of each, without luma
 
+enum { RG, YB, STD };  // the operation's parameters
+
 // A crop's colours after a map of RGB: mean chroma (the cast) and the deviation about it, both over mean luma; and how far
 // they are from grey, root mean square, in [0, 1] units of the channels.
 typedef struct { double cast[2], std, chroma; } Colouring;
@@ -45,9 +47,12 @@ static Colouring colouring_of(const CropStats *crop, const double *map, int colu
   return found;
 }
 
-static Entry target_entry(Draws *draws, int parameter, int drawn, double low, double high, double own) {
+// A target from the policy's range, that of the deviation cut to what its gain reaches.
+static Entry target_entry(Draws *draws, int parameter, int drawn, double own) {
   const Operation *op = &draws->policy->operation[CHROMA];
+  double low = op->low[parameter], high = op->high[parameter];
   int logarithmic = op->logarithmic[parameter];
+  if (parameter == STD) low = lesser(low, op->setting * own), high = lesser(high, op->setting * own);
   Entry entry = {op->identity[parameter], low, high, NOT_DRAWN, drawn};
   if (!drawn && !draws->met) return entry;
   double fraction = within_of(draws, CHROMA, 1 + parameter, low, high, own, logarithmic);
@@ -59,10 +64,11 @@ static Entry target_entry(Draws *draws, int parameter, int drawn, double low, do
 
 // The 3 x 3 map that takes what was seen to the targets: y + gain (rgb - y), and a cast that grows with luma y.
 static void move_of(const Colouring *seen, const Entry target[3], double m[9]) {
-  double gain = target[2].value / seen->std, cast[2] = {target[0].value - gain * seen->cast[0], target[1].value - gain * seen->cast[1]};
+  double gain = target[STD].value / seen->std;
+  double cast[2] = {target[RG].value - gain * seen->cast[RG], target[YB].value - gain * seen->cast[YB]};
   for (int i = 0; i < 3; i++)
     for (int j = 0; j < 3; j++)
-      m[3 * i + j] = gain * (i == j) + (1.0 - gain + ALONG[i][0] * cast[0] + ALONG[i][1] * cast[1]) * LUMA[j];
+      m[3 * i + j] = gain * (i == j) + (1.0 - gain + ALONG[i][RG] * cast[RG] + ALONG[i][YB] * cast[YB]) * LUMA[j];
 }
 
 // The greatest share of the way from the crop's own colours to the moved ones at which no more samples clip than allowed:
@@ -94,9 +100,8 @@ void plan_chroma(const CropStats *crop, Draws *draws, const double colour[9], co
   Colouring seen = colouring_of(crop, map, 4, map[3]);
   seen.std = greater(seen.std, 1e-6);
   Entry *entry = report->entry[CHROMA];
-  double own[3] = {seen.cast[0], seen.cast[1], seen.std}, most = op->setting * seen.std;
-  for (int k = 0; k < 3; k++)
-    entry[k] = target_entry(draws, k, drawn, k < 2 ? op->low[k] : lesser(op->low[k], most), k < 2 ? op->high[k] : lesser(op->high[k], most), own[k]);
+  double own[3] = {seen.cast[RG], seen.cast[YB], seen.std};
+  for (int k = 0; k < 3; k++) entry[k] = target_entry(draws, k, drawn, own[k]);
   report->evidence[CROP_CHROMA] = chroma, report->evidence[CHROMA_SHARE] = 0.0;
   if (!drawn) return;
   double move[9], moved[12];
