@@ -86,7 +86,7 @@ def policies() -> dict[str, Policy]:
     natural, digits = Policy.load("natural"), Policy.load("digits")
     wide = {"exposure": {"mean": (0.2, 0.8), "std": (0.08, 0.3)}}
     narrow = {"exposure": {"mean": (0.4, 0.6), "std": (0.16, 0.24)}}
-    # CIFAR-10's own colours, 5 to 95 % of the coloured images in mixed exposure (adaptaug profile).
+    # CIFAR-10's own in mixed exposure, by the formula of `adaptaug profile`.
     colours = {"rg": (-0.2, 0.27), "yb": (-0.24, 0.47), "std": (0.035, 0.49)}
     no_colour: dict[str, None] = {"saturation": None, "hue": None, "grey": None}
     no_tone: dict[str, None] = {"exposure": None, "brightness": None, "contrast": None}
