@@ -1,13 +1,13 @@
 """Adaptive augmentation for contrastive learning: it looks at each image first."""
 
-from adaptaug.collation import collate
-from adaptaug.encoded import decode
+from adaptaug.data.collation import collate
+from adaptaug.data.keyed import Keyed
 from adaptaug.errors import AdaptAugError
-from adaptaug.keyed import Keyed
-from adaptaug.measure import ImageStats
 from adaptaug.params import Explanation, ViewParams
+from adaptaug.pipeline.encoded import decode
 from adaptaug.policy import Policy
-from adaptaug.sheet import show
+from adaptaug.report.sheet import show
+from adaptaug.stats.image import ImageStats
 from adaptaug.views import AdaptiveAugment, MultiCrop, Views, explain, measure, plan, render
 
 __version__ = "0.1.0"

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from adaptaug.arrays import Array, pick_rows
-from adaptaug.certificate import TESTS
+from adaptaug.backend.arrays import Array, pick_rows
 from adaptaug.errors import AdaptAugError
-from adaptaug.guard import REASONS
-from adaptaug.ops import OPS
+from adaptaug.policy.ops import OPS
+from adaptaug.promise.certificate import TESTS
+from adaptaug.promise.guards import REASONS
 
 FORMAT = 2
 

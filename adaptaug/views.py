@@ -11,16 +11,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from adaptaug import band, encoded, generate, keys
-from adaptaug.arrays import at_home
+from adaptaug.backend import keys
+from adaptaug.backend.arrays import at_home
 from adaptaug.core import engine
+from adaptaug.encoders.likeness import Alike, as_measure
 from adaptaug.errors import AdaptAugError
-from adaptaug.judge import Alike, as_measure
-from adaptaug.measure import ImageStats, measure_pixels, with_statistics
 from adaptaug.params import Explanation, ViewParams
-from adaptaug.pixels import FINISHES, Source, core_form, from_planes, read, write, write_core
+from adaptaug.pipeline import band, encoded, generate
+from adaptaug.pipeline.inputs import FINISHES, Source, core_form, from_planes, read, write, write_core
 from adaptaug.policy import Policy
-from adaptaug.similarity import similarity
+from adaptaug.stats.image import ImageStats, measure_pixels, with_statistics
+from adaptaug.stats.similarity import similarity
 
 MAX_SIZE = 4096
 Strength = Callable[[ImageStats], Any]
@@ -91,7 +92,7 @@ class Views:
         return_params: True returns (views, list of ViewParams, one per view).
         first: the first view's number, by which views of one key differ.
         judge: by what the policy's band is held: an encoder, where one lies, or a `judge.Judge`. Default: the views'
-            own likeness, without a network (`similarity.py`).
+            own likeness, without a network (`stats/similarity.py`).
 
     A policy's `band` is held here, where there are two views or more (`band.py`); one view alone has no pair.
     """

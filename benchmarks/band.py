@@ -20,10 +20,10 @@ from scipy.stats import spearmanr
 from torch.nn import functional
 
 import adaptaug
-from adaptaug import band as bands
-from adaptaug import similarity as measures
 from adaptaug.data import open_data
-from adaptaug.simclr.backbone import load_backbone
+from adaptaug.encoders.backbone import load_backbone
+from adaptaug.pipeline import band as bands
+from adaptaug.stats import similarity as measures
 
 BANDS = ((0.0, 0.6), (0.2, 0.7), (0.4, 0.9))
 

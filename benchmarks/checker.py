@@ -1,4 +1,4 @@
-"""An independent judge of the promise (method: policies/README.md). NumPy only; knows nothing of guard.py.
+"""An independent judge of the promise (method: policies/README.md). NumPy only; knows nothing of promise/guards.py.
 
 Everything is (B, S, S, 3) uint8, or one (S, S, 3): `view` as delivered, `quiet` the view before noise and erase,
 `whole` before erase, `crop` the safe crop, `frame` the full frame at the view's size. What is worked out for an image

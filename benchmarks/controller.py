@@ -28,13 +28,13 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from adaptaug.controller import BINS, BandController
 from adaptaug.data import open_data
+from adaptaug.encoders.networks import fast_precision
 from adaptaug.learn.arms import keys_of
+from adaptaug.online.band import BINS, BandController
 from adaptaug.policy import Policy
 from adaptaug.simclr.contrast import new_contrast
-from adaptaug.simclr.encoders import fast_precision
-from adaptaug.simclr.evaluate import features, knn_correct, labelled_subset
+from adaptaug.simclr.metrics import features, knn_correct, labelled_subset
 from benchmarks.accuracy import start_worker
 
 matplotlib.use("Agg")

@@ -23,12 +23,12 @@ import numpy as np
 import torch
 
 from adaptaug.data import open_data
+from adaptaug.encoders.networks import fast_precision
 from adaptaug.learn.arms import keys_of
-from adaptaug.learn.statistics import over_runs
+from adaptaug.learn.intervals import over_runs
 from adaptaug.policy import Policy
 from adaptaug.simclr.contrast import new_contrast
-from adaptaug.simclr.encoders import fast_precision
-from adaptaug.simclr.evaluate import features, knn_correct, labelled_subset, linear_probe
+from adaptaug.simclr.metrics import features, knn_correct, labelled_subset, linear_probe
 
 WIDER = {  # the digits preset with every shape change wider
     "crop": {"area": (0.25, 1.0), "ratio": (0.5, 2.0)}, "rotate": {"range": (-25, 25)},

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from adaptaug.learn.statistics import Interval, over_runs, paired_interval
+from adaptaug.learn.intervals import Interval, over_runs, paired_interval
 from benchmarks.rivals import is_manual, parted
 
 MEASURES = {"knn": "kNN-20", "probe": "linear probe"}

@@ -24,11 +24,11 @@ import torch
 
 import adaptaug
 from adaptaug.data import Images, open_data
-from adaptaug.files import write_atomically
-from adaptaug.simclr.backbone import Backbone, load_backbone
+from adaptaug.data.files import write_atomically
+from adaptaug.encoders.backbone import Backbone, load_backbone
+from adaptaug.encoders.networks import build_encoder
+from adaptaug.simclr.classifier import Head, HeadSettings, train_head
 from adaptaug.simclr.embeddings import Embeddings, embed, open_embeddings
-from adaptaug.simclr.encoders import build_encoder
-from adaptaug.simclr.head import Head, HeadSettings, train_head
 
 EPOCHS, VIEWS, DROPOUTS, MOST = (1, 2, 4, 8, 16, 30), (0, 1, 4), (0.0, 0.5), 4
 ROWS = {name: tuple(itertools.product(DROPOUTS, VIEWS)) for name in ("SimCLR", "untrained")}

@@ -30,16 +30,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from adaptaug import measure
-from adaptaug.controller import BandController
+from adaptaug.encoders.networks import fast_precision
 from adaptaug.learn.arms import keys_of
-from adaptaug.learn.heads import ConditionalHeads
-from adaptaug.learn.statistics import over_runs
-from adaptaug.measure import ImageStats
+from adaptaug.learn.intervals import over_runs
+from adaptaug.online.band import BandController
+from adaptaug.online.heads import ConditionalHeads
 from adaptaug.params import ViewParams
 from adaptaug.policy import Policy
 from adaptaug.simclr.contrast import Contrast, new_contrast
-from adaptaug.simclr.encoders import fast_precision
-from adaptaug.simclr.evaluate import features, knn_correct, labelled_subset
+from adaptaug.simclr.metrics import features, knn_correct, labelled_subset
+from adaptaug.stats.image import ImageStats
 from adaptaug.views import MultiCrop, Views
 from benchmarks.accuracy import start_worker
 from benchmarks.protocol import Probe, Recipe, Split, split

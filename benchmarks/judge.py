@@ -23,7 +23,7 @@ import torch
 
 import adaptaug
 from adaptaug.data import open_data
-from adaptaug.judge import Judge
+from adaptaug.encoders.likeness import Judge
 from adaptaug.simclr.contrast import new_contrast
 
 BATCH = 64

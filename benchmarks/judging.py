@@ -14,7 +14,7 @@ import torch
 import adaptaug
 from adaptaug.params import ViewParams
 from adaptaug.policy import Policy
-from adaptaug.schema import Promise
+from adaptaug.policy.schema import Promise
 from benchmarks.checker import violations
 
 FRAME = Policy.parse({"version": 1, "name": "frame", "guards": False, "operations": {}})

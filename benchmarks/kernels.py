@@ -25,7 +25,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from adaptaug.ops import blur_kernel_size
+from adaptaug.policy.ops import blur_kernel_size
 
 SIZE = 224
 CORE, SOURCES = (

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from adaptaug.encoded import SHRINKS
+from adaptaug.pipeline.encoded import SHRINKS
 from benchmarks.peers import MEAN, STD, Call, Recipe
 
 _DRAWS = 64

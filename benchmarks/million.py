@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from adaptaug.simclr.classifier import HeadSettings, train_head
 from adaptaug.simclr.embeddings import open_embeddings
-from adaptaug.simclr.head import HeadSettings, train_head
 
 CLASSES = 1000
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 
-from adaptaug.learn.statistics import Interval
+from adaptaug.learn.intervals import Interval
 from benchmarks.groups import MEASURES, USUAL, Bout, Group
 from benchmarks.rivals import is_manual
 

@@ -34,8 +34,8 @@ from rich.console import Console
 from rich.table import Table
 
 import adaptaug
+from adaptaug.data.files import write_atomically
 from adaptaug.errors import AdaptAugError
-from adaptaug.files import write_atomically
 from adaptaug.policy import Policy, preset_names
 from benchmarks.judging import FRAME, Seen, gather_sources, see, together
 from benchmarks.random_policies import random_policy

@@ -24,12 +24,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from adaptaug.data import Images, open_data
+from adaptaug.data.labels import renumbered
+from adaptaug.encoders.networks import fast_precision
 from adaptaug.errors import AdaptAugError
-from adaptaug.labels import renumbered
 from adaptaug.learn.arms import keys_of
 from adaptaug.simclr.contrast import Contrast, new_contrast
-from adaptaug.simclr.encoders import fast_precision
-from adaptaug.simclr.evaluate import features, knn_correct, labelled_subset
+from adaptaug.simclr.metrics import features, knn_correct, labelled_subset
 from adaptaug.simclr.settings import sources_of
 from benchmarks.rivals import maker, parted
 from benchmarks.shifts import EXPOSURES, RELIANCE, expose, is_grey
@@ -140,7 +140,7 @@ def _opened(data: str) -> Images:
 
         digits = load_digits()
         pixels = np.repeat((digits.images * 15.9).astype(np.uint8)[..., None], 3, 3)
-        from adaptaug.sources import Array
+        from adaptaug.data.sources import Array
 
         names = [f"digits[{i}]" for i in range(len(pixels))]
         return Images(names, digits.target, [str(d) for d in range(10)], Array(pixels))

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from adaptaug.conditional import STATISTICS
-from adaptaug.ops import OPS
 from adaptaug.policy import Policy
-from adaptaug.schema import Promise
+from adaptaug.policy.conditional import STATISTICS
+from adaptaug.policy.ops import OPS
+from adaptaug.policy.schema import Promise
 
 
 def random_policy(seed: int) -> Policy:

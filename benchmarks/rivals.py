@@ -21,7 +21,7 @@ from torch.nn import functional
 from torchvision.transforms import v2
 
 from adaptaug.errors import AdaptAugError
-from adaptaug.pixels import IMAGENET_MEAN, IMAGENET_STD
+from adaptaug.pipeline.inputs import IMAGENET_MEAN, IMAGENET_STD
 from adaptaug.policy import Policy, preset_names
 from adaptaug.simclr.contrast import Contrast, views_of
 from adaptaug.views import AdaptiveAugment, Views

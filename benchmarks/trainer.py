@@ -31,7 +31,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from adaptaug.data import open_data
-from adaptaug.simclr.encoders import build_encoder
+from adaptaug.encoders.networks import build_encoder
 from adaptaug.simclr.trainer import Settings, pretrain
 
 

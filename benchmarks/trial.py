@@ -20,10 +20,10 @@ import numpy as np
 import optuna
 
 from adaptaug.cli.base import own_side
+from adaptaug.cli.progress import Live
+from adaptaug.data.files import write_atomically
 from adaptaug.errors import AdaptAugError
-from adaptaug.files import write_atomically
 from adaptaug.learn.arms import Recipe as SearchRecipe
-from adaptaug.learn.live import Live
 from adaptaug.learn.report import write_report
 from adaptaug.learn.search import Search
 from adaptaug.policy import Policy

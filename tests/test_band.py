@@ -7,10 +7,10 @@ import pytest
 import torch
 
 import adaptaug
-from adaptaug import keys
-from adaptaug.band import CANDIDATES
+from adaptaug.backend import keys
 from adaptaug.core import engine
-from adaptaug.similarity import similarity
+from adaptaug.pipeline.band import CANDIDATES
+from adaptaug.stats.similarity import similarity
 
 NATURAL = adaptaug.Policy.load("natural")
 SIZE = 48

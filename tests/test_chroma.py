@@ -9,9 +9,9 @@ import pytest
 import torch
 
 import adaptaug
-from adaptaug import guard
 from adaptaug.core.engine import off
 from adaptaug.policy import Policy
+from adaptaug.promise import guards as guard
 from benchmarks.checker import clipped
 from tests.support.promise import SOURCES
 

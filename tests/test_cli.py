@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 import adaptaug
-from adaptaug import cli, files
+from adaptaug import cli
+from adaptaug.data import files
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import adaptaug
-from adaptaug.conditional import STATISTICS
 from adaptaug.core.engine import off
-from adaptaug.ops import OPS
-from adaptaug.render import torch as engine
+from adaptaug.device import engine as engine
+from adaptaug.policy.conditional import STATISTICS
+from adaptaug.policy.ops import OPS
 
 POLICIES = {name: adaptaug.Policy.load(name) for name in ("natural", "digits", "simclr")}
 POLICIES["everything"] = adaptaug.Policy.parse(

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 import adaptaug
-from adaptaug import generate, keys
-from adaptaug.pixels import read
+from adaptaug.backend import keys
+from adaptaug.pipeline import generate
+from adaptaug.pipeline.inputs import read
 from adaptaug.policy import Policy
 from tests.scenes import SCENES, SIDE, detail
 

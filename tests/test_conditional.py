@@ -13,12 +13,12 @@ import pytest
 import torch
 
 import adaptaug
-from adaptaug import generate
-from adaptaug.conditional import STATISTICS
-from adaptaug.notes import describe_view
-from adaptaug.ops import OPS
-from adaptaug.plan.draws import further, position
+from adaptaug.pipeline import generate
+from adaptaug.planning.draws import further, position
 from adaptaug.policy import Policy, preset_names
+from adaptaug.policy.conditional import STATISTICS
+from adaptaug.policy.ops import OPS
+from adaptaug.report.captions import describe_view
 from tests.conftest import PHOTOGRAPHS
 
 SIZE = 32

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from adaptaug import AdaptAugError, Policy, Views, measure
-from adaptaug.controller import BINS, BandController
+from adaptaug.online.band import BINS, BandController
 from tests.support.batches import SIDE, images, keys
 
 

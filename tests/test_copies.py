@@ -14,8 +14,8 @@ import torch
 from torch.utils.data import DataLoader
 
 import adaptaug
+from adaptaug.data.shared import SharedText
 from adaptaug.hosts import webdataset
-from adaptaug.shared import SharedText
 from tests.test_workers import ITEMS, SIZE, Same, keyed
 
 cloudpickle, joblib = pytest.importorskip("cloudpickle"), pytest.importorskip("joblib")

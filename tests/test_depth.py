@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 import adaptaug
-from adaptaug import cli, depth, files
+from adaptaug import cli
 from adaptaug.core.engine import off
-from adaptaug.data import open_data
-from adaptaug.pixels import read
+from adaptaug.data import depth, files, open_data
+from adaptaug.pipeline.inputs import read
 
 KEY = (1, 0, 0)
 MODES = {"I;16": np.uint16, "I;16B": ">u2", "I": np.int32, "F": np.float32}

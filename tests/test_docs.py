@@ -12,9 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
-from adaptaug.ops import OPS
 from adaptaug.policy import Policy, preset_names
-from adaptaug.schema import OperationPolicy, Pair, Promise
+from adaptaug.policy.ops import OPS
+from adaptaug.policy.schema import OperationPolicy, Pair, Promise
 
 ROOT = Path(__file__).parent.parent
 FORMAT = (ROOT / "policies" / "README.md").read_text(encoding="utf-8")

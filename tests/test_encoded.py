@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 import adaptaug
-from adaptaug import encoded, keys
+from adaptaug.backend import keys
+from adaptaug.pipeline import encoded
 
 SIZE = 32
 

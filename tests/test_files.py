@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adaptaug import AdaptAugError, files
+from adaptaug import AdaptAugError
+from adaptaug.data import files
 
 
 def save(image, path, **options):

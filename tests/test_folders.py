@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 import adaptaug
-from adaptaug import cli, files, folders, formats
-from adaptaug.data import open_data
+from adaptaug import cli
+from adaptaug.data import files, folders, formats, open_data
 
 
 def save(path: Path, level: int = 100, **options) -> Path:

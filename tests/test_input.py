@@ -14,9 +14,9 @@ from PIL import Image
 
 import adaptaug
 from adaptaug.core.engine import off
-from adaptaug.files import open_image
+from adaptaug.data.files import open_image
 from adaptaug.hosts.webdataset import Keyed
-from adaptaug.pixels import read
+from adaptaug.pipeline.inputs import read
 
 SIZE = 32
 KEY = (1, 0, 0)
@@ -306,7 +306,7 @@ def test_an_empty_batch_gives_an_empty_batch(policy: str, dtype: torch.dtype, si
 def test_an_empty_batch_with_every_operation():
     widest = {
         name: {part: [spec.low, spec.high] for part, spec in op.parameters.items()}
-        for name, op in adaptaug.ops.OPS.items()
+        for name, op in adaptaug.policy.ops.OPS.items()
     }
     policy = adaptaug.Policy.parse({"version": 1, "operations": widest})
     assert adaptaug.AdaptiveAugment(policy, SIZE)(torch.zeros(0, 3, 40, 40)).shape == (0, 3, SIZE, SIZE)

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 import adaptaug
+from adaptaug.encoders.likeness import Judge
+from adaptaug.encoders.networks import build_encoder
 from adaptaug.errors import AdaptAugError
-from adaptaug.judge import Judge
-from adaptaug.simclr.encoders import build_encoder
 
 SIZE = 32
 LOW, HIGH = BAND = (0.4, 0.8)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import adaptaug
-from adaptaug import keys
+from adaptaug.backend import keys
 
 GOLDEN = 0x9E3779B97F4A7C15
 PUBLISHED = (  # the first outputs of SplitMix64 seeded with 1234567

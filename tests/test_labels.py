@@ -14,10 +14,9 @@ import torch
 import torchvision
 from PIL import Image
 
-from adaptaug import labels
-from adaptaug.data import open_data
+from adaptaug.data import labels, open_data
+from adaptaug.data.files import find_images
 from adaptaug.errors import AdaptAugError
-from adaptaug.files import find_images
 
 SOURCES = ("npz", "tar", "hugging face", "parquet", "torchvision")
 # What lies there, of which type, its numbers (-1: none; None: no labels at all) and the classes' names.

@@ -9,8 +9,8 @@ import torch
 from skimage.measure import shannon_entropy
 
 import adaptaug
-from adaptaug.crops import CropStats
-from adaptaug.levels import box_reduce, luma_levels
+from adaptaug.backend.levels import box_reduce, luma_levels
+from adaptaug.stats.crop import CropStats
 
 NAMES = ("astronaut", "chelsea", "coffee", "rocket")
 DERIVED = (

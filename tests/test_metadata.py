@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import adaptaug
-from adaptaug import files, metadata
+from adaptaug.data import files, metadata
 
 WIDTH, HEIGHT = 48, 32
 XMP = b'http://ns.adobe.com/xap/1.0/\0<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description %s></x:xmpmeta>'

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader
 
 import adaptaug
-from adaptaug.keyed import SharedText
+from adaptaug.data.keyed import SharedText
 from tests.support.workers import ITEMS, Same
 
 LARGE = adaptaug.Policy.load("natural").edit({"crop": {"area": [0.25, 1.0]}})

@@ -14,7 +14,7 @@ from PIL import Image
 
 import adaptaug
 from adaptaug.core.engine import off
-from adaptaug.ops import LUMA, OPS, SLOTS_PER_OP, Op, erase_mask, noise_levels
+from adaptaug.policy.ops import LUMA, OPS, SLOTS_PER_OP, Op, erase_mask, noise_levels
 
 SIZE = 224
 BILINEAR = F.InterpolationMode.BILINEAR

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import adaptaug
-from adaptaug.ops import OPS
 from adaptaug.policy import MAX_FILE_BYTES, preset_names
-from adaptaug.schema import Promise
+from adaptaug.policy.ops import OPS
+from adaptaug.policy.schema import Promise
 
 LIMITS = {  # the promise's defaults; True where a greater number is tighter
     "std": True, "std_share": True, "clip": False, "dark": True, "bright": False, "correlation": True,

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 
 from adaptaug.cli import run
 from adaptaug.policy import Policy
-from adaptaug.profile import STATISTICS, Profile, ink, separation, strokes, view_size
+from adaptaug.report.profile import STATISTICS, Profile, ink, separation, strokes, view_size
 
 
 def rgb(image):

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 import adaptaug
-from adaptaug import boxes, generate, guard
-from adaptaug.arrays import constant
-from adaptaug.ops import OPS
+from adaptaug.backend.arrays import constant
+from adaptaug.pipeline import generate
+from adaptaug.policy.ops import OPS
+from adaptaug.promise import boxes, guards
 from tests.support.promise import WIDEST, count
 
 
@@ -16,9 +17,9 @@ def widen(monkeypatch):
     monkeypatch.setattr(
         boxes, "choose_box", lambda stats, box, *_: (box, box[:, 0] * 0, box[:, 0], box[:, 0])
     )
-    monkeypatch.setattr(guard, "tone_strength", lambda crop, *_: constant(1.0, crop.mean))
-    monkeypatch.setattr(guard, "blur_limit", lambda crop, *_: constant(5.0, crop.mean))
-    monkeypatch.setattr(guard.ToneRoom, "greatest_gain", lambda room, target: constant(12.0, target))
+    monkeypatch.setattr(guards, "tone_strength", lambda crop, *_: constant(1.0, crop.mean))
+    monkeypatch.setattr(guards, "blur_limit", lambda crop, *_: constant(5.0, crop.mean))
+    monkeypatch.setattr(guards.ToneRoom, "greatest_gain", lambda room, target: constant(12.0, target))
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ def test_every_operation_replays_bit_for_bit(photo, to_tensor):
     """With all operations at their widest and guards on, so that lift, frame and certificate take part."""
     widest = {
         name: {k: [spec.low, spec.high] for k, spec in op.parameters.items()}
-        for name, op in adaptaug.ops.OPS.items()
+        for name, op in adaptaug.policy.ops.OPS.items()
     }
     augment = adaptaug.AdaptiveAugment({"version": 1, "operations": widest}, 48)
     image = (photo("coffee", 80, 64) * 0.3).astype(np.uint8)

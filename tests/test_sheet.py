@@ -7,8 +7,10 @@ import torch
 from PIL import Image
 
 import adaptaug
-from adaptaug import files, lettering, notes
-from adaptaug.sheet import contact_sheet
+from adaptaug.data import files
+from adaptaug.report import captions
+from adaptaug.report import text as lettering
+from adaptaug.report.sheet import contact_sheet
 
 
 @pytest.fixture(scope="module")
@@ -164,14 +166,14 @@ def test_a_blank_image_says_so():
 
 
 def test_numbers_are_short():
-    values = [notes.short(v) for v in (0.463, -0.04, 1.084, 12.34, 123.4, 0.001, -0.001)]
+    values = [captions.short(v) for v in (0.463, -0.04, 1.084, 12.34, 123.4, 0.001, -0.001)]
     assert values == [".46", "-.04", "1.08", "12.3", "123", "0", "0"]
-    assert notes.short(0.04, sign=True) == "+.04"
+    assert captions.short(0.04, sign=True) == "+.04"
 
 
 def test_the_statistics_in_words():
     dark = np.zeros((64, 64, 3), np.uint8)
     dark[40:60, 4:24] = np.random.default_rng(0).integers(0, 200, (20, 20, 1), np.uint8)
-    assert notes.describe_image(adaptaug.measure(dark)) == [
+    assert captions.describe_image(adaptaug.measure(dark)) == [
         "mean .04 (dark)", "contrast .13 (medium)", "detail mostly lower left", "no colour",
     ]  # fmt: skip

@@ -19,7 +19,7 @@ from torch.utils.data import (
 )
 
 import adaptaug
-from adaptaug.visits import Visit
+from adaptaug.data.visits import Visit
 from tests.test_workers import ITEMS, SIZE, Same
 
 UNLIKE = list(range(ITEMS))

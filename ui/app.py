@@ -16,10 +16,10 @@ from typing import Any
 
 from adaptaug import AdaptAugError, Policy
 from adaptaug.data import range_of
-from adaptaug.depth import parse
-from adaptaug.files import find_images, printable
+from adaptaug.data.depth import parse
+from adaptaug.data.files import find_images, printable
+from adaptaug.data.sources import Files
 from adaptaug.policy import preset_names
-from adaptaug.sources import Files
 
 
 def _prepare_environment() -> None:

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from adaptaug import AdaptAugError, Policy
-from adaptaug.depth import AUTO, Range
-from adaptaug.files import printable
-from adaptaug.folders import search
-from adaptaug.profile import Profile
+from adaptaug.data.depth import AUTO, Range
+from adaptaug.data.files import printable
+from adaptaug.data.folders import search
+from adaptaug.report.profile import Profile
 from adaptaug.ui import logic
 from adaptaug.ui.logic import Column, Source, View
 

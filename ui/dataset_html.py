@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from adaptaug.profile import PRESETS, STATISTICS
+from adaptaug.report.profile import PRESETS, STATISTICS
 from adaptaug.ui.charts import bars
 from adaptaug.ui.dataset import PAIRS, TESTS, Look, Pair, Tally
 from adaptaug.ui.editor import BAND

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from adaptaug import AdaptAugError, Policy
-from adaptaug.depth import AUTO, Range
+from adaptaug.data.depth import AUTO, Range
 from adaptaug.ui import dataset, dataset_html, logic, templates
 from adaptaug.ui.dataset import Item, Look
 from adaptaug.ui.tune import NO_SKIN, QUIET, Door, as_picture

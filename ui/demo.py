@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from adaptaug import AdaptAugError
-from adaptaug.files import write_atomically
+from adaptaug.data.files import write_atomically
 
 BUDGET, LIMIT, SIDE, EPOCHS, START = 8, 240, 16, 5, "simclr"
 PROGRESS = "progress.json"

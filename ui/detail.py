@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from adaptaug.ops import OPS
+from adaptaug.policy.ops import OPS
 from adaptaug.ui import logic
 from adaptaug.ui.logic import Comparison, View
 from adaptaug.ui.templates import escape, number, png, thumbnail, verdict

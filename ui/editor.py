@@ -7,7 +7,7 @@ import secrets
 from typing import Any
 
 from adaptaug import AdaptAugError, Policy
-from adaptaug.ops import OPS, Op, Parameter
+from adaptaug.policy.ops import OPS, Op, Parameter
 from adaptaug.ui.templates import escape, number
 
 GROUPS = {

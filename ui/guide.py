@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from adaptaug.guard import REASONS
-from adaptaug.ops import OPS
-from adaptaug.schema import Promise
+from adaptaug.policy.ops import OPS
+from adaptaug.policy.schema import Promise
+from adaptaug.promise.guards import REASONS
 from adaptaug.ui.templates import escape
 
 KEYS = (

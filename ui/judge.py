@@ -1,6 +1,6 @@
 """Does a view keep the promise? Judged on its pixels alone, with NumPy, whatever policy made it.
 
-This repeats tests (a) to (e) of `adaptaug.guard` from their statement and shares no code with them, so that
+This repeats tests (a) to (e) of `adaptaug.promise.guards` from their statement and shares no code with them, so that
 the page can say of a manual policy what it breaks and of a guarded one that it breaks nothing.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adaptaug.schema import Promise
+from adaptaug.policy.schema import Promise
 
 LUMA = np.array([0.299, 0.587, 0.114])
 TOLERANCE = 1.0 / 255.0

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from adaptaug.files import printable
-from adaptaug.similarity import similarity
+from adaptaug.data.files import printable
+from adaptaug.stats.similarity import similarity
 
 Pixels = list[tuple[np.ndarray, np.ndarray]]  # pairs of (S, S, 3) uint8
 
@@ -47,7 +47,7 @@ class Backbone:
     """
 
     def __init__(self, checkpoint: str, normalise: str | None = None):
-        from adaptaug.simclr.backbone import load_backbone
+        from adaptaug.encoders.backbone import load_backbone
 
         self._encoder = load_backbone(checkpoint, normalise)
         report = self._encoder.report

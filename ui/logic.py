@@ -16,11 +16,11 @@ from PIL import Image
 
 import adaptaug
 from adaptaug import AdaptAugError, ImageStats, Policy, ViewParams
-from adaptaug.depth import AUTO, Range
-from adaptaug.files import find_images, open_image, printable, sample_images
-from adaptaug.formats import formats
-from adaptaug.lazy import cached_property
-from adaptaug.ops import OPS
+from adaptaug.backend.cached import cached_property
+from adaptaug.data.depth import AUTO, Range
+from adaptaug.data.files import find_images, open_image, printable, sample_images
+from adaptaug.data.formats import formats
+from adaptaug.policy.ops import OPS
 from adaptaug.ui import likeness
 from adaptaug.ui.judge import Failure, is_blank, judge_view, luma
 

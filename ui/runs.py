@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from adaptaug import AdaptAugError, Policy
-from adaptaug.files import printable
+from adaptaug.data.files import printable
 from adaptaug.learn.space import DIMENSIONS, coordinates, free_dimensions, place
 from adaptaug.policy import MAX_FILE_BYTES
 

@@ -14,7 +14,7 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from adaptaug import AdaptAugError, Policy
-from adaptaug.depth import AUTO, Range
+from adaptaug.data.depth import AUTO, Range
 from adaptaug.ui import detail, editor, likeness, logic, sharing, templates
 from adaptaug.ui.logic import Comparison, Source
 

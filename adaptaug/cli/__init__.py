@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import typer
 
-from adaptaug.cli import looking, learning, features  # noqa: F401  # isort: skip (the order of --help)
+from adaptaug.cli import inspect, train, features  # noqa: F401  # isort: skip (the order of --help)
 from adaptaug.cli.base import BAD_INPUT, DONE, FAILED, INTERRUPTED, WorkFailed, app, say
 from adaptaug.errors import AdaptAugError
 

@@ -49,8 +49,8 @@ def own_side(data: Path, otherwise: int) -> int:
 
 def settled_range(data: Path, range: str) -> str:
     """--range with the numbers that `data` stands for; says what of DATA is left out."""
+    from adaptaug.backend.keys import distributed_rank
     from adaptaug.data import open_data
-    from adaptaug.keys import distributed_rank
 
     images = open_data(data, range=range)
     if distributed_rank() == 0:

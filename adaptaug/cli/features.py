@@ -28,7 +28,7 @@ def _backbone(checkpoint: str, normalise: str | None) -> Any:
     import torch
 
     try:
-        from adaptaug.simclr.backbone import load_backbone
+        from adaptaug.encoders.backbone import load_backbone
     except ModuleNotFoundError as error:
         raise WorkFailed(missing(error, "train")) from error
     return load_backbone(checkpoint, normalise).to("cuda" if torch.cuda.is_available() else "cpu")
@@ -102,12 +102,12 @@ def train_head(
 ) -> None:
     """Train the 3-layer head on embeddings: dropout, then three fully connected layers; the best epoch is kept."""
     try:
+        from adaptaug.simclr.classifier import HeadSettings
+        from adaptaug.simclr.classifier import train_head as train
         from adaptaug.simclr.embeddings import open_embeddings
-        from adaptaug.simclr.head import HeadSettings
-        from adaptaug.simclr.head import train_head as train
     except ModuleNotFoundError as error:
         raise WorkFailed(missing(error, "train")) from error
-    from adaptaug.files import write_atomically
+    from adaptaug.data.files import write_atomically
 
     if out.suffix != ".safetensors" or not out.parent.is_dir():
         raise AdaptAugError(f"--out {out}: expected a .safetensors file in a folder that exists.")
@@ -144,8 +144,8 @@ def predict(
     from adaptaug.data import open_data
 
     try:
-        from adaptaug.simclr.head import load_head
-        from adaptaug.simclr.predicting import classify, matching
+        from adaptaug.simclr.classifier import load_head
+        from adaptaug.simclr.predict import classify, matching
     except ModuleNotFoundError as error:
         raise WorkFailed(missing(error, "train")) from error
     trained, made = load_head(head)
@@ -173,16 +173,16 @@ def evaluate(
 ) -> None:
     """Judge embeddings: linear probe, kNN, the head, RankMe, alignment and uniformity, in one table."""
     try:
-        from adaptaug.simclr import judge
+        from adaptaug.simclr import evaluation
         from adaptaug.simclr.embeddings import open_embeddings
     except ModuleNotFoundError as error:
         raise WorkFailed(missing(error, "train")) from error
-    from adaptaug.files import write_atomically
+    from adaptaug.data.files import write_atomically
 
     data = open_embeddings(train)
-    pair = judge.split(data) if test is None else (data, open_embeddings(test))
-    found = judge.judge(*pair)
-    print(judge.table(found))
+    pair = evaluation.split(data) if test is None else (data, open_embeddings(test))
+    found = evaluation.judge(*pair)
+    print(evaluation.table(found))
     if out is not None:
         whole = {"adaptaug": __version__, "embeddings": data.about, **found}
         write_atomically(out, lambda file: file.write(json.dumps(whole, indent=1).encode() + b"\n"))

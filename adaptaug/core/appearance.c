@@ -1,5 +1,5 @@
 // Round two: how a view looks, from the crop's statistics: filters, tone and colour, late operations
-// (planning/appearance.py, guard.py).
+// (planning/appearance.py, promise/guards.py).
 #include "plan.h"
 #include <string.h>
 
@@ -55,7 +55,7 @@ void plan_filters(const CropStats *crop, Draws *draws, int size, Report *report)
 }
 
 // --- colour: 3x3 matrices on RGB that keep luma -----------------------------------------------------------------------
-// Chroma turned in YIQ: RGB_from_YIQ diag(0, 1, 1) YIQ_from_RGB, and the same of the quarter turn (ops.py).
+// Chroma turned in YIQ: RGB_from_YIQ diag(0, 1, 1) YIQ_from_RGB, and the same of the quarter turn (policy/ops.py).
 static const double HUE_COS[9] = {0.7010000000000002, -0.587, -0.11400000000000016, -0.29900000000000004, 0.413, -0.11399999999999996, -0.299, -0.587, 0.8859999999999999};
 static const double HUE_SIN[9] = {0.16773971356167122, 0.32930952231240845, -0.4970492358740797, -0.3281131289851208, 0.035466986935642715, 0.29264614204947803, 1.249545897888826, -1.046339197391512, -0.2032067004973141};
 static void saturation(double amount, double m[9]) {

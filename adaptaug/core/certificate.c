@@ -1,4 +1,4 @@
-// The certificate: how much of a view may stand (certificate.py has the reasoning).
+// The certificate: how much of a view may stand (promise/certificate.py has the reasoning).
 #include "plan.h"
 
 static const double STRENGTHS[] = {1.0, 0.75, 0.5, 0.25, 0.0};  // of the view against its safe crop

@@ -1,4 +1,4 @@
-// Colour to targets of its own: what exposure is for tone, for chroma (plan/chroma.py).
+// Colour to targets of its own: what exposure is for tone, for chroma (planning/chroma.py).
 #include "plan.h"
 
 #define GREY_CHROMA (3.0 / 255.0)  // up to here a crop is grey and stays so; from twice it on it is coloured

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from adaptaug.conditional import STATISTICS, Moves
 from adaptaug.core import library
 from adaptaug.core.records import (
     EVIDENCE,
@@ -34,9 +33,10 @@ from adaptaug.core.records import (
     pack,
 )  # fmt: skip
 from adaptaug.errors import AdaptAugError
-from adaptaug.ops import OPS
 from adaptaug.params import Entry, ViewParams
 from adaptaug.policy import Policy
+from adaptaug.policy.conditional import STATISTICS, Moves
+from adaptaug.policy.ops import OPS
 
 _REPORT = np.dtype(Report)
 _TASKS_PER_THREAD = 4  # parts of a batch, so that no thread waits long for the last

@@ -1,4 +1,4 @@
-// Round one: where to look, from the image's statistics (planning/geometry.py, planning/overlap.py, boxes.py).
+// Round one: where to look, from the image's statistics (planning/geometry.py, planning/overlap.py, promise/boxes.py).
 #include "plan.h"
 
 enum { BOX_STEPS = 7, PLACES = 16 };  // nested boxes from the drawn one to the full frame; places on each leg of a move

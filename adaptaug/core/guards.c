@@ -1,4 +1,4 @@
-// Statistics -> safe ranges: the promise's limits (guard.py states it).
+// Statistics -> safe ranges: the promise's limits (promise/guards.py states it).
 #include "plan.h"
 
 #define DARK_SOURCE 0.25    // beyond these a view never goes further out than its own crop

@@ -1,4 +1,4 @@
-// Random numbers from a key, and what a view draws with them (keys.py, planning/draws.py).
+// Random numbers from a key, and what a view draws with them (backend/keys.py, planning/draws.py).
 #include "plan.h"
 
 #define GOLDEN 0x9E3779B97F4A7C15ull

@@ -1,4 +1,4 @@
-// Pixels -> statistics (measure.py, crops.py). Every one is made of whole sums over levels, exact in any order.
+// Pixels -> statistics (stats/image.py, stats/crop.py). Every one is made of whole sums over levels, exact in any order.
 #include "measure.h"
 #include <stdlib.h>
 #include <string.h>

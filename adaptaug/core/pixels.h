@@ -56,7 +56,7 @@ void as_floats(const u8 *const plane[3], size_t count, const float scale[3], con
 // --- warp.c -----------------------------------------------------------------------------------------------------------
 // One warp of an h x w source of 1 or 3 interleaved channels with `stride` bytes a row: the average of whole boxes of
 // max(1, floor(span * min(h, w) / size + 1e-9)) pixels a side (1 with `nearest`), of the part that is seen alone, then
-// bilinear (or the nearest pixel) at the positions of render/torch.py's `warp`, what lies outside mirrored.
+// bilinear (or the nearest pixel) at the positions of device/engine.py's `warp`, what lies outside mirrored.
 // `matrix`: 3 x 3 row-major, from the view's [-1, 1] square to the source's [0, 1] frame; perspective where its last row
 // is not 0 0 1 (times any number). Writes `channels` planes, and with 3 channels and not `nearest` the luma, whose sums
 // are returned (else zeros).

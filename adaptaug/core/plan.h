@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdint.h>
 
-// Slots are for ever: they fix an operation's random numbers (ops.py). 5 was given back and stays empty.
+// Slots are for ever: they fix an operation's random numbers (policy/ops.py). 5 was given back and stays empty.
 enum {
   CROP, HFLIP, VFLIP, ROTATE, SHEAR, STRETCH = 6, PERSPECTIVE, BLUR, SHARPEN, GAMMA, INVERT, SOLARIZE, POSTERIZE,
   EXPOSURE, BRIGHTNESS, CONTRAST, SATURATION, HUE, GREY, NOISE, ERASE, TEMPERATURE, CHROMA, KNOWN
@@ -34,7 +34,7 @@ enum {  // conditional.STATISTICS
 #define BOTTOM (0.5 / 255.0)   // and 0
 
 // --- what a caller gives --------------------------------------------------------------------------------------------
-typedef struct {  // one operation: its record in ops.py, and what the policy says of it
+typedef struct {  // one operation: its record in policy/ops.py, and what the policy says of it
   double p, shape[2], setting;                     // `setting`: crop's content, exposure's and chroma's gain
   double low[NUMBERS], high[NUMBERS], identity[NUMBERS];
   int32_t logarithmic[NUMBERS], place[NUMBERS];

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ctypes
 from ctypes import c_double, c_float, c_int32, c_int64, c_void_p
 
-from adaptaug.conditional import STATISTICS
-from adaptaug.ops import OPS, SLOTS_PER_OP
 from adaptaug.policy import Policy
+from adaptaug.policy.conditional import STATISTICS
+from adaptaug.policy.ops import OPS, SLOTS_PER_OP
 
 SLOTS, NUMBERS = 32, 4
 KINDS = ("geometry", "filter", "table", "tone", "colour", "late")

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import yaml
 
-from adaptaug.depth import is_deep
+from adaptaug.data.depth import is_deep
 from adaptaug.errors import AdaptAugError
 from adaptaug.hosts.masks import move_masks
 from adaptaug.policy import Policy

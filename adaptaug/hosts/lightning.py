@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from adaptaug.collation import fields_of, place_of, replaced
+from adaptaug.data.collation import fields_of, place_of, replaced
 from adaptaug.errors import AdaptAugError
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch.utils.data import get_worker_info
 
-from adaptaug import keys
+from adaptaug.backend import keys
+from adaptaug.data.shared import Shared, Sharing
 from adaptaug.errors import AdaptAugError
-from adaptaug.shared import Shared, Sharing
 
 _FRESH = -1
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from adaptaug.controller import BandController
-from adaptaug.learn.heads import ConditionalHeads
+from adaptaug.online.band import BandController
+from adaptaug.online.heads import ConditionalHeads
 
 if TYPE_CHECKING:
     from adaptaug.learn.arms import Recipe
     from adaptaug.learn.search import Search
-    from adaptaug.learn.storage import Shared
+    from adaptaug.learn.shared import Shared
 
 __all__ = ["BandController", "ConditionalHeads", "Recipe", "Search", "Shared"]
-_LATE = {"Recipe": "arms", "Search": "search", "Shared": "storage"}
+_LATE = {"Recipe": "arms", "Search": "search", "Shared": "shared"}
 
 
 def __getattr__(name: str) -> Any:

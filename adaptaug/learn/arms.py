@@ -20,13 +20,13 @@ import numpy as np
 import torch
 
 from adaptaug.data import Images, open_data
-from adaptaug.files import write_atomically
+from adaptaug.data.files import write_atomically
+from adaptaug.encoders.networks import fast_precision
 from adaptaug.learn.proxies import Tasks, proxies, set_tasks
 from adaptaug.learn.schedule import RUNS
 from adaptaug.policy import Policy
 from adaptaug.simclr.contrast import Contrast, new_contrast
-from adaptaug.simclr.encoders import fast_precision
-from adaptaug.simclr.evaluate import features, knn_correct, labelled_subset, ridge_correct
+from adaptaug.simclr.metrics import features, knn_correct, labelled_subset, ridge_correct
 from adaptaug.simclr.settings import sources_of
 
 _ASKED = 1000  # queries that set tasks

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
+from adaptaug.encoders.networks import fast_precision
 from adaptaug.learn import arms
 from adaptaug.learn.search import Search
 from adaptaug.simclr.contrast import new_contrast
-from adaptaug.simclr.encoders import fast_precision
 
 _STEPS = 6  # timed, after as many that warm up
 

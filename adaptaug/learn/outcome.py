@@ -9,7 +9,7 @@ from typing import Any
 
 from adaptaug import __version__
 from adaptaug.learn.arms import Arm
-from adaptaug.learn.statistics import Interval, paired_interval
+from adaptaug.learn.intervals import Interval, paired_interval
 from adaptaug.policy import Policy
 
 HAND, GUARDED = "start", "start + guards"

@@ -21,7 +21,7 @@ import torch
 from torch.nn import functional
 
 from adaptaug.policy import Policy
-from adaptaug.simclr.evaluate import knn_correct, rankme, ridge_correct
+from adaptaug.simclr.metrics import knn_correct, rankme, ridge_correct
 from adaptaug.views import AdaptiveAugment
 
 TASKS = ("rotation", "retrieval", "edges")

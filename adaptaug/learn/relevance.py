@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from adaptaug.learn.space import DIMENSIONS
 from adaptaug.policy import Policy
-from adaptaug.simclr.evaluate import features
+from adaptaug.simclr.metrics import features
 from adaptaug.views import AdaptiveAugment
 
 

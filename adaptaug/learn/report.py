@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from adaptaug.encoders.networks import fast_precision
 from adaptaug.learn.arms import Arm, split_data
 from adaptaug.learn.outcome import HAND, Outcome
 from adaptaug.learn.relevance import Relevance, relevance
 from adaptaug.learn.schedule import RUNS
 from adaptaug.learn.search import Search
 from adaptaug.learn.space import DIMENSIONS, Dimension, coordinates
-from adaptaug.simclr.encoders import fast_precision
 
 JUDGED = {
     "labels": "mean of kNN-20 and ridge",

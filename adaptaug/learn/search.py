@@ -33,18 +33,18 @@ import numpy as np
 
 from adaptaug import __version__
 from adaptaug.data import open_data
+from adaptaug.data.files import write_atomically
 from adaptaug.errors import AdaptAugError
-from adaptaug.files import write_atomically
 from adaptaug.learn.arms import Arm, Job, Recipe, divide, useful_labels
-from adaptaug.learn.looking import readable, sample
+from adaptaug.learn.intervals import Interval, over_runs
 from adaptaug.learn.outcome import GUARDED, HAND, Outcome, difference, found_policy, leading_policy, origin
-from adaptaug.learn.proposing import Proposer
+from adaptaug.learn.proposer import Proposer
 from adaptaug.learn.relevance import inert
-from adaptaug.learn.running import Progress, Runner
+from adaptaug.learn.runner import Progress, Runner
+from adaptaug.learn.sample import readable, sample
 from adaptaug.learn.schedule import FINALISTS, KEPT, RUNS, Schedule
+from adaptaug.learn.shared import Shared
 from adaptaug.learn.space import coordinates, free_dimensions
-from adaptaug.learn.statistics import Interval, over_runs
-from adaptaug.learn.storage import Shared
 from adaptaug.learn.study import quiet, record
 from adaptaug.policy import Policy
 from adaptaug.simclr.contrast import Contrast

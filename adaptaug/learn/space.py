@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from adaptaug.conditional import Conditional
-from adaptaug.ops import OPS
 from adaptaug.policy import Policy
+from adaptaug.policy.conditional import Conditional
+from adaptaug.policy.ops import OPS
 
 Changes = dict[str, dict[str, Any] | None]
 # SimCLR's colour jitter at strength s = 1.

@@ -16,11 +16,11 @@ from pytorch_lightning.callbacks import Callback
 from torch.nn import functional
 
 from adaptaug.data import Images
+from adaptaug.data.files import write_atomically
 from adaptaug.errors import AdaptAugError
-from adaptaug.files import write_atomically
-from adaptaug.simclr import checkpoints, evaluate
+from adaptaug.simclr import checkpoints, metrics
 from adaptaug.simclr.contrast import Contrast
-from adaptaug.simclr.loading import Unreadable
+from adaptaug.simclr.loader import Unreadable
 from adaptaug.simclr.settings import Settings
 
 _BANK = 5000
@@ -127,17 +127,17 @@ class Held(Callback):
         at every look, so it is found at the first.
         """
         self.held, pixels = self._read(self.held)
-        asked = evaluate.features(model.encoder, pixels, precision=model.precision)
-        scores = {"rankme": evaluate.rankme(asked)}
+        asked = metrics.features(model.encoder, pixels, precision=model.precision)
+        scores = {"rankme": metrics.rankme(asked)}
         if self.asks:
             self.bank, bank = self._read(self.bank)
-            known = evaluate.features(model.encoder, bank, precision=model.precision)
+            known = metrics.features(model.encoder, bank, precision=model.precision)
             if self.of_raw_pixels is None:
-                self.of_raw_pixels = self._knn(*(evaluate.raw_features(_small(x)) for x in (bank, pixels)))
+                self.of_raw_pixels = self._knn(*(metrics.raw_features(_small(x)) for x in (bank, pixels)))
             scores |= {"knn": self._knn(known, asked), "knn_of_raw_pixels": self.of_raw_pixels}
         keys = [(self.settings.seed, 0, i) for i in range(min(256, len(pixels)))]
         views, _ = model.views(pixels[: len(keys)].to(next(model.parameters()).device), key=keys)
-        scores |= evaluate.alignment_uniformity(*(model.embed_clean(view) for view in views[:2]))
+        scores |= metrics.alignment_uniformity(*(model.embed_clean(view) for view in views[:2]))
         return {name: round(value, 4) for name, value in scores.items()}
 
     def _read(self, index: np.ndarray) -> tuple[np.ndarray, torch.Tensor]:
@@ -153,7 +153,7 @@ class Held(Callback):
         assert labels is not None
         has = labels[self.held] >= 0
         wanted = labels[self.held][has]
-        return 100 * float(evaluate.knn_correct(known, labels[self.bank], asked[has], wanted).mean())
+        return 100 * float(metrics.knn_correct(known, labels[self.bank], asked[has], wanted).mean())
 
     def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
         if trainer.global_step == 0:

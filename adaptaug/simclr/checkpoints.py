@@ -12,9 +12,9 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from safetensors.torch import load_file, save
 from torch import nn
 
+from adaptaug.data.files import write_atomically
+from adaptaug.encoders.networks import TORCHVISION_ARCHS, build_encoder
 from adaptaug.errors import AdaptAugError
-from adaptaug.files import write_atomically
-from adaptaug.simclr.encoders import TORCHVISION_ARCHS, build_encoder
 
 _NAME = re.compile(r"step-(\d+)\.ckpt")
 

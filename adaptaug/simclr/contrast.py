@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from adaptaug.controller import BandController
-from adaptaug.learn.heads import ConditionalHeads
+from adaptaug.encoders.networks import build_encoder
+from adaptaug.online.band import BandController
+from adaptaug.online.heads import ConditionalHeads
 from adaptaug.policy import Policy
-from adaptaug.simclr.encoders import build_encoder
 from adaptaug.simclr.objectives import Objective
 from adaptaug.views import MultiCrop, Views
 

@@ -21,12 +21,13 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from adaptaug import __version__, keys
+from adaptaug import __version__
+from adaptaug.backend import keys
 from adaptaug.data import Images
+from adaptaug.data.files import write_atomically
+from adaptaug.encoders.backbone import Backbone
 from adaptaug.errors import AdaptAugError
-from adaptaug.files import write_atomically
 from adaptaug.policy import Policy
-from adaptaug.simclr.backbone import Backbone
 from adaptaug.views import Views
 
 _FEATURES, _ABOUT, _KNOWN = "features.npy", "about.json", "known.npz"

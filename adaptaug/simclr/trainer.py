@@ -27,20 +27,20 @@ from pytorch_lightning.plugins.precision import MixedPrecision
 from pytorch_lightning.strategies import DDPStrategy
 
 from adaptaug import __version__
-from adaptaug.controller import BandController
 from adaptaug.data import Images, open_data
+from adaptaug.data.files import write_atomically
+from adaptaug.encoders.networks import fast_precision
 from adaptaug.errors import AdaptAugError
-from adaptaug.files import write_atomically
-from adaptaug.learn.heads import ConditionalHeads
+from adaptaug.online.band import BandController
+from adaptaug.online.heads import ConditionalHeads
 from adaptaug.policy import Policy
 from adaptaug.simclr import checkpoints
 from adaptaug.simclr.callbacks import Held, Log, Save
 from adaptaug.simclr.contrast import Contrast, new_contrast, views_of
-from adaptaug.simclr.encoders import fast_precision
-from adaptaug.simclr.laps import Laps
-from adaptaug.simclr.loading import Batches, Order, Unreadable
+from adaptaug.simclr.loader import Batches, Order, Unreadable
 from adaptaug.simclr.objectives import OBJECTIVES
 from adaptaug.simclr.settings import OPTIMIZERS, PRECISIONS, VIEWS_ON, Settings, launched
+from adaptaug.simclr.timing import Laps
 
 __all__ = ["Finished", "Pretraining", "Settings", "launched", "pretrain"]
 

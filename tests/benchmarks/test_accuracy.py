@@ -13,7 +13,7 @@ import torch
 
 from adaptaug.errors import AdaptAugError
 from adaptaug.learn.arms import keys_of
-from adaptaug.learn.statistics import paired_interval
+from adaptaug.learn.intervals import paired_interval
 from adaptaug.simclr.contrast import new_contrast
 from adaptaug.simclr.objectives import Objective
 from benchmarks import protocol, report, trial

@@ -1,8 +1,8 @@
 """The policies that tests and the promise's benchmark draw: all that a policy may have is in them."""
 
-from adaptaug.ops import OPS
 from adaptaug.policy import Policy
-from adaptaug.schema import Promise
+from adaptaug.policy.ops import OPS
+from adaptaug.policy.schema import Promise
 from benchmarks.random_policies import random_policy
 
 POLICIES = [random_policy(seed) for seed in range(200)]

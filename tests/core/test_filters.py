@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adaptaug.ops import OPS
+from adaptaug.policy.ops import OPS
 from tests.core.structs import GUARD, MARK, Arena, Planes
 
 

@@ -12,9 +12,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adaptaug.levels import box_reduce, luma_levels
-from adaptaug.ops import erase_mask, noise_levels
-from adaptaug.render import torch as renderer
+from adaptaug.backend.levels import box_reduce, luma_levels
+from adaptaug.device import engine as renderer
+from adaptaug.policy.ops import erase_mask, noise_levels
 from tests.core.structs import Arena, Planes, Sums
 
 

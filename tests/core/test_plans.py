@@ -17,14 +17,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adaptaug import generate, guard, keys
-from adaptaug.conditional import STATISTICS, Moves
+from adaptaug.backend import keys
+from adaptaug.backend.levels import luma_levels
 from adaptaug.core import engine, library
 from adaptaug.core.records import Report
-from adaptaug.crops import CropStats
-from adaptaug.levels import luma_levels
-from adaptaug.measure import measure_pixels
+from adaptaug.pipeline import generate
 from adaptaug.policy import Policy, preset_names
+from adaptaug.policy.conditional import STATISTICS, Moves
+from adaptaug.promise import guards
+from adaptaug.stats.crop import CropStats
+from adaptaug.stats.image import measure_pixels
 from benchmarks.random_policies import random_policy
 
 plan = generate.plan
@@ -79,7 +81,7 @@ def compare(image: np.ndarray, policy: Policy, key: int, view: int, push: Any = 
     where = plan.plan_where(stats, own, draws, SIZE, first)
     crop = np.ascontiguousarray(cv2.resize(image, (SIZE, SIZE)))
     crops = CropStats(levels(crop), luma_levels(levels(crop)))
-    limit = guard.limits(own.promise, crops.mean, crops.std, crops.mean) if policy.guards else None
+    limit = guards.limits(own.promise, crops.mean, crops.std, crops.mean) if policy.guards else None
     filters = plan.plan_filters(crops, own, draws, SIZE)
     colour, tone, evidence = plan.plan_tone(crops, own, draws, limit)
     late, seed = plan.plan_late(own, draws)

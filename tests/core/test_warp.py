@@ -12,8 +12,8 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from adaptaug.levels import luma_levels
-from adaptaug.render import torch as renderer
+from adaptaug.backend.levels import luma_levels
+from adaptaug.device import engine as renderer
 from tests.core.structs import GUARD, MARK, Arena, Planes, Sums
 
 WHOLE = np.array([[0.5, 0, 0.5], [0, 0.5, 0.5], [0, 0, 1]])

@@ -11,7 +11,7 @@ from lightly.models.modules import SimCLRProjectionHead
 from torch import nn
 from torch.utils.data import Dataset
 
-from adaptaug.simclr.encoders import build_encoder
+from adaptaug.encoders.networks import build_encoder
 
 COUNT, SIZE, BATCH = 8, 32, 4
 # Whichever draws the workers make: with one photograph in all items, two views are equal only if their draws are.

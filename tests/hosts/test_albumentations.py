@@ -14,7 +14,7 @@ A = pytest.importorskip("albumentations")
 
 import adaptaug
 from adaptaug.hosts.albumentations import Adaptive
-from adaptaug.pixels import IMAGENET_MEAN, IMAGENET_STD
+from adaptaug.pipeline.inputs import IMAGENET_MEAN, IMAGENET_STD
 from tests.hosts import loop
 
 

@@ -10,7 +10,7 @@ K = pytest.importorskip("kornia.augmentation")
 from kornia.enhance import Normalize
 
 import adaptaug
-from adaptaug.pixels import IMAGENET_MEAN, IMAGENET_STD
+from adaptaug.pipeline.inputs import IMAGENET_MEAN, IMAGENET_STD
 from tests.hosts import loop
 
 

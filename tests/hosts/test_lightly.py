@@ -17,7 +17,7 @@ from lightly.models.modules import BYOLPredictionHead, BYOLProjectionHead, MoCoP
 from lightly.models.utils import deactivate_requires_grad, update_momentum
 
 import adaptaug
-from adaptaug.simclr.encoders import build_encoder
+from adaptaug.encoders.networks import build_encoder
 from tests.hosts import loop
 
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from adaptaug import AdaptAugError, Views, measure
-from adaptaug.conditional import STATISTICS, Moves
 from adaptaug.learn import ConditionalHeads
-from adaptaug.learn.heads import _open
-from adaptaug.learn.likelihood import score_of_p, score_of_strength
-from adaptaug.plan import Draws
+from adaptaug.online.heads import _open
+from adaptaug.online.likelihood import score_of_p, score_of_strength
+from adaptaug.planning import Draws
 from adaptaug.policy import Policy
+from adaptaug.policy.conditional import STATISTICS, Moves
 from tests.support.batches import SIDE, images, keys
 
 MIXED: dict[str, Any] = {

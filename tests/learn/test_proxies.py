@@ -10,7 +10,7 @@ from skimage import data
 from sklearn.datasets import load_digits
 
 from adaptaug.learn.proxies import CLUSTERS, TASKS, lidar, proxies, set_tasks
-from adaptaug.simclr.evaluate import raw_features
+from adaptaug.simclr.metrics import raw_features
 
 
 @pytest.fixture(scope="module")

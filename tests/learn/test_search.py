@@ -16,14 +16,14 @@ pytest.importorskip("optuna")
 pytest.importorskip("lightly")
 
 from adaptaug.cli import run
+from adaptaug.data.files import find_images
 from adaptaug.errors import AdaptAugError
-from adaptaug.files import find_images
 from adaptaug.learn.arms import Data, Job, divide, run_job, split_data
+from adaptaug.learn.intervals import over_runs, paired_interval
 from adaptaug.learn.proxies import TASKS
 from adaptaug.learn.schedule import RUNS, Schedule
 from adaptaug.learn.search import Search
 from adaptaug.learn.space import DIMENSIONS, coordinates, place
-from adaptaug.learn.statistics import over_runs, paired_interval
 from adaptaug.policy import Policy, preset_names
 from adaptaug.simclr.contrast import Contrast
 from tests.learn.conftest import arguments, small
@@ -393,7 +393,7 @@ def test_interrupted_in_the_warm_up_it_keeps_the_start_as_this_search(digits, tm
     start, out = tmp_path / "start.yaml", tmp_path / "policy.yaml"
     Policy.load("digits").edit(provenance={"conditional": "learned in 100 steps from digits"}).save(start)
     monkeypatch.setattr(
-        "adaptaug.learn.running.Runner.run", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+        "adaptaug.learn.runner.Runner.run", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
     )
     assert run([*arguments(digits, out), "--start", str(start)]) == 130
     assert "holds the best so far (start)" in capsys.readouterr().err

@@ -18,13 +18,13 @@ import optuna
 from optuna.trial import TrialState
 
 from adaptaug.cli import run
+from adaptaug.encoders import networks
 from adaptaug.errors import AdaptAugError
-from adaptaug.learn import running
+from adaptaug.learn import runner
 from adaptaug.learn.arms import start_worker
 from adaptaug.learn.search import Search
-from adaptaug.learn.storage import Shared
+from adaptaug.learn.shared import Shared
 from adaptaug.policy import Policy
-from adaptaug.simclr import encoders
 from tests.learn.conftest import arguments, of_arguments, small
 from tests.missing import missing
 from tests.support.network import Light, light
@@ -153,7 +153,7 @@ def postgres():
 
 def start_light_worker(recipe):
     """What a pool's process begins with: it is spawned, and knows of no network but the true one."""
-    encoders._tiny = Light
+    networks._tiny = Light
     start_worker(recipe)
 
 
@@ -162,9 +162,9 @@ def search_together(url, digits, folder, workers, before):
     with (folder / "told.txt").open("w") as told:
         os.dup2(told.fileno(), 1)
         os.dup2(told.fileno(), 2)
-    train = running.Runner._train
-    running.Runner._train = lambda self, job: (before(job), train(self, job))[1]
-    running.start_worker = start_light_worker
+    train = runner.Runner._train
+    runner.Runner._train = lambda self, job: (before(job), train(self, job))[1]
+    runner.start_worker = start_light_worker
     shared = Shared(url, "digits", heartbeat=1)
     search = Search(of_arguments(digits), "simclr", folder, budget=6, workers=workers, shared=shared)
     search.run().policy.save(folder / "policy.yaml")
@@ -198,8 +198,8 @@ def test_one_of_two_processes_is_killed_and_the_other_ends_with_the_same_policy(
         trials = [t for t in shared._study.get_trials() if "by" in t.user_attrs]
         done = {t.user_attrs["by"].split(":")[1] for t in trials if t.state == TrialState.COMPLETE}
         mine = [t for t in trials if t.user_attrs["by"].endswith(f":{victim.pid}")]
-        running = [t.user_attrs["job"] for t in mine if t.state == TrialState.RUNNING]
-        return running if done == {str(victim.pid), str(other.pid)} else []
+        runner = [t.user_attrs["job"] for t in mine if t.state == TrialState.RUNNING]
+        return runner if done == {str(victim.pid), str(other.pid)} else []
 
     try:
         deadline = time.monotonic() + 240

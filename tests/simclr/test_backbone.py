@@ -21,11 +21,11 @@ pytest.importorskip("lightly")
 
 from safetensors.torch import save_file
 
+from adaptaug.encoders import backbone as intake
+from adaptaug.encoders.backbone import NORMALISATIONS, load_backbone
+from adaptaug.encoders.networks import build_encoder
 from adaptaug.errors import AdaptAugError
-from adaptaug.simclr import backbone as intake
-from adaptaug.simclr.backbone import NORMALISATIONS, load_backbone
 from adaptaug.simclr.checkpoints import export_encoder
-from adaptaug.simclr.encoders import build_encoder
 
 TOLERANCE = 1e-5  # relative, float32
 
@@ -602,7 +602,7 @@ server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 os.environ.pop("HF_HUB_OFFLINE", None)  # the app, tested in the same process, sets it
 os.environ["HF_ENDPOINT"] = f"http://127.0.0.1:{server.server_port}"
-from adaptaug.simclr.backbone import load_backbone
+from adaptaug.encoders.backbone import load_backbone
 for name in sys.argv[2:]:
     if name == "offline":
         server.shutdown(); server.server_close(); continue

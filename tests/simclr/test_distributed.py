@@ -19,9 +19,9 @@ pytest.importorskip("lightly")
 from lightly.loss import NTXentLoss
 
 from adaptaug.cli import run
+from adaptaug.encoders.networks import without_batch_norm
 from adaptaug.simclr.contrast import new_contrast
-from adaptaug.simclr.encoders import without_batch_norm
-from adaptaug.simclr.loading import Order
+from adaptaug.simclr.loader import Order
 
 BATCH = 16
 # With the number of views; lightly standardises barlow's features within each process.

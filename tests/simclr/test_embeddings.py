@@ -19,14 +19,14 @@ pytest.importorskip("lightly")
 from adaptaug import Views
 from adaptaug.cli import run
 from adaptaug.data import open_data
+from adaptaug.data.files import find_images
+from adaptaug.encoders.backbone import load_backbone
+from adaptaug.encoders.networks import build_encoder
 from adaptaug.errors import AdaptAugError
-from adaptaug.files import find_images
-from adaptaug.simclr import embeddings, head, judge
-from adaptaug.simclr.backbone import load_backbone
+from adaptaug.simclr import classifier, embeddings, evaluation
 from adaptaug.simclr.checkpoints import export_encoder
+from adaptaug.simclr.classifier import Head, HeadSettings, load_head, train_head
 from adaptaug.simclr.embeddings import embed, open_embeddings
-from adaptaug.simclr.encoders import build_encoder
-from adaptaug.simclr.head import Head, HeadSettings, load_head, train_head
 
 COUNT, VIEWS = 240, 3
 
@@ -254,18 +254,18 @@ def numbered(images=50, variants=3, width=4, classes=2):
 
 @pytest.mark.parametrize("block", [4, 4096])
 def test_each_row_is_seen_once_an_epoch_and_images_are_never_split(block, monkeypatch):
-    monkeypatch.setattr(head, "_BLOCK", block)
-    monkeypatch.setattr(head, "_BUFFER", 3 * block * 3 * 4 * 4)  # three blocks
+    monkeypatch.setattr(classifier, "_BLOCK", block)
+    monkeypatch.setattr(classifier, "_BUFFER", 3 * block * 3 * 4 * 4)  # three blocks
     data, trained, asked = numbered(), [], []
-    batches, confusion = head._batches, head._confusion
+    batches, confusion = classifier._batches, classifier._confusion
 
     def spy(*args):
         for features, targets in batches(*args):
             trained.append((features[:, 0], targets))
             yield features, targets
 
-    monkeypatch.setattr(head, "_batches", spy)
-    monkeypatch.setattr(head, "_confusion", lambda *args: asked.append(args[3]) or confusion(*args))
+    monkeypatch.setattr(classifier, "_batches", spy)
+    monkeypatch.setattr(classifier, "_confusion", lambda *args: asked.append(args[3]) or confusion(*args))
     train_head(data, HeadSettings(epochs=2, batch=7))
     seen = torch.cat([x for x, _ in trained]).int().tolist()
     held = np.flatnonzero(asked[0]).tolist()
@@ -287,18 +287,18 @@ def in_class_order(images=1000, classes=20, width=16):
 
 
 def test_of_a_set_in_class_order_every_buffer_has_all_classes(monkeypatch):
-    monkeypatch.setattr(head, "_BLOCK", 100)
-    monkeypatch.setattr(head, "_BUFFER", 100 * 16 * 4)  # a tenth of the set
+    monkeypatch.setattr(classifier, "_BLOCK", 100)
+    monkeypatch.setattr(classifier, "_BUFFER", 100 * 16 * 4)  # a tenth of the set
     data = in_class_order()
     whole = HeadSettings(batch=1000)  # so that a buffer is a batch
-    buffers = list(head._batches(data, data.labels, np.ones(1000, bool), 1, whole, 0))
+    buffers = list(classifier._batches(data, data.labels, np.ones(1000, bool), 1, whole, 0))
     assert [len(targets) for _, targets in buffers] == [100] * 10
     assert all((np.bincount(targets, minlength=20) == 5).all() for _, targets in buffers)
 
 
 def test_mean_and_deviation_are_those_of_the_whole_set(monkeypatch):
-    monkeypatch.setattr(head, "_BLOCK", 100)
-    monkeypatch.setattr(head, "_SAMPLE", 200)  # a quarter of the training images
+    monkeypatch.setattr(classifier, "_BLOCK", 100)
+    monkeypatch.setattr(classifier, "_SAMPLE", 200)  # a quarter of the training images
     data = in_class_order()
     found, features = train_head(data, HeadSettings(epochs=1)).head, data.features[:, 0]
     assert np.allclose(found.mean, features.mean(0), atol=0.2)
@@ -359,7 +359,7 @@ def test_what_cannot_be_learned_is_refused(change, said):
 
 # --- the table --------------------------------------------------------------------------------------------------
 def test_the_table(made):
-    found = judge.judge(*judge.split(open_embeddings(made)))
+    found = evaluation.judge(*evaluation.split(open_embeddings(made)))
     rows = {row["measure"]: row for row in found["rows"]}
     assert list(rows) == [
         "linear probe",
@@ -372,39 +372,39 @@ def test_the_table(made):
     ]
     assert all(row["low"] < row["value"] < row["high"] for row in rows.values() if "low" in row)
     assert rows["linear probe"]["value"] > 70 and found["train"] + found["test"] == COUNT
-    assert "95 % interval" in judge.table(found)
+    assert "95 % interval" in evaluation.table(found)
 
 
 def test_the_tests_labels_do_not_train(made):
     """Other labels of the test images change the score and nothing of what is fitted."""
-    train, test = judge.split(open_embeddings(made))
+    train, test = evaluation.split(open_embeddings(made))
     wrong = replace(test, labels=(test.labels + 1) % 10)
-    scores = [judge.judge(train, other)["rows"][0]["value"] for other in (test, wrong)]
+    scores = [evaluation.judge(train, other)["rows"][0]["value"] for other in (test, wrong)]
     assert scores[0] > 70 and scores[1] < 20
 
 
 def test_a_class_that_was_not_trained_is_refused(made):
     data = open_embeddings(made)
     with pytest.raises(AdaptAugError, match="others, such as 77"):
-        judge.judge(data, replace(data, labels=data.labels + 77))
+        evaluation.judge(data, replace(data, labels=data.labels + 77))
 
 
 def test_classes_are_compared_by_name(made):
     """A test folder that lacks the first class numbers its others from 0."""
-    train, test = judge.split(replace(open_embeddings(made), class_names=list("abcdefghij")))
+    train, test = evaluation.split(replace(open_embeddings(made), class_names=list("abcdefghij")))
     few = replace(test, readable=test.readable & (test.labels > 0))
     shifted = replace(few, labels=few.labels - 1, class_names=list("bcdefghij"))
     shifted.labels[~few.readable] = 0
-    assert judge.judge(train, shifted) == judge.judge(train, few)
+    assert evaluation.judge(train, shifted) == evaluation.judge(train, few)
     with pytest.raises(AdaptAugError, match="others, such as other;"):
-        judge.judge(train, replace(shifted, class_names=["other", *"cdefghij"]))
+        evaluation.judge(train, replace(shifted, class_names=["other", *"cdefghij"]))
 
 
 def test_features_of_another_encoder_are_refused(made):
-    train, test = judge.split(open_embeddings(made))
+    train, test = evaluation.split(open_embeddings(made))
     other = replace(test, about=test.about | {"weights": "f" * 16, "checkpoint": "other.pth"})
     with pytest.raises(AdaptAugError, match=r"got another's \(other.pth\); embed both with one checkpoint"):
-        judge.judge(train, other)
+        evaluation.judge(train, other)
 
 
 # --- the commands -----------------------------------------------------------------------------------------------
@@ -463,9 +463,9 @@ def test_names_that_are_no_text_or_would_break_a_line(capsys, checkpoint, tmp_pa
         == 0
     )
     assert adaptaug(capsys, "train-head", emb, "--epochs", 1, "--out", weights)[0] == 0
-    head = json.loads(weights.with_suffix(".json").read_text())
-    head["classes"] = ["a\tb", "c\n"]  # as an older version kept them
-    weights.with_suffix(".json").write_text(json.dumps(head))
+    classifier = json.loads(weights.with_suffix(".json").read_text())
+    classifier["classes"] = ["a\tb", "c\n"]  # as an older version kept them
+    weights.with_suffix(".json").write_text(json.dumps(classifier))
     code, out, _ = adaptaug(capsys, "predict", folder, "--head", weights)
     assert code == 0 and len(out.splitlines()) == 40
     assert all(len(line.split("\t")) == 3 for line in out.splitlines())

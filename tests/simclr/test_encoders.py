@@ -11,9 +11,9 @@ pytest.importorskip("lightly")
 from safetensors.torch import load_file
 
 from adaptaug.data import open_data
-from adaptaug.simclr import checkpoints, evaluate
+from adaptaug.encoders.networks import ARCHS, TORCHVISION_ARCHS, build_encoder
+from adaptaug.simclr import checkpoints, metrics
 from adaptaug.simclr.contrast import new_contrast
-from adaptaug.simclr.encoders import ARCHS, TORCHVISION_ARCHS, build_encoder
 from adaptaug.simclr.trainer import Settings, pretrain
 
 
@@ -40,12 +40,12 @@ def test_it_learns(digits, tmp_path):
     pretrain(Settings(str(digits), str(tmp_path), policy="digits", arch="resnet-tiny", size=16, epochs=20, batch=128,
                       held_out=0))  # fmt: skip
     data = open_data(digits)
-    known = evaluate.labelled_subset(data.labels, 100, seed=0)
+    known = metrics.labelled_subset(data.labels, 100, seed=0)
     asked = np.setdiff1d(np.arange(len(data)), known)
 
     def knn(encoder):
-        points = evaluate.features(encoder.eval(), data.pixels(range(len(data))))
-        return evaluate.knn_correct(
+        points = metrics.features(encoder.eval(), data.pixels(range(len(data))))
+        return metrics.knn_correct(
             points[known], data.labels[known], points[asked], data.labels[asked], k=5
         ).mean()
 

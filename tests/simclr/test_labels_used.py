@@ -18,11 +18,11 @@ from adaptaug.data import open_data
 from adaptaug.errors import AdaptAugError
 from adaptaug.learn.arms import Data, score, split_data, useful_labels
 from adaptaug.learn.search import Search
-from adaptaug.simclr import evaluate, judge
+from adaptaug.simclr import evaluation, metrics
 from adaptaug.simclr.callbacks import Held
+from adaptaug.simclr.classifier import HeadSettings, load_head, train_head
 from adaptaug.simclr.contrast import new_contrast
 from adaptaug.simclr.embeddings import Embeddings, open_embeddings
-from adaptaug.simclr.head import HeadSettings, load_head, train_head
 from adaptaug.simclr.trainer import Settings
 from benchmarks import protocol
 from tests.learn.conftest import small
@@ -54,11 +54,11 @@ def test_a_head_learns_and_judges_only_what_has_a_label():
     done = train_head(embeddings(labels), HeadSettings(epochs=2))
     assert done.classes == [str(d) for d in range(10)] and len(done.confusion) == 10
     assert done.confusion.sum() == round(0.2 * (labels >= 0).sum())
-    both = [replace(part, labels=labels) for part in judge.split(embeddings(labels))]
-    found = judge.judge(*both, HeadSettings(epochs=2))
+    both = [replace(part, labels=labels) for part in evaluation.split(embeddings(labels))]
+    found = evaluation.judge(*both, HeadSettings(epochs=2))
     assert found["train"] + found["test"] == (labels >= 0).sum()
     assert all(0 <= row["value"] <= 100 for row in found["rows"] if "low" in row)
-    everything = judge.judge(*judge.split(embeddings(DATA.target[:300])), HeadSettings(epochs=1))
+    everything = evaluation.judge(*evaluation.split(embeddings(DATA.target[:300])), HeadSettings(epochs=1))
     rank = [
         next(r["value"] for r in made["rows"] if r["measure"] == "RankMe") for made in (found, everything)
     ]
@@ -67,7 +67,7 @@ def test_a_head_learns_and_judges_only_what_has_a_label():
 
 def test_why_there_are_no_labels_is_in_what_was_embedded(tmp_path, capsys):
     data = embeddings(None, about_labels="no labels: a reason.")
-    for work in (train_head, lambda data: judge.judge(data, data)):
+    for work in (train_head, lambda data: evaluation.judge(data, data)):
         with pytest.raises(AdaptAugError, match="no labels: a reason"):
             work(data)
 
@@ -87,8 +87,8 @@ def test_embeddings_and_heads_of_before_open(tmp_path):
 
 
 def test_from_class_folders_with_a_stray_image_to_classes(tmp_path, capsys):
+    from adaptaug.encoders.networks import build_encoder
     from adaptaug.simclr.checkpoints import export_encoder
-    from adaptaug.simclr.encoders import build_encoder
 
     torch.manual_seed(0)
     export_encoder(build_encoder("resnet-tiny", size=16).eval(), tmp_path / "run", {})
@@ -111,16 +111,16 @@ def test_from_class_folders_with_a_stray_image_to_classes(tmp_path, capsys):
 @pytest.mark.parametrize("shift", [0, 10**15])
 def test_neighbours_of_classes_of_any_number(shift):
     points = torch.from_numpy(PIXELS[:400].reshape(400, -1) / 255.0).float()
-    found = [evaluate.knn_correct(points[:300], labels[:300], points[300:], labels[300:])
+    found = [metrics.knn_correct(points[:300], labels[:300], points[300:], labels[300:])
              for labels in (DATA.target[:400], DATA.target[:400] + shift)]  # fmt: skip
     assert found[0].mean() > 0.8 and np.array_equal(*found)
 
 
 def test_no_bank_has_an_image_without_a_label():
-    chosen = evaluate.labelled_subset(np.where(UNLABELLED, -1, DATA.target), 500, 0)
+    chosen = metrics.labelled_subset(np.where(UNLABELLED, -1, DATA.target), 500, 0)
     assert len(chosen) == 500 and not UNLABELLED[chosen].any()
     few = np.array([-1, 3, -1, 3])
-    assert evaluate.labelled_subset(few, 4, 0).tolist() == [1, 3]
+    assert metrics.labelled_subset(few, 4, 0).tolist() == [1, 3]
 
 
 def test_a_run_asks_only_images_with_a_label(partly, tmp_path):

@@ -17,12 +17,12 @@ from sklearn.datasets import load_digits
 pytest.importorskip("pytorch_lightning")
 pytest.importorskip("lightly")
 
-from adaptaug import files
 from adaptaug.cli import run
-from adaptaug.controller import BINS
+from adaptaug.data import files
 from adaptaug.errors import AdaptAugError
+from adaptaug.online.band import BINS
 from adaptaug.policy import Policy
-from adaptaug.simclr import checkpoints, evaluate, loading
+from adaptaug.simclr import checkpoints, loader, metrics
 from adaptaug.simclr.contrast import Contrast
 from adaptaug.simclr.trainer import Pretraining, Settings, pretrain
 from tests.support.network import light
@@ -94,8 +94,8 @@ def test_raw_pixels_are_looked_at_once_and_small(photographs, tmp_path, monkeypa
     crops = np.stack([photographs["coffee"][i : i + 96, 2 * i : 2 * i + 64] for i in range(150)])
     np.savez(tmp_path / "crops.npz", x=crops, y=np.arange(150) // 50)
     seen = []
-    original = evaluate.raw_features
-    monkeypatch.setattr(evaluate, "raw_features", lambda x: (seen.append(tuple(x.shape)), original(x))[1])
+    original = metrics.raw_features
+    monkeypatch.setattr(metrics, "raw_features", lambda x: (seen.append(tuple(x.shape)), original(x))[1])
     pretrain(Settings(str(tmp_path / "crops.npz"), str(tmp_path / "run"), arch="resnet-tiny", size=16, epochs=2,
                       batch=60, knn_every=1))  # fmt: skip
     assert seen == [(120, 3, 32, 21), (30, 3, 32, 21)]
@@ -110,7 +110,7 @@ def test_encoder_file_says_how_it_was_made(settings, finished):
 
 def test_encoder_is_read_back(settings, finished):
     encoder = checkpoints.load_encoder(settings.out)
-    features = evaluate.features(encoder, torch.zeros(2, 3, 16, 16, dtype=torch.uint8))
+    features = metrics.features(encoder, torch.zeros(2, 3, 16, 16, dtype=torch.uint8))
     assert features.shape == (2, 128)
 
 
@@ -353,12 +353,12 @@ MOMENTS = {
     "the first step": lambda: _on_call(Contrast, "loss_of", 1),
     "a step before any checkpoint": lambda: _on_call(Contrast, "loss_of", 3),
     "a step after one": lambda: _on_call(Contrast, "loss_of", 5),
-    "an epoch's first batch": lambda: _on_call(loading.Order, "keys", 5),
+    "an epoch's first batch": lambda: _on_call(loader.Order, "keys", 5),
     "the first checkpoint's write": lambda: _on_call(torch, "save", 1, _half_a_file),
     "the second checkpoint's write": lambda: _on_call(torch, "save", 2, _half_a_file),
     "a checkpoint's rename": lambda: _on_call(files.Path, "replace", 4),
-    "validation": lambda: _on_call(evaluate, "rankme", 2),
-    "the last validation": lambda: _on_call(evaluate, "rankme", 3),
+    "validation": lambda: _on_call(metrics, "rankme", 2),
+    "the last validation": lambda: _on_call(metrics, "rankme", 3),
     "an optimizer's step": lambda: _on_call(torch.optim.AdamW, "step", 7),
     "the removal of an old checkpoint": lambda: _on_call(files.Path, "unlink", 6),
     "the export": lambda: _on_call(checkpoints, "export_encoder", 1),
@@ -588,12 +588,12 @@ def test_too_many_bad_files_stop_the_run(folder, tmp_path):
 
 # --- scores ------------------------------------------------------------------------------------------------
 def test_rankme_of_isotropic_points_is_their_dimension():
-    assert evaluate.rankme(torch.eye(16)) == pytest.approx(16, rel=0.01)
+    assert metrics.rankme(torch.eye(16)) == pytest.approx(16, rel=0.01)
 
 
 def test_labelled_subset_is_balanced():
     labels = np.array([0] * 50 + [1] * 30 + [2] * 5)
-    chosen = evaluate.labelled_subset(labels, 15, seed=0)
+    chosen = metrics.labelled_subset(labels, 15, seed=0)
     assert np.bincount(labels[chosen]).tolist() == [5, 5, 5]
 
 
@@ -602,7 +602,7 @@ def test_knn_agrees_with_scikit_learn():
 
     x, y = load_digits(return_X_y=True)
     points = torch.tensor(x, dtype=torch.float32)
-    mine = evaluate.knn_correct(points[:1000], y[:1000], points[1000:], y[1000:]).mean()
+    mine = metrics.knn_correct(points[:1000], y[:1000], points[1000:], y[1000:]).mean()
     weigh = lambda distance: np.exp((1 - distance) / 0.1)  # noqa: E731
     theirs = (
         KNeighborsClassifier(20, metric="cosine", weights=weigh)

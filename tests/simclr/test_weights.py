@@ -18,8 +18,8 @@ pytest.importorskip("pytorch_lightning")
 
 from pytorch_lightning.utilities.parsing import AttributeDict
 
+from adaptaug.encoders.weights import read_weights
 from adaptaug.errors import AdaptAugError
-from adaptaug.simclr.weights import read_weights
 
 BESIDE = {
     "NumPy scalars": [np.float64(3), np.int64(3), np.bool_(True), np.float32(1), np.str_("a")],

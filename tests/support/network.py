@@ -34,8 +34,8 @@ class Light(nn.Module):
 @contextmanager
 def light() -> Iterator[None]:
     """`resnet-tiny` is this network, in this process."""
-    from adaptaug.simclr import encoders  # here, as it brings torchvision, which most tests do without
+    from adaptaug.encoders import networks  # here, as it brings torchvision, which most tests do without
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encoders, "_tiny", Light)
+        patch.setattr(networks, "_tiny", Light)
         yield

@@ -8,8 +8,8 @@ from skimage import data
 
 import adaptaug
 from adaptaug.core.engine import off
-from adaptaug.ops import OPS
 from adaptaug.policy import Policy
+from adaptaug.policy.ops import OPS
 from benchmarks.judging import FRAME, judge
 from tests.scenes import SCENES
 

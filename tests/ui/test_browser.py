@@ -298,7 +298,7 @@ def test_operations_are_switched_and_guards_taken_off(page) -> None:
 
 
 def test_check_10_every_pair_says_how_alike_it_is_and_a_band_is_held_or_said_not_to_be(page) -> None:
-    from adaptaug.similarity import similarity
+    from adaptaug.stats.similarity import similarity
 
     uris = shown(page)
     values = page.locator("[data-alike]").evaluate_all("all => all.map(e => Number(e.dataset.alike))")
@@ -424,7 +424,7 @@ def test_how_it_works_is_the_code_that_runs(page) -> None:
     guide = page.locator("#guide")
     expect(guide).to_contain_text("Arrow keys on a pair")
     text = guide.inner_text()
-    from adaptaug.ops import OPS
+    from adaptaug.policy.ops import OPS
 
     assert all(op.about in text for op in OPS.values())
 

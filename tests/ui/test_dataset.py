@@ -8,7 +8,7 @@ from PIL import Image
 
 import adaptaug
 from adaptaug import AdaptAugError, Policy
-from adaptaug.profile import Profile
+from adaptaug.report.profile import Profile
 from adaptaug.ui import dataset, dataset_html, logic
 
 SIMCLR, NATURAL = Policy.load("simclr"), Policy.load("natural")

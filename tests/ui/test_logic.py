@@ -13,9 +13,9 @@ from PIL import Image
 
 import adaptaug
 from adaptaug import AdaptAugError, Policy
-from adaptaug.ops import OPS
 from adaptaug.policy import preset_names
-from adaptaug.schema import Promise
+from adaptaug.policy.ops import OPS
+from adaptaug.policy.schema import Promise
 from adaptaug.ui import detail, editor, likeness, logic, sharing, templates
 from adaptaug.ui.judge import judge_view
 

@@ -1,0 +1,232 @@
+"""Commands that learn: `search` a policy, `pretrain` an encoder."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adaptaug.cli.base import DATA, INTERRUPTED, RANGE, WorkFailed, app, missing, own_side, say, settled_range
+from adaptaug.errors import AdaptAugError
+
+if TYPE_CHECKING:
+    from adaptaug.learn.arms import Recipe
+
+
+@app.command()
+def search(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help=f"{DATA} With labels, or without.")],
+    start: Annotated[
+        str, typer.Option(help="The policy to begin with: a preset's name or a file.")
+    ] = "simclr",
+    objective: Annotated[
+        str, typer.Option(help="What arms are scored by: labels, images (needs no labels), or auto.")
+    ] = "auto",
+    budget: Annotated[int, typer.Option(min=6, help="Policies tried.")] = 30,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many images to train on.")] = 6000,
+    seed: Annotated[int, typer.Option(min=0, help="Of split, weights, batches and draws.")] = 0,
+    size: Annotated[
+        int | None,
+        typer.Option(min=8, max=512, help="Side of a view; default the images' up to 64 px, else 64."),
+    ] = None,
+    arch: Annotated[str, typer.Option(help="The network that is trained.")] = "resnet-tiny",
+    batch: Annotated[
+        int, typer.Option(min=8, help="Pairs of views a step; small ones learn more from few images.")
+    ] = 64,
+    views: Annotated[
+        int, typer.Option(min=2, max=16, help="Of each image; as many views a step, so of fewer images.")
+    ] = 2,
+    epochs: Annotated[
+        int,
+        typer.Option(
+            min=5, help="Of a run that verifies; arms train a little less. More: fairer to small crops."
+        ),
+    ] = 14,
+    range_: Annotated[str, typer.Option("--range", metavar="RANGE", help=RANGE)] = "auto",
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes; default one a core.")] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ADAPTAUG_STORAGE",
+            help="A database that several machines share, as postgresql://user@host/database; each runs this command.",
+        ),
+    ] = None,
+    study: Annotated[str | None, typer.Option(help="The study's name in --storage.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything and say what it would cost; write nothing.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="The policy file; the study and the report go beside it.")] = Path(
+        "policy.yaml"
+    ),
+) -> None:
+    """Learn a policy on a data set: try arms around the start, keep the best only if it is surely better.
+
+    Killed or interrupted, the same command goes on. OUT.search/ holds the study, every score and report.md.
+    """
+    try:
+        import optuna
+
+        from adaptaug.cli import progress
+        from adaptaug.learn.arms import Recipe
+        from adaptaug.learn.report import write_report
+        from adaptaug.learn.search import Search
+        from adaptaug.learn.shared import Shared
+    except ModuleNotFoundError as error:
+        raise WorkFailed(missing(error, "search")) from error
+    if out.suffix not in (".yaml", ".yml") or not out.parent.is_dir() or out.is_dir():
+        raise AdaptAugError(f"--out {out}: expected a .yaml file in a folder that exists.")
+    recipe = Recipe(
+        str(data), limit, seed, arch=arch, size=size or own_side(data, 64), batch=batch, epochs=epochs,
+        range=settled_range(data, range_), views=views,
+    )  # fmt: skip
+    if dry_run:
+        _tell_cost(recipe, start, budget, objective, workers)
+        return
+    if (storage is None) != (study is None):
+        raise AdaptAugError(
+            "expected --storage (or ADAPTAUG_STORAGE) and --study together, got only one of them."
+        )
+    shared = None if storage is None or study is None else Shared(storage, study)
+    optuna.logging.disable_default_handler()  # threads that still train after Ctrl-C would tell of their trials
+    with progress.Live() as shown:
+        task = Search(recipe, start, out.with_suffix(".search"), budget, objective, workers, shown, shared)
+        for sentence in (*task.unreadable, task.about_labels):
+            if sentence:
+                say(sentence)
+        try:
+            outcome = task.run()
+        except KeyboardInterrupt:
+            kept = task.best_so_far()
+            kept.save(out)
+            say(f"{out}: holds the best so far ({kept.provenance['outcome']}), "
+                 "not verified; the same command goes on.")  # fmt: skip
+            raise
+        shown.begin("report", 1)
+        report = write_report(task, outcome)
+    outcome.policy.save(out)
+    gain = outcome.gain
+    if outcome.shipped:
+        print(f"{out}: {outcome.best.name}, {gain} points above {outcome.start.name}; see {report}")
+    else:
+        print(f"{out}: {outcome.start.name} as it is, for no arm was surely better"
+              f"{f' (the best: {gain})' if gain else ''}; see {report}")  # fmt: skip
+
+
+def _tell_cost(recipe: Recipe, start: str, budget: int, objective: str, workers: int | None) -> None:
+    import tempfile
+
+    from adaptaug.learn.estimate import estimate
+    from adaptaug.learn.search import Search
+
+    with tempfile.TemporaryDirectory() as folder:
+        task = Search(recipe, start, Path(folder), budget, objective, workers)
+        for sentence in (*task.unreadable, task.about_labels):
+            if sentence:
+                say(sentence)
+        cost = estimate(task)
+    minutes = max(1, round(cost.seconds / 60))
+    print(f"{cost.arms} arms scored by {task.objective}, {len(task.dimensions)} dimensions; at most {cost.epochs} "
+          f"epochs ({cost.pairs:,} pairs), about {minutes} min here on {max(1, task.workers)} processes")  # fmt: skip
+
+
+@app.command()
+def pretrain(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help=DATA)],
+    policy: Annotated[str, typer.Option(help="A preset's name or a policy file.")] = "natural",
+    arch: Annotated[
+        str, typer.Option(help="resnet-tiny, resnet18, resnet34, resnet50 or resnet101.")
+    ] = "resnet50",
+    stem: Annotated[
+        str, typer.Option(help="imagenet, cifar (3x3, no max-pool), or auto: by the size.")
+    ] = "auto",
+    size: Annotated[
+        int | None,
+        typer.Option(min=8, max=1024, help="Side of a view; default 224, or the images' up to 64 px."),
+    ] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the images.")] = 100,
+    batch_size: Annotated[
+        int, typer.Option(min=2, help="Pairs of views a step: 2 x this / --views images.")
+    ] = 256,
+    views: Annotated[
+        int, typer.Option(min=2, max=16, help="Of each image; as many views a step, so of fewer images.")
+    ] = 2,
+    small_views: Annotated[
+        int, typer.Option(min=0, max=16, help="More of each image, by their pixels as a part of a view each.")
+    ] = 0,
+    small_size: Annotated[
+        int | None, typer.Option(min=8, max=1024, help="Side of a small view; default half of --size.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many images to train on.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, order and draws.")] = 0,
+    range_: Annotated[str, typer.Option("--range", metavar="RANGE", help=RANGE)] = "auto",
+    optimizer: Annotated[str, typer.Option(help="adamw or lars.")] = "adamw",
+    rate: Annotated[
+        float | None, typer.Option(help="Peak learning rate; default by optimizer and batch.")
+    ] = None,
+    scaling: Annotated[
+        str, typer.Option(help="Of the default rate with the batch: linear or sqrt.")
+    ] = "linear",
+    objective: Annotated[str, typer.Option(help="simclr, mocov2, byol, vicreg or barlow.")] = "simclr",
+    temperature: Annotated[float, typer.Option(min=0.01, max=10, help="Of simclr and mocov2.")] = 0.5,
+    layers: Annotated[
+        int, typer.Option(min=2, max=3, help="Of the projection head: 2 SimCLR, 3 SimCLRv2.")
+    ] = 2,
+    precision: Annotated[str, typer.Option(help="auto, bf16, fp16 or 32.")] = "auto",
+    views_on: Annotated[str, typer.Option(help="device, cpu (in the workers), or auto.")] = "auto",
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read images.")] = 0,
+    knn_every: Annotated[int, typer.Option(min=1, help="Epochs between two looks at the held-out part.")] = 5,
+    checkpoint_every: Annotated[int, typer.Option(min=1, help="Steps between two checkpoints.")] = 200,
+    accumulate: Annotated[
+        int, typer.Option(min=1, help="Batches whose gradients make a step; negatives are a batch's own.")
+    ] = 1,
+    compile: Annotated[bool, typer.Option("--compile", help="torch.compile the encoder.")] = False,
+    tensorboard: Annotated[bool, typer.Option(help="Write OUT/tensorboard beside metrics.jsonl.")] = True,
+    devices: Annotated[
+        int | None, typer.Option(min=1, help="Processes on this machine; default 1, or torchrun's.")
+    ] = None,
+    nodes: Annotated[int | None, typer.Option(min=1, help="Machines; default 1, or torchrun's.")] = None,
+    band: Annotated[
+        str,
+        typer.Option(
+            help="Keep pairs within: off, auto, or FLOOR,CEILING of their similarity, as '0.2,0.9'."
+        ),
+    ] = "off",
+    heads: Annotated[
+        str, typer.Option(help="Learn how statistics move the policy, into OUT/policy.yaml: off or on.")
+    ] = "off",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    out: Annotated[Path, typer.Option(help="The run's folder.")] = Path("run"),
+) -> None:
+    """Pretrain an encoder with SimCLR on adaptive views. Killed or interrupted, --resume goes on."""
+    try:
+        from adaptaug.simclr.trainer import Settings, launched
+        from adaptaug.simclr.trainer import pretrain as train
+    except ModuleNotFoundError as error:
+        raise WorkFailed(missing(error, "train")) from error
+    import logging
+
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    settings = Settings(
+        str(data), str(out), policy, arch, stem, size or own_side(data, 224), epochs, batch_size, limit, seed,
+        optimizer, rate, scaling, objective=objective, temperature=temperature, layers=layers, precision=precision,
+        views_on=views_on, workers=workers, knn_every=knn_every, checkpoint_every=checkpoint_every,
+        accumulate=accumulate, compile=compile, tensorboard=tensorboard, band=band, heads=heads, views=views,
+        small_views=small_views, small_size=small_size or 0,
+        range=settled_range(data, range_), **{"devices": devices or 1, "nodes": nodes or 1} | launched(),
+    )  # fmt: skip
+    done = train(settings, resume, progress=sys.stderr.isatty())
+    if not done.first:
+        return
+    for sentence in (*done.notes, *done.unreadable):
+        say(sentence)
+    scores = ", ".join(f"{name} {value:.4g}" for name, value in done.scores.items())
+    if done.step < done.steps:
+        say(f"stopped at step {done.step} of {done.steps}; --resume goes on.")
+        raise typer.Exit(INTERRUPTED)
+    spent = ", ".join(f"{part} {share:.0%}" for part, share in done.shares.items())
+    print(f"time: {spent}")
+    if heads == "on":
+        print(f"{out}/policy.yaml: {policy} with the conditional weights learned")
+    print(f"{out}/encoder.safetensors: {arch}, {done.step} steps{f'; {scores}' if scores else ''}")

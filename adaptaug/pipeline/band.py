@@ -1,0 +1,131 @@
+"""The similarity band: of a few guarded pairs of an image, the one that is neither too alike nor too different.
+
+Only for policies with a `band`. Its cost is stated: CANDIDATES times that of a pair in torch (nothing waits for the
+device); the core draws again only until all are in the band. The first draw stays wherever it is in the band.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from adaptaug.backend import keys
+from adaptaug.backend.arrays import pick_rows
+from adaptaug.core import engine
+from adaptaug.encoders.likeness import Alike
+from adaptaug.params import ViewParams
+from adaptaug.pipeline.generate import Look, make_view
+from adaptaug.policy import Policy
+from adaptaug.policy.conditional import Moves
+from adaptaug.stats.similarity import similarity
+
+CANDIDATES = 4
+
+
+def make_views(
+    pixels: torch.Tensor, rows: torch.Tensor, numbers: range, policy: Policy, size: int, seen: Look,
+    alike: Alike = similarity,
+) -> tuple[list[torch.Tensor], list[ViewParams]]:  # fmt: skip
+    """The views `numbers` of each image, as `generate.make_view` makes them, kept in the policy's band.
+
+    The similarity, by `alike`, is the mean over the later views of theirs with the first; where no candidate is in the
+    band, the one nearest to it is taken. `evidence` has "similarity" and "candidate", the number of the draw that was
+    kept.
+    """
+
+    def drawn(candidate: int) -> tuple[list[torch.Tensor], list[ViewParams]]:
+        key = keys.another(rows, candidate)
+        made = [make_view(pixels, key, number, policy, size, seen) for number in numbers]
+        return [view for view, _ in made], [params for _, params in made]
+
+    views, params = drawn(0)
+    if policy.band is None or len(numbers) < 2:
+        return views, params
+    likeness = _likeness(alike, views)
+    outside = _outside(likeness, *policy.band)
+    which = torch.zeros_like(outside, dtype=torch.int64)
+    kept = [params]
+    for candidate in range(1, CANDIDATES):
+        others, more = drawn(candidate)
+        now = _likeness(alike, others)
+        away = _outside(now, *policy.band)
+        better = away < outside
+        which, outside = torch.where(better, candidate, which), torch.where(better, away, outside)
+        likeness = torch.where(better, now, likeness)
+        kept.append(more)
+        views = [pick_rows([one, other], better.long()) for one, other in zip(views, others, strict=True)]
+    params = [ViewParams.choose(plans, which) for plans in zip(*kept, strict=True)]
+    evidence = {"similarity": likeness.double(), "candidate": which}
+    return views, [replace(p, evidence={**p.evidence, **evidence}) for p in params]
+
+
+def by_core(
+    pixels: np.ndarray | torch.Tensor, policy: Policy, rows: np.ndarray, numbers: range, size: int, push: Any,
+    alike: Alike, told: bool,
+) -> tuple[list[torch.Tensor], list[ViewParams]]:  # fmt: skip
+    """The same by the core: (B, 3, S, S) uint8 views; images in the band are not drawn again."""
+    assert policy.band is not None
+    batch = isinstance(pixels, torch.Tensor)
+    key = rows.copy()  # of the draws that are kept
+
+    def drawn(some: np.ndarray) -> tuple[list[torch.Tensor], Any, torch.Tensor]:
+        part = pixels[torch.from_numpy(some)] if batch else pixels
+        source, moved = engine.source_of(part), _rows_of(push, some)
+        views, reports = engine.make_views(
+            source, policy, key[some], numbers, size, engine.PLANAR_RGB, told, moved
+        )
+        return views, reports, _likeness(alike, [view.float() for view in views])
+
+    views, reports, likeness = drawn(np.arange(len(rows)))
+    outside, which = _outside(likeness, *policy.band), np.zeros(len(rows), np.int64)
+    for candidate in range(1, CANDIDATES):
+        again = np.flatnonzero(outside.numpy() > 0.0)
+        if not len(again):
+            break
+        before = key[again]
+        key[again] = keys.another(rows[again], candidate)
+        others, more, now = drawn(again)
+        away = _outside(now, *policy.band)
+        better = (away < outside[again]).numpy()
+        key[again[~better]] = before[~better]
+        chosen = again[better]
+        which[chosen] = candidate
+        outside[chosen], likeness[chosen] = away[better], now[better]
+        for view, other in zip(views, others, strict=True):
+            view[chosen] = other[better]
+        if told:
+            reports[chosen] = more[better]
+    if not told:
+        return views, []
+    evidence: dict[str, Any] = {"similarity": likeness.double(), "candidate": torch.from_numpy(which)}
+    kept = evidence if batch else {name: values.numpy() for name, values in evidence.items()}
+    plans = [
+        engine.params_of(reports[:, i], policy, key, number, size, push, batch)
+        for i, number in enumerate(numbers)
+    ]
+    return views, [replace(plan, evidence={**plan.evidence, **kept}) for plan in plans]
+
+
+def _rows_of(push: Any, some: np.ndarray) -> Any:
+    """What moves the draws of some of a batch's images."""
+    if push is None:
+        return None
+    if not isinstance(push, Moves):
+        return push[some]
+    parts = (
+        {name: values[some] for name, values in given.items()}
+        for given in (push.p, push.strength, push.evidence)
+    )
+    return Moves(*parts)
+
+
+def _likeness(alike: Alike, views: list[Any]) -> torch.Tensor:
+    return torch.stack([alike(views[0], other) for other in views[1:]]).mean(0)
+
+
+def _outside(likeness: torch.Tensor, low: float, high: float) -> torch.Tensor:
+    """How far from the band; 0 inside it."""
+    return torch.relu(low - likeness) + torch.relu(likeness - high)

@@ -1,0 +1,252 @@
+"""Round two: how it looks, from the statistics of the crop as rendered: filters, tone and colour, late operations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from adaptaug.backend.arrays import Array, choose, clamp, larger, matrices, mix, product, smaller
+from adaptaug.params import Entry
+from adaptaug.planning.chroma import plan_chroma
+from adaptaug.planning.draws import Draws, between, draw, drawn_back, full, label, position
+from adaptaug.policy import Policy
+from adaptaug.policy.ops import OPS, Op, matrix_of
+from adaptaug.promise import guards
+from adaptaug.stats.crop import CropStats
+
+_IDENTITY: list[list[Any]] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+
+
+# --- round two: filters and tables ------------------------------------------------------------------------
+def plan_filters(crop: CropStats, policy: Policy, draws: Draws, size: int) -> dict[str, Entry]:
+    """Filters and lookup tables: what can destroy, decided before the second look."""
+    entries: dict[str, Entry] = {}
+    for op in policy.of_kind("filter", "table"):
+        applied = draws.applied(op.name)
+        for i, parameter in enumerate(op.parameters):
+            entry = draw(policy, draws, op, parameter, 1 + i, applied)
+            if op.name == "blur" and policy.guards and policy["blur"].guard:
+                limit = guards.blur_limit(crop, size)
+                low, high = smaller(limit, entry.low), smaller(limit, entry.high)
+                bounded = applied & (high < entry.high)
+                code = guards.TOO_SMALL if size <= 32 else guards.SHARPNESS
+                reason = torch.where(bounded, code, entry.reason)
+                value = torch.where(applied, between(low, high, draws.within("blur", 1, low, high, 0.0)), 0.0)
+                entry = Entry(value, low, high, reason, applied & (value > 0), entry.policy)
+            entries[label(op, parameter)] = entry
+    return entries
+
+
+# --- round two: tone and colour ---------------------------------------------------------------------------
+def plan_tone(
+    crop: CropStats, policy: Policy, draws: Draws, limit: guards.Limits | None
+) -> tuple[Array, dict[str, Entry], dict[str, Array]]:
+    """Gain, offset and colour as one affine map of RGB.
+
+    Args: crop: of the crop after filters; limit: the promise's numbers, None for a policy without guards.
+    Returns: (B, 3, 4) maps, entries, and the statistics behind the reasons.
+    """
+    entries, drawn, evidence = _colour(crop, policy, draws, limit)
+    if limit is None:
+        gain, offset, tone = _manual_tone(crop, policy, draws)
+        colour = drawn * gain[:, None, None]
+    else:
+        coloured = mix(drawn, crop.samples)
+        gain, offset, tone = _guarded_tone(crop, coloured, policy, draws, limit)
+        coloured.mul_(gain[:, None, None]).add_(offset[:, None, None])
+        strength = guards.tone_strength(crop, coloured, limit)
+        evidence |= {
+            "clip": full(limit.promise.clip, crop.mean),
+            "std_floor": limit.std,
+            "tone_strength": strength,
+        }
+        colour, identity = drawn * gain[:, None, None], matrices(_IDENTITY, gain)
+        weaker = identity + (colour - identity) * strength[:, None, None]
+        colour, offset = choose(strength == 1.0, colour, weaker), offset * strength
+        start = {"exposure.mean": crop.mean, "exposure.std": crop.std}
+        back = guards.TONE_REDUCED  # all of it together
+        tone = {k: drawn_back(e, strength, start.get(k, 0.0), back) for k, e in tone.items()}
+        entries = {k: drawn_back(e, strength, 0.0, back) for k, e in entries.items()}
+    toned = torch.cat([colour, offset[:, None, None].expand(-1, 3, 1)], 2)
+    if "chroma" in policy:
+        toned, targets, found = plan_chroma(crop, policy, draws, drawn, toned, limit)
+        entries, evidence = entries | targets, evidence | found
+    return toned, tone | entries, evidence
+
+
+def _colour(
+    crop: CropStats, policy: Policy, draws: Draws, limit: guards.Limits | None
+) -> tuple[dict[str, Entry], Array, dict[str, Array]]:
+    """Entries of the colour operations but chroma, their (B, 3, 3) product, and the statistics behind the reasons."""
+    evidence = {"crop_mean": crop.mean, "crop_std": crop.std}
+    if limit is not None:
+        evidence["luma_share"] = share = guards.luma_share(crop)
+    entries: dict[str, Entry] = {}
+    colour = matrices(_IDENTITY, crop.mean)
+    for op in policy.of_kind("colour"):
+        if op.matrix is None:  # chroma, which comes after tone
+            continue
+        entry = draw(policy, draws, op, "range", 1, draws.applied(op.name))
+        if limit is not None and policy[op.name].guard and op.name in ("grey", "saturation"):
+            entry = _keep_colour(entry, op, draws, share)
+        entries[op.name] = entry
+        colour = product(matrix_of(op, entry.value), colour)
+    return entries, colour, evidence
+
+
+def _keep_colour(entry: Entry, op: Op, draws: Draws, share: Array) -> Entry:
+    """No grey, no desaturation, where luma carries less than 30 % of the colour variance."""
+    isoluminant = share < 0.3
+    if op.switch:
+        applied = entry.applied & ~isoluminant
+        value = torch.where(applied, entry.value, 0.0)
+        low, high = torch.where(isoluminant, 0.0, entry.low), torch.where(isoluminant, 0.0, entry.high)
+    else:
+        applied = entry.applied
+        low, high = torch.where(isoluminant, larger(entry.low, 0.0), entry.low), entry.high
+        high = larger(high, low)
+        value = torch.where(applied, between(low, high, draws.within(op.name, 1, low, high, 0.0)), 0.0)
+    limited = entry.applied & isoluminant
+    if not op.switch:
+        limited = limited & (entry.low != low)
+    return Entry(
+        value, low, high, torch.where(limited, guards.ISOLUMINANT, entry.reason), applied, entry.policy
+    )
+
+
+def _manual_tone(crop: CropStats, policy: Policy, draws: Draws) -> tuple[Array, Array, dict[str, Entry]]:
+    """torchvision's brightness and contrast, fused: x (1 + b) (1 + c) - (1 + b) c mean. The order is immaterial."""
+    entries: dict[str, Entry] = {}
+    gain, offset = crop.mean * 0.0 + 1.0, crop.mean * 0.0
+    exposed = None
+    if "exposure" in policy:
+        exposed = draws.applied("exposure")
+        entries |= {
+            f"exposure.{p}": draw(policy, draws, OPS["exposure"], p, 1 + i, exposed, own)
+            for i, (p, own) in enumerate((("mean", crop.mean), ("std", crop.std)))
+        }
+    for name in ("brightness", "contrast"):
+        if name in policy:
+            applied = draws.applied(name) if exposed is None else draws.applied(name) & ~exposed
+            entries[name] = draw(policy, draws, OPS[name], "range", 1, applied)
+            amount = entries[name].value
+            if name == "contrast":
+                offset = -gain * amount * crop.mean
+            gain = gain * (1.0 + amount)
+    if exposed is not None:
+        target = clamp(entries["exposure.std"].value / larger(crop.std, 1e-6), 0.0, policy["exposure"].gain)
+        gain = torch.where(exposed, target, gain)
+        offset = torch.where(exposed, entries["exposure.mean"].value - gain * crop.mean, offset)
+    return gain, offset, entries
+
+
+def _guarded_tone(
+    crop: CropStats, coloured: Array, policy: Policy, draws: Draws, limit: guards.Limits
+) -> tuple[Array, Array, dict[str, Entry]]:
+    """Tone in the coordinates (mean, std) of the view: the mean from its feasible interval, then the gain."""
+    room = guards.tone_room(crop, coloured, limit)
+    nothing = crop.mean > 9.0
+    entries: dict[str, Entry] = {}
+    repair = guards.needs_repair(crop, limit)
+    mean = torch.where(repair, clamp(crop.mean, room.low, room.high), crop.mean)
+    any_drawn = repair
+    gain_low = gain_high = crop.mean * 0.0 + 1.0
+    gain_fraction = crop.mean * 0.0
+    exposed = nothing
+    if "exposure" in policy:
+        exposed = draws.applied("exposure")
+        spec = policy["exposure"]
+        entry = _mean_entry(
+            draws, "exposure", spec.bounds("mean"), spec.bounds("mean"), exposed, room, 0.0, 1.0
+        )
+        entries["exposure.mean"] = entry
+        mean, any_drawn = torch.where(exposed, entry.value, mean), any_drawn | exposed
+    for name in ("brightness", "contrast"):
+        if name not in policy:
+            continue
+        applied = draws.applied(name) & ~exposed
+        any_drawn = any_drawn | applied
+        low, high = policy[name].bounds("range")
+        if name == "brightness":
+            # Half the amount of mid-grey, whatever the crop's own mean: a dark crop moves as far as any.
+            entry = _mean_entry(
+                draws, name, (crop.mean + 0.5 * low, crop.mean + 0.5 * high), (low, high), applied, room,
+                crop.mean, 0.5,
+            )  # fmt: skip
+            mean = torch.where(applied, crop.mean + 0.5 * entry.value, mean)
+            entries[name] = _exclusive(entry, exposed)
+        else:
+            gain_low = torch.where(applied, 1.0 + low, gain_low)
+            gain_high = torch.where(applied, 1.0 + high, gain_high)
+            gain_fraction = torch.where(applied, draws.fraction(name, 1), gain_fraction)
+            contrasted = applied
+    if "exposure" in policy:
+        low, high = policy["exposure"].bounds("std")
+        limited = policy["exposure"].gain
+        gain_low = torch.where(exposed, smaller(low / larger(crop.std, 1e-6), limited), gain_low)
+        gain_high = torch.where(exposed, smaller(high / larger(crop.std, 1e-6), limited), gain_high)
+        gain_fraction = torch.where(exposed, draws.fraction("exposure", 2), gain_fraction)
+    greatest = room.greatest_gain(mean)
+    low, high = clamp(gain_low, room.least_gain, greatest), clamp(gain_high, room.least_gain, greatest)
+    for name, number in (("contrast", 1), ("exposure", 2)):  # a gain of 1 is where both start
+        if draws.power(name) is not None and name in policy:
+            drawn = exposed if name == "exposure" else contrasted
+            further = draws.moved(name, number, gain_fraction, position(1.0, low, high))
+            gain_fraction = torch.where(drawn, further, gain_fraction)
+    gain = torch.where(any_drawn, low + gain_fraction * (high - low), 1.0)
+    offset = torch.where(any_drawn, mean - gain * crop.mean, 0.0)
+    reason = torch.where(gain_low < room.least_gain, guards.KEEPS_CONTRAST, guards.WHOLE_RANGE)
+    reason = torch.where(gain_high > greatest, guards.CLIPPING, reason)
+    if "contrast" in policy:
+        bounds = policy["contrast"].bounds("range")
+        entry = Entry(
+            torch.where(contrasted, gain - 1.0, 0.0), torch.where(exposed, bounds[0], low - 1.0),
+            torch.where(exposed, bounds[1], high - 1.0), torch.where(contrasted, reason, guards.NOT_DRAWN),
+            contrasted, bounds,
+        )  # fmt: skip
+        entries["contrast"] = _exclusive(entry, exposed)
+    if "exposure" in policy:
+        entries["exposure.std"] = Entry(
+            torch.where(exposed, gain * crop.std, 0.0), low * crop.std, high * crop.std,
+            torch.where(exposed, reason, guards.NOT_DRAWN), exposed, policy["exposure"].bounds("std"),
+        )  # fmt: skip
+    return gain, offset, entries
+
+
+def _exclusive(entry: Entry, exposed: Array) -> Entry:
+    return entry._replace(reason=torch.where(exposed, guards.EXCLUSIVE, entry.reason))
+
+
+def _mean_entry(
+    draws: Draws, name: str, wanted: tuple[Any, Any], bounds: tuple[float, float], applied: Array,
+    room: guards.ToneRoom, origin: Array | float, unit: float,
+) -> Entry:  # fmt: skip
+    """A target for the view's mean: the wanted interval cut to the feasible one, reported as (mean - origin) / unit."""
+    want_low, want_high = wanted[0] + room.mean * 0.0, wanted[1] + room.mean * 0.0
+    low, high = clamp(want_low, room.low, room.high), clamp(want_high, room.low, room.high)
+    mean = low + draws.within(name, 1, low, high, room.mean) * (high - low)
+    value = torch.where(applied, (mean - origin) / unit, 0.0)
+    reason = torch.where(high < want_high, room.reason_high, guards.WHOLE_RANGE)
+    reason = torch.where(low > want_low, room.reason_low, reason)
+    reason = torch.where(applied, reason, guards.NOT_DRAWN)
+    return Entry(value, (low - origin) / unit, (high - origin) / unit, reason, applied, bounds)
+
+
+# --- late -------------------------------------------------------------------------------------------------
+def plan_late(policy: Policy, draws: Draws) -> tuple[dict[str, Entry], Array]:
+    """Noise and erase, and the seed of the noise's pixels."""
+    entries: dict[str, Entry] = {}
+    for op in policy.of_kind("late"):
+        applied = draws.applied(op.name)
+        for i, parameter in enumerate(op.parameters):
+            entries[label(op, parameter)] = draw(policy, draws, op, parameter, 1 + i, applied)
+    if policy.guards and "erase" in policy:
+        area = entries["erase.area"]
+        most = policy.promise.erased
+        high = smaller(area.high, most)
+        value = smaller(area.value, most)
+        entries["erase.area"] = Entry(
+            value, smaller(area.low, most), high, area.reason, area.applied, area.policy
+        )
+    return entries, (draws.number("noise", 7) * 2.0**24).to(torch.int64)

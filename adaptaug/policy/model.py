@@ -1,0 +1,264 @@
+"""Policy files: which operations, how often, how strong, and what is promised.
+
+A policy is YAML, `version: 1`, validated against the table in `ops`. policies/README.md explains the format.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
+
+from adaptaug.errors import AdaptAugError, did_you_mean
+from adaptaug.policy.conditional import Conditional, complaint, leaders
+from adaptaug.policy.ops import OPS, Op
+from adaptaug.policy.schema import OPERATION_MODELS, STRICT, OperationPolicy, Pair, Promise, sentence_of
+
+MAX_FILE_BYTES = 1_000_000
+MAX_DEPTH = 50
+_OPENING = (
+    yaml.BlockSequenceStartToken, yaml.BlockMappingStartToken, yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken,
+)  # fmt: skip
+_CLOSING = (yaml.BlockEndToken, yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken)
+
+
+class Policy(BaseModel):
+    """A policy: plain data, immutable. Make one from a preset's name, a file, or a mapping.
+
+    >>> Policy.load("natural").guards
+    True
+    """
+
+    model_config = STRICT
+    version: Literal[1] = 1
+    name: str = Field("custom", max_length=100)
+    description: str = Field("", max_length=2000)
+    guards: bool = Field(True, description="false: a manual policy, outside the promise")
+    promise: Promise = Promise()
+    band: tuple[float, float] | None = Field(
+        None, description="wanted similarity of the two views, low and high"
+    )
+    pair: Pair = Pair()
+    operations: dict[str, Any] = Field(default_factory=dict)
+    conditional: Conditional = Field(
+        default_factory=Conditional, description="weights by which statistics move p and strength"
+    )
+    provenance: dict[str, Any] = Field(default_factory=dict, description="how a learned policy was found")
+    _second: Policy | None = PrivateAttr(None)
+
+    @model_validator(mode="after")
+    def _check(self) -> Policy:
+        if self.band is not None and not -1 <= self.band[0] < self.band[1] <= 1:
+            raise ValueError("band: expected [low, high] within [-1, 1], low below high")
+        parsed = {}
+        for name, entry in self.operations.items():
+            model = OPERATION_MODELS.get(name)
+            if model is None:
+                known = ", ".join(OPS)
+                raise ValueError(
+                    f"operations.{name}: no such operation{did_you_mean(name, OPS)}; known: {known}"
+                )
+            if isinstance(entry, OperationPolicy):
+                entry = entry.model_dump(exclude_defaults=True)
+            try:
+                parsed[name] = model.model_validate(entry or {})
+            except ValidationError as error:
+                raise ValueError(sentence_of(error, f"operations.{name}", model)) from None
+        object.__setattr__(self, "operations", parsed)
+        listed: dict[str, list[Op]] = {}
+        for op in OPS.values():
+            if op.name in parsed:
+                listed.setdefault(op.kind, []).append(op)
+        first = leaders(parsed)
+        # What plans ask for thousands of times a second, without pydantic in between.
+        object.__setattr__(self, "_listed", listed)
+        object.__setattr__(
+            self, "_leading", {n: first.get(entry.together or "", n) for n, entry in parsed.items()}
+        )
+        self._check_overlap()
+        if (wrong := complaint(self.conditional, parsed)) is not None:
+            raise ValueError(wrong)
+        if self.pair.second:
+            try:
+                rest = self.pair.model_copy(update={"second": {}})
+                object.__setattr__(self, "_second", self._changed(self.pair.second, pair=rest))
+            except AdaptAugError as error:
+                raise ValueError(f"pair.second: {error}") from None
+        return self
+
+    def _check_overlap(self) -> None:
+        if self.pair.overlap is None:
+            return
+        if "crop" in self.pair.share:
+            raise ValueError(
+                "pair.overlap: expected crops of their own, got share: [crop], which makes them the same"
+            )
+        if "crop" not in self.operations:
+            raise ValueError("pair.overlap: expected a policy with the operation 'crop', got one without")
+
+    def for_view(self, number: int) -> Policy:
+        """The policy of one view: `pair.second` applies to every view but the first."""
+        # Through __dict__: torch.compile cannot trace pydantic's access to private attributes.
+        return self.__dict__.get("_second", self) if number else self
+
+    def of_kind(self, *kinds: str) -> list[Op]:
+        """The policy's operations of some kinds, each kind's in the table's order."""
+        listed = self.__dict__["_listed"]
+        return [op for kind in kinds for op in listed.get(kind, ())]
+
+    @property
+    def leading(self) -> dict[str, str]:
+        """For each operation the one whose first number and weights of p decide: its group's first, or itself."""
+        return self.__dict__["_leading"]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as its file: spawned workers have the text, and the operations' models are made at import."""
+        return Policy.loads, (self.dumps(),)
+
+    def __copy__(self) -> Policy:
+        """Without what the core made of it: `model_copy(update=...)` starts here."""
+        copied = super().__copy__()
+        copied.__dict__.pop("_core", None)
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Policy:
+        copied = super().__deepcopy__(memo)
+        copied.__dict__.pop("_core", None)
+        return copied
+
+    def __getitem__(self, operation: str) -> Any:
+        return self.operations[operation]
+
+    def __contains__(self, operation: str) -> bool:
+        return operation in self.operations
+
+    @classmethod
+    def parse(cls, data: Any, source: str = "policy") -> Policy:
+        """Validate a mapping (what a policy file holds).
+
+        Raises: AdaptAugError: one sentence with the field's path, what was expected and what came.
+        """
+        if not isinstance(data, dict):
+            raise AdaptAugError(
+                f"{source}: expected a mapping with 'version: 1' and 'operations', got {data!r:.60}."
+            )
+        if "version" not in data:
+            raise AdaptAugError(f"{source}: the field 'version' is missing; write 'version: 1'.")
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise AdaptAugError(f"{source}: {sentence_of(error, '', cls)}.") from None
+
+    @classmethod
+    def loads(cls, text: str, source: str = "policy") -> Policy:
+        """Validate YAML text. Aliases, tags and texts over 1 MB are refused: a policy is plain data."""
+        if len(text.encode()) > MAX_FILE_BYTES:
+            raise AdaptAugError(
+                f"{source}: expected a policy file of at most 1 MB, got {len(text)} characters."
+            )
+        try:
+            depth = 0
+            for token in yaml.scan(text, Loader=yaml.SafeLoader):
+                if isinstance(token, yaml.AliasToken):
+                    raise AdaptAugError(f"{source}: expected YAML without aliases; write the values out.")
+                depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+                if depth > MAX_DEPTH:  # scanning deeper takes time that grows with the square
+                    raise AdaptAugError(f"{source}: expected YAML nested at most {MAX_DEPTH} deep.")
+            data = yaml.safe_load(text)
+        except AdaptAugError:
+            raise
+        except (yaml.YAMLError, RecursionError, ValueError) as error:  # a date or a number that is none
+            where = getattr(error, "problem_mark", None)
+            line = f" at line {where.line + 1}" if where else ""
+            raise AdaptAugError(
+                f"{source}: not valid YAML{line}; {getattr(error, 'problem', None) or str(error)[:80] or 'check it'}."
+            ) from None
+        return cls.parse(data, source)
+
+    @classmethod
+    def load(cls, name_or_path: str | os.PathLike[str]) -> Policy:
+        """Load a preset by name (`preset_names()`) or a file by path."""
+        if not isinstance(name_or_path, (str, os.PathLike)):
+            raise AdaptAugError(
+                f"policy: expected a preset's name or a file's path, got {name_or_path!r:.60}."
+            )
+        path = Path(name_or_path)
+        if str(name_or_path) in preset_names():
+            return cls.loads(_preset(str(name_or_path)).read_text(encoding="utf-8"), f"preset {name_or_path}")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            hint = did_you_mean(str(name_or_path), preset_names())
+            raise AdaptAugError(
+                f"policy {str(name_or_path)!r}: neither a preset ({', '.join(preset_names())}) nor a readable "
+                f"file ({getattr(error, 'strerror', None) or error}){hint}."
+            ) from None
+        return cls.loads(text, str(path))
+
+    def dumps(self) -> str:
+        """The policy as YAML; `loads(dumps())` is equal to the policy."""
+        data = self.model_dump(mode="json", exclude={"operations"}, exclude_defaults=True)
+        head = {"version": 1, "name": self.name, **data, "guards": self.guards}
+        head["operations"] = {
+            name: _plain(entry.model_dump(mode="json", exclude_unset=False, exclude_defaults=True))
+            for name, entry in self.operations.items()
+        }
+        if "provenance" in head:
+            head["provenance"] = head.pop("provenance")
+        readable = "\\x85" not in repr(head)  # PyYAML folds a raw next-line character as if it were a space
+        return yaml.safe_dump(
+            head, sort_keys=False, default_flow_style=None, allow_unicode=readable, width=100
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the policy as a YAML file."""
+        Path(path).write_text(self.dumps(), encoding="utf-8")
+
+    def edit(self, changes: dict[str, Any] | None = None, **fields: Any) -> Policy:
+        """A copy with fields replaced and operations changed: ``edit({"hflip": {"p": 0.0}}, name="mine")``.
+
+        An operation mapped to None is removed; a new one is added.
+        """
+        try:
+            return self._changed(changes or {}, **fields)
+        except AdaptAugError as error:
+            raise AdaptAugError(f"policy {self.name!r} with changes: {error}") from None
+
+    def _changed(self, changes: dict[str, Any], **fields: Any) -> Policy:
+        data = self.model_dump()
+        operations = data["operations"] = {
+            k: v.model_dump(exclude_defaults=True) for k, v in self.operations.items()
+        }
+        for name, change in changes.items():
+            if change is None:
+                operations.pop(name, None)
+                data["pair"]["second"].pop(name, None)  # or the second view would get it back
+            elif not isinstance(change, dict):
+                raise AdaptAugError(
+                    f"operations.{name}: expected a mapping such as {{'p': 0.5}}, got {change!r:.60}"
+                )
+            else:
+                operations[name] = {**operations.get(name, {}), **change}
+        data.update(fields)
+        try:
+            return Policy.model_validate(data)
+        except ValidationError as error:
+            raise AdaptAugError(sentence_of(error, "", Policy)) from None
+
+
+def preset_names() -> list[str]:
+    """Names of the policies that come with the package."""
+    files = importlib.resources.files("adaptaug.policies").iterdir()
+    return sorted(f.name.removesuffix(".yaml") for f in files if f.name.endswith(".yaml"))
+
+
+def _preset(name: str) -> Any:
+    return importlib.resources.files("adaptaug.policies") / f"{name}.yaml"
+
+
+def _plain(value: Any) -> Any:
+    return {k: _plain(v) for k, v in value.items()} if isinstance(value, dict) else value
