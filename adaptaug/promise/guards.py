@@ -64,11 +64,14 @@ REASONS = (
     "would hold too little, and the content floor wins",
     "overlaps the first view's crop by {overlap:.2f}, not {overlap_low:g} to {overlap_high:g}: the ranges of area "
     "and ratio allow no such box",
+    "the crop is grey or nearly so (chroma {crop_chroma:.3f}) and stays so: {chroma_share:.0%} of the change",
+    "drawn back to {chroma_share:.0%} of the change, so that at most {clip:.0%} of the pixels newly clip",
 )
 (
     NOT_DRAWN, WHOLE_RANGE, UNGUARDED, BOX_ENLARGED, DISTORTION_REDUCED, DARK, BRIGHT, CLIPPING, EXCLUSIVE,
     TOO_SMALL, SHARPNESS, ISOLUMINANT, FLAT_CROP, KEEPS_CONTRAST,
-    TONE_REDUCED, OVERLAP_MOVED, OVERLAP_RESIZED, CONTENT_WON, OVERLAP_OUT_OF_REACH,
+    TONE_REDUCED, OVERLAP_MOVED, OVERLAP_RESIZED, CONTENT_WON, OVERLAP_OUT_OF_REACH, GREY_STAYS,
+    COLOUR_CLIPS,
 ) = range(len(REASONS))  # fmt: skip
 
 
@@ -204,6 +207,25 @@ def _tone_keeps(crop: CropStats, channels: Array, limit: Limits) -> Array:
     ok = ok & (mean >= limit.low + 0.5 * LEVEL) & (mean <= limit.high - 0.5 * LEVEL)
     ok = ok & ~(limit.dark & (mean < limit.own - 0.2 * LEVEL))
     return ok & ~(limit.bright & (mean > limit.own + 0.2 * LEVEL))
+
+
+GREY_CHROMA = 3 * LEVEL  # up to here a crop is grey and stays so; from twice it on it is coloured
+
+
+def coloured(chroma: Array) -> Array:
+    """(B,) how much of a change of its chroma a crop may have that is so far from grey: 0, a share, or 1."""
+    return clamp(chroma / GREY_CHROMA - 1.0, 0.0, 1.0)
+
+
+def chroma_room(crop: CropStats, before: Array, after: Array, limit: Limits) -> Array:
+    """(B,) greatest share of the way at which no more pixels clip than allowed, of samples that go from `before` to
+    `after`, (B, 3, N) each. A sample leaves the range at a share of its own, so it is one of these."""
+    outside = (before > TOP) | (before < BOTTOM)
+    up = torch.where(after > TOP, (TOP - before) / larger(after - before, 1e-9), 1.0)
+    down = torch.where(after < BOTTOM, (before - BOTTOM) / larger(before - after, 1e-9), 1.0)
+    leaves = torch.where(outside, 0.0, smaller(smaller(up, down), 1.0)).amin(1)
+    allowed = int(0.8 * limit.promise.clip * leaves.shape[-1])  # as in `tone_room`
+    return ranked(torch.where(crop.clipped, 1.0, leaves), allowed)
 
 
 def blur_limit(crop: CropStats, size: int) -> Array:
