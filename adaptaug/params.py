@@ -16,8 +16,7 @@ import torch
 from adaptaug.backend.arrays import Array, pick_rows
 from adaptaug.errors import AdaptAugError
 from adaptaug.policy.ops import OPS
-from adaptaug.promise.certificate import TESTS
-from adaptaug.promise.guards import REASONS
+from adaptaug.promise.reasons import REASONS, TESTS
 
 FORMAT = 2
 
@@ -28,7 +27,7 @@ class Entry(NamedTuple):
     value: Array
     low: Array
     high: Array
-    reason: Array  # index into guard.REASONS
+    reason: Array  # index into REASONS
     applied: Array
     policy: tuple[float, float]
 
@@ -42,7 +41,7 @@ class ViewParams:
     source's, which says by how much a larger source is averaged first; `lift` (B, 2) scale and offset of the safe
     crop; `colour` (B, 3, 4) the affine map of RGB in [0, 1]; the filters', tables' and late operations' numbers are
     in `entries`; `strength` (B,) what the certificate left of the view; `failed` (B,) which test it failed
-    (certificate.TESTS); `frame` and `blank` (B,) flags. `evidence` holds the statistics that the reasons quote. The
+    (reasons.TESTS); `frame` and `blank` (B,) flags. `evidence` holds the statistics that the reasons quote. The
     noise's seed is `noise_seed`.
 
     >>> params = plan(image, "natural", key=(0, 0, 0), size=32)

@@ -11,7 +11,7 @@ import torch
 import adaptaug
 from adaptaug.core.engine import off
 from adaptaug.policy import Policy
-from adaptaug.promise import guards as guard
+from adaptaug.promise.reasons import Reason
 from benchmarks.checker import clipped
 from tests.support.promise import SOURCES
 
@@ -84,7 +84,7 @@ def test_it_is_the_formula(engine: str, image):
     middle = luma + (LUMA[1] - LUMA[0]) / 2 * rg + LUMA[2] * yb  # (R + G) / 2
     expected = np.stack([middle + rg / 2, middle - rg / 2, middle - yb], -1)
     assert np.abs(view - expected.clip(0, 255)).max() <= 1
-    assert {float(entry.reason[0]) for entry in params.entries.values()} == {guard.UNGUARDED}
+    assert {float(entry.reason[0]) for entry in params.entries.values()} == {Reason.UNGUARDED}
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -141,7 +141,7 @@ def test_clipping_stays_below_the_promise_without_the_certificate(engine: str):
             for key in range(12):
                 _, params = planned(engine, bounded, source, (key, 0, number))
                 pulled[guarded].append(float(params.strength[0]) < 1.0)
-                if guarded and params.entries["chroma.rg"].reason[0] == guard.COLOUR_CLIPS:
+                if guarded and params.entries["chroma.rg"].reason[0] == Reason.COLOUR_CLIPS:
                     assert 0 <= float(params.evidence["chroma_share"][0]) < 1
                     assert "15% of the pixels newly clip" in params.explain().rows[-1]["reason"]
     assert np.mean(pulled[True]) <= 0.05

@@ -6,7 +6,7 @@ import re
 
 from adaptaug.policy.ops import OPS
 from adaptaug.policy.schema import Promise
-from adaptaug.promise.guards import REASONS
+from adaptaug.promise.reasons import REASONS
 from adaptaug.ui.templates import escape
 
 KEYS = (

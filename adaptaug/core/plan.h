@@ -13,7 +13,7 @@ enum {
 enum { SLOTS = 32 };  // room for those to come, so that a record that C does not know yet changes no struct
 enum { NUMBERS = 4, SLOTS_PER_OP = 8 };  // most parameters of an operation; numbers that it may draw
 enum { GEOMETRY, FILTER, TABLE, TONE, COLOUR, LATE };
-enum {  // guard.REASONS
+enum {  // promise/reasons.py
   NOT_DRAWN, WHOLE_RANGE, UNGUARDED, BOX_ENLARGED, DISTORTION_REDUCED, DARK, BRIGHT, CLIPPING, EXCLUSIVE, TOO_SMALL,
   SHARPNESS, ISOLUMINANT, FLAT_CROP, KEEPS_CONTRAST, TONE_REDUCED, OVERLAP_MOVED, OVERLAP_RESIZED, CONTENT_WON,
   OVERLAP_OUT_OF_REACH, GREY_STAYS, COLOUR_CLIPS

@@ -10,6 +10,7 @@ from adaptaug.planning.draws import Draws, between, drawn_back, unrestricted
 from adaptaug.policy import Policy
 from adaptaug.policy.ops import LUMA, OPS
 from adaptaug.promise import guards
+from adaptaug.promise.reasons import Reason
 from adaptaug.stats.crop import CropStats
 
 # RGB of a unit of red against green and of yellow against blue, without luma.
@@ -27,7 +28,7 @@ def plan_chroma(
     """
     spec, drawn = policy["chroma"], draws.applied("chroma")
     chroma = crop.colouring(colour).chroma
-    share, reason = guards.coloured(chroma), torch.full_like(drawn, guards.GREY_STAYS, dtype=torch.int64)
+    share, reason = guards.coloured(chroma), torch.full_like(drawn, Reason.GREY_STAYS, dtype=torch.int64)
     seen = crop.colouring(toned[:, :, :3], toned[:, 0, 3])
     own = {"rg": seen.rg, "yb": seen.yb, "std": larger(seen.std, 1e-6)}
     targets = {name: _target(policy, draws, name, drawn, value) for name, value in own.items()}
@@ -35,10 +36,10 @@ def plan_chroma(
     if limit is not None and spec.guard:
         before = mix(toned[:, :, :3], crop.samples) + toned[:, :, 3:]
         room = guards.chroma_room(crop, before, mix(move, before), limit)
-        reason = torch.where(room < share, guards.COLOUR_CLIPS, reason)
+        reason = torch.where(room < share, Reason.COLOUR_CLIPS, reason)
         share = smaller(room, share)
     share = torch.where(drawn, share, 0.0)
-    grey = (share == 0.0) & (reason == guards.GREY_STAYS)
+    grey = (share == 0.0) & (reason == Reason.GREY_STAYS)
     entries = {}
     for name, target in targets.items():
         entry = drawn_back(target, share, own[name], reason)
@@ -57,7 +58,7 @@ def _target(policy: Policy, draws: Draws, name: str, drawn: Array, own: Array) -
     if name == "std":
         low, high = smaller(low, entry.gain * own), smaller(high, entry.gain * own)
     value = between(low, high, draws.within("chroma", index, low, high, own, spec.log), spec.log)
-    reason = torch.where(drawn, unrestricted(policy, op), guards.NOT_DRAWN)
+    reason = torch.where(drawn, unrestricted(policy, op), Reason.NOT_DRAWN)
     return Entry(torch.where(drawn, value, spec.identity), low, high, reason, drawn, entry.bounds(name))
 
 

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 from adaptaug.params import Explanation, ViewParams
 from adaptaug.policy.ops import OPS
 from adaptaug.promise import guards
+from adaptaug.promise.reasons import Reason
 from adaptaug.stats.image import ImageStats
 
 # Reasons that restrict nothing: a reader looks for what the image changed.
-_DULL = (guards.NOT_DRAWN, guards.WHOLE_RANGE, guards.UNGUARDED, guards.EXCLUSIVE)
+_DULL = (Reason.NOT_DRAWN, Reason.WHOLE_RANGE, Reason.UNGUARDED, Reason.EXCLUSIVE)
 # The numbers in these reasons' brackets stand on the line above them.
-_TOLD = (guards.DARK, guards.BRIGHT, guards.CLIPPING)
+_TOLD = (Reason.DARK, Reason.BRIGHT, Reason.CLIPPING)
 _TONE = ("exposure", "brightness", "contrast")
 _UNITS = {"blur": " px", "rotate": "°", "shear": "°", "posterize": " bits"}
 
