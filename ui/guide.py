@@ -27,22 +27,20 @@ TABS = (
     ("Train & search", "the runs folder (--runs), or a demo of a minute",
      "loss, kNN, certificate and band over steps; a search's arms and parameters; their policy goes into Tune"),
 )  # fmt: skip
-RULES = (
-    ("where to crop", "detail of the source, on a map of 64 px",
-     "crops without the policy's share of the detail are passed over; a flat crop gives way to the whole frame"),
-    ("blur", "fine detail of the crop", "no stronger than the detail that is there can bear"),
-    ("exposure, brightness, contrast", "mean, deviation and tails of the crop as rendered",
-     "drawn among the values that keep the view's mean, deviation and clipping within the promise"),
-    ("hue, saturation, temperature", "the crop's colours", "no further than channels begin to clip"),
-    ("chroma", "mean and deviation of the crop's colours",
-     "set to targets of its own as far as channels do not clip; a grey crop stays grey"),
-    ("solarize, invert, posterize, gamma", "the crop's histogram pushed through the table",
-     "left out where too little contrast would be left"),
+AFTER = (  # what guards whole views
     ("dark and bright sources", "mean of the source below .25 or above .75",
      "a view is never darker, or brighter, than its own crop"),
     ("everything together", "the finished view's own pixels",
      "the certificate: a view that breaks the promise is pulled back towards its safe crop until it does not"),
 )  # fmt: skip
+
+
+def rules() -> list[tuple[str, str, str]]:
+    """What guards each operation, by its record; those that share a guard share a row."""
+    by_guard: dict[tuple[str, str], list[str]] = {}
+    for op in OPS.values():
+        by_guard.setdefault(op.guard or ("nothing", "drawn as the policy says"), []).append(op.name)
+    return [(", ".join(names), looked, done) for (looked, done), names in by_guard.items()] + [*AFTER]
 
 
 def html() -> str:
@@ -70,7 +68,7 @@ def html() -> str:
         "the finished view is checked. Every number drawn comes from a key of seed, epoch and image, so a view can be "
         "made again anywhere.</p>"
         f"{_table('Tabs', ('Tab', 'Looks at', 'Shows'), TABS)}"
-        f"{_table('Rules', ('What is drawn', 'What is looked at', 'What is done'), RULES)}"
+        f"{_table('Rules', ('What is drawn', 'What is looked at', 'What is done'), rules())}"
         f"{_table('The promise, of policies with guards', ('Test', 'A view passes when'), tests)}"
         f"{_table('Operations', ('Name', 'Kind', 'What it does'), operations)}"
         f"<h2>Reasons you may read in the table of a pair</h2><ul>{reasons}</ul>"

@@ -72,7 +72,7 @@ def amounts(entry: OperationPolicy, name: str) -> list[int]:
     """Which of an operation's numbers (from 1) have a strength: no places, and those that the policy lets vary."""
     return [
         number for number, (parameter, spec) in enumerate(OPS[name].parameters.items(), 1)
-        if len(set(entry.bounds(parameter))) == 2 and not spec.unit.startswith("position")
+        if len(set(entry.bounds(parameter))) == 2 and not spec.place
     ]  # fmt: skip
 
 

@@ -62,6 +62,9 @@ class Op:
     matrix: Callable[..., list[list[Any]]] | None = None
     table: Callable[..., Array] | None = None
     torch: Callable[..., torch.Tensor] | None = None
+    guard: tuple[str, str] | None = (
+        None  # what is looked at, and how that narrows it; None: the certificate alone
+    )
 
     single: bool = field(init=False)  # whether it has one number, called `range` in a policy file
     switch: bool = field(
@@ -230,6 +233,17 @@ def _one(low: float, identity: float, high: float, unit: str, log: bool = False)
     return {"range": Parameter(low, identity, high, unit, log)}
 
 
+_DISTORTED = ("the detail that stays in view",
+              "drawn back until that is as much of the image's as the crop's `content` asks for")  # fmt: skip
+_TONE = (
+    "mean, deviation and tails of the crop as rendered",
+    "drawn among the values that keep the view's mean, deviation and clipping within the promise",
+)
+_FUSED = ("the crop's pixels through the whole map of tone and colour",
+          "drawn back with all tone and colour where together they would break the promise")  # fmt: skip
+_MEANT = ("luma's share of the variance of the colours",
+          "colour stays where it carries the content; else as all tone and colour")  # fmt: skip
+
 _SWITCH = {"range": Parameter(1.0, 0.0, 1.0, "on or off", default=(1.0, 1.0))}
 
 OPS: dict[str, Op] = {
@@ -242,27 +256,34 @@ OPS: dict[str, Op] = {
                 "ratio": Parameter(0.25, 1.0, 4.0, "width / height in pixels", log=True),
             },
             settings={"content": (0.0, 0.0, 0.95)},
+            guard=("the detail of the source, on a map of 64 px",
+                   "a box that holds too little is enlarged; a flat crop gives way to the whole frame"),
         ),
         Op("hflip", "geometry", 1, "mirror left and right", _SWITCH, matrix=_hflip),
         Op("vflip", "geometry", 2, "mirror top and bottom", _SWITCH, matrix=_vflip),
-        Op("rotate", "geometry", 3, "turn about the centre", _one(-180, 0, 180, "degrees"), matrix=_rotate),
+        Op(
+            "rotate", "geometry", 3, "turn about the centre",
+            _one(-180, 0, 180, "degrees"), matrix=_rotate, guard=_DISTORTED,
+        ),
         Op(
             "shear", "geometry", 4, "slant sideways (x) or up and down (y)",
             {"x": Parameter(-30, 0, 30, "degrees"), "y": Parameter(-30, 0, 30, "degrees")},
-            matrix=_shear,
+            matrix=_shear, guard=_DISTORTED,
         ),
         Op(
             "stretch", "geometry", 6, "wider or narrower at constant area",
-            _one(0.4, 1, 2.5, "width / height", log=True), matrix=_stretch,
+            _one(0.4, 1, 2.5, "width / height", log=True), matrix=_stretch, guard=_DISTORTED,
         ),
         Op(
             "perspective", "geometry", 7, "one side recedes",
             {"x": Parameter(-0.3, 0, 0.3, "share"), "y": Parameter(-0.3, 0, 0.3, "share")},
-            matrix=_perspective,
+            matrix=_perspective, guard=_DISTORTED,
         ),
         Op(
             "blur", "filter", 8, "Gaussian blur", _one(0, 0, 5, "sigma in pixels of the view"),
             torch=_blur_torch,
+            guard=("the fine detail of the crop",
+                   "no stronger than the detail that is there can bear; not at all in views of 32 px and less"),
         ),
         Op(
             "sharpen", "filter", 9, "add detail back", _one(0, 0, 4, "share of the detail"),
@@ -281,17 +302,20 @@ OPS: dict[str, Op] = {
                 "mean": Parameter(0.02, 0, 0.98, "luma mean of the view"),
                 "std": Parameter(0.01, 0, 0.5, "luma std of the view"),
             },
-            settings={"gain": (1.0, 6.0, 12.0)},
+            settings={"gain": (1.0, 6.0, 12.0)}, guard=_TONE,
         ),
-        Op("brightness", "tone", 15, "lighter or darker", _one(-0.9, 0, 2, "relative change")),
-        Op("contrast", "tone", 16, "more or less contrast", _one(-0.9, 0, 2, "relative change")),
-        Op("saturation", "colour", 17, "more or less colour", _one(-1, 0, 2, "relative change"), matrix=_saturation),
-        Op("hue", "colour", 18, "turn the colours", _one(-0.5, 0, 0.5, "turns"), matrix=_hue),
+        Op("brightness", "tone", 15, "lighter or darker", _one(-0.9, 0, 2, "relative change"), guard=_TONE),
+        Op("contrast", "tone", 16, "more or less contrast", _one(-0.9, 0, 2, "relative change"), guard=_TONE),
+        Op(
+            "saturation", "colour", 17, "more or less colour",
+            _one(-1, 0, 2, "relative change"), matrix=_saturation, guard=_MEANT,
+        ),
+        Op("hue", "colour", 18, "turn the colours", _one(-0.5, 0, 0.5, "turns"), matrix=_hue, guard=_FUSED),
         Op(
             "temperature", "colour", 22, "warmer or colder light",
-            _one(-1, 0, 1, "share, warmer above 0"), matrix=_temperature,
+            _one(-1, 0, 1, "share, warmer above 0"), matrix=_temperature, guard=_FUSED,
         ),
-        Op("grey", "colour", 19, "drop the colours", _SWITCH, matrix=_grey),
+        Op("grey", "colour", 19, "drop the colours", _SWITCH, matrix=_grey, guard=_MEANT),
         Op(
             "chroma", "colour", 23, "set cast and colourfulness to targets of their own",
             {
@@ -300,6 +324,8 @@ OPS: dict[str, Op] = {
                 "std": Parameter(0.01, 0, 1, "chroma std of the view, over mean luma", log=True),
             },
             settings={"gain": (1.0, 6.0, 12.0)},
+            guard=("mean and deviation of the crop's colours",
+                   "set to targets of its own as far as channels do not clip; a grey crop stays grey"),
         ),
         Op("noise", "late", 20, "add grain", _one(0, 0, 0.2, "std")),
         Op(
@@ -310,6 +336,7 @@ OPS: dict[str, Op] = {
                 "x": Parameter(0.0, 0.0, 1.0, "position", default=(0.0, 1.0), place=True),
                 "y": Parameter(0.0, 0.0, 1.0, "position", default=(0.0, 1.0), place=True),
             },
+            guard=("the policy's promise", "covers no more of the view than that allows"),
         ),
     )
 }  # fmt: skip
