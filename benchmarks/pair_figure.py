@@ -66,7 +66,9 @@ def main(out: str = "docs/img/pairs.png") -> None:
         draw(row[1:3], pair(image, FIXED, number))
         draw(row[3:], pair(image, OURS, number))
         row[0].set_xlabel(f"{name}, key (0, 0, {number})", fontsize=10)
-    for column, title in enumerate(("image", f"{FIXED}: one recipe for all", "", f"{OURS}: ranges for each image", "")):
+    for column, title in enumerate(
+        ("image", f"{FIXED}: one recipe for all", "", f"{OURS}: ranges for each image", "")
+    ):
         axes[0, column].set_title(title, fontsize=12, fontweight="bold", loc="left")
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
