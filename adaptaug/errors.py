@@ -8,7 +8,12 @@ from collections.abc import Iterable
 
 
 class AdaptAugError(ValueError):
-    """What was expected, what came, which file, field or operation, and the way out: in one sentence."""
+    """What was expected, what came, which file, field or operation, and the way out: in one sentence.
+
+    >>> Policy.load("naturel")
+    Traceback (most recent call last):
+    adaptaug.errors.AdaptAugError: ...did you mean 'natural'?...
+    """
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -16,8 +16,7 @@ import torch
 from adaptaug.backend.arrays import Array, pick_rows
 from adaptaug.errors import AdaptAugError
 from adaptaug.policy.ops import OPS
-from adaptaug.promise.certificate import TESTS
-from adaptaug.promise.guards import REASONS
+from adaptaug.promise.reasons import REASONS, TESTS
 
 FORMAT = 2
 
@@ -28,7 +27,7 @@ class Entry(NamedTuple):
     value: Array
     low: Array
     high: Array
-    reason: Array  # index into guard.REASONS
+    reason: Array  # index into REASONS
     applied: Array
     policy: tuple[float, float]
 
@@ -42,8 +41,14 @@ class ViewParams:
     source's, which says by how much a larger source is averaged first; `lift` (B, 2) scale and offset of the safe
     crop; `colour` (B, 3, 4) the affine map of RGB in [0, 1]; the filters', tables' and late operations' numbers are
     in `entries`; `strength` (B,) what the certificate left of the view; `failed` (B,) which test it failed
-    (certificate.TESTS); `frame` and `blank` (B,) flags. `evidence` holds the statistics that the reasons quote. The
+    (reasons.TESTS); `frame` and `blank` (B,) flags. `evidence` holds the statistics that the reasons quote. The
     noise's seed is `noise_seed`.
+
+    >>> params = plan(image, "natural", key=(0, 0, 0), size=32)
+    >>> render(image, params).shape
+    (32, 32, 3)
+    >>> ViewParams.from_dict(params.to_dict()).size
+    32
     """
 
     size: int
@@ -208,6 +213,10 @@ class Explanation:
     """One view's parameters with the policy's range, the safe range, the value and the reason of each.
 
     `rows` is a list of dicts for tables and JSON; printing it gives text.
+
+    >>> explanation = explain(image, "natural", key=(0, 0, 0))
+    >>> explanation.rows[0]["parameter"]
+    'crop.area'
     """
 
     def __init__(self, params: ViewParams):

@@ -55,6 +55,12 @@ class AdaptiveAugment(nn.Module):
     On the CPU all goes through the compiled core: a PIL image, an (H, W, 3) uint8 array, an image file's `bytes`, a
     (3, H, W) or (B, 3, H, W) tensor. A tensor on a device or with gradients goes through torch, and so does everything
     where there is no core. In a batch every image has its own draw. Nothing drawn is kept on the module.
+
+    >>> augment = AdaptiveAugment("natural", size=32)
+    >>> augment(image, key=(0, 0, 0)).shape
+    (32, 32, 3)
+
+    Raises: AdaptAugError: no such policy, a size or finish that cannot be.
     """
 
     def __init__(
@@ -104,6 +110,12 @@ class Views(Generic[Made]):
             own likeness, without a network (`stats/similarity.py`).
 
     A policy's `band` is held here, where there are two views or more (`band.py`); one view alone has no pair.
+
+    >>> first, second = Views("natural", size=32)(image, key=(0, 0, 0))
+    >>> tuple(first.shape), first.dtype
+    ((3, 32, 32), torch.float32)
+
+    Raises: AdaptAugError: no such policy, a size, finish or number of views that cannot be, a judge without a band.
     """
 
     @overload
@@ -212,6 +224,10 @@ class MultiCrop:
 
     `MultiCrop(Views(large, n=2, size=224), Views(small, n=6, size=96))`. Every view has a number, and so a draw, of
     its own; `pair` of a policy holds within its group's numbers, of which 0 is the first view of the first group.
+
+    >>> views = MultiCrop(Views("natural", n=2, size=64), Views("natural", n=3, size=32))
+    >>> [view.shape[-1] for view in views(image)]
+    [64, 64, 32, 32, 32]
     """
 
     def __init__(self, *groups: Views[Any]):
@@ -318,6 +334,9 @@ def measure(images: ImageLike) -> ImageStats:
     """The statistics of an image or batch (see ImageStats), a row an image; the same for an array and a tensor.
 
     Raises: AdaptAugError: what is no image.
+
+    >>> measure(image).summary()["mean"] < 1
+    True
     """
     return measure_pixels(read(images).planes())
 
@@ -335,7 +354,11 @@ def render(
     Args:
         images: as many as `params` has rows, of the size they were planned for or another.
         interpolation: `nearest` for masks; tone: False follows the geometry alone (masks, depth).
-    Raises: AdaptAugError: as many rows as images, or an interpolation that is neither.
+    Raises: AdaptAugError: another number of rows than of images, or an interpolation that is neither.
+
+    >>> params = plan(image, "natural", key=(0, 0, 0), size=32)
+    >>> render(image[..., 0], params, interpolation="nearest", tone=False).shape
+    (32, 32)
     """
     if interpolation not in ("bilinear", "nearest"):
         raise AdaptAugError(f"interpolation: expected 'bilinear' or 'nearest', got {interpolation!r}.")
@@ -361,7 +384,11 @@ def plan(
     size: Size = 224,
     view: int = 0,
 ) -> ViewParams:
-    """ViewParams of one view of each image; `AdaptiveAugment(policy, size).plan` in one call."""
+    """ViewParams of one view of each image; `AdaptiveAugment(policy, size).plan` in one call.
+
+    >>> plan(image, "natural", key=(0, 0, 0)).size
+    224
+    """
     return AdaptiveAugment(policy, size).plan(images, key, view)
 
 
@@ -372,5 +399,9 @@ def explain(
     size: Size = 224,
     view: int = 0,
 ) -> Explanation:
-    """Why a view of an image looks as it does: `AdaptiveAugment(policy, size).explain` in one call."""
+    """Why a view of an image looks as it does: `AdaptiveAugment(policy, size).explain` in one call.
+
+    >>> print(explain(image, "natural", key=(0, 0, 0)))
+    crop.area ... policy 0.08 .. 1 ...
+    """
     return AdaptiveAugment(policy, size).explain(image, key, view)

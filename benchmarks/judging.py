@@ -26,7 +26,7 @@ class Seen(NamedTuple):
     pixels: dict[str, np.ndarray]  # the checker's (B, S, S, 3)
     pulled: np.ndarray  # (B,) whether drawn back towards its crop
     framed: np.ndarray  # (B,) whether the full frame took the crop's place
-    failed: np.ndarray  # (B,) which test it failed: certificate.TESTS
+    failed: np.ndarray  # (B,) which test it failed: reasons.TESTS
 
     @property
     def acted(self) -> np.ndarray:

@@ -86,6 +86,8 @@ def policies() -> dict[str, Policy]:
     natural, digits = Policy.load("natural"), Policy.load("digits")
     wide = {"exposure": {"mean": (0.2, 0.8), "std": (0.08, 0.3)}}
     narrow = {"exposure": {"mean": (0.4, 0.6), "std": (0.16, 0.24)}}
+    # CIFAR-10's own in mixed exposure, by the formula of `adaptaug profile`.
+    colours = {"rg": (-0.2, 0.27), "yb": (-0.24, 0.47), "std": (0.035, 0.49)}
     no_colour: dict[str, None] = {"saturation": None, "hue": None, "grey": None}
     no_tone: dict[str, None] = {"exposure": None, "brightness": None, "contrast": None}
     clip = lambda share, **more: natural.edit(promise={"clip": share}, **more)  # noqa: E731
@@ -102,6 +104,7 @@ def policies() -> dict[str, Policy]:
         "natural without colour": natural.edit(no_colour), "natural without tone": natural.edit(no_tone),
         "natural without crop": natural.edit({"crop": {"area": (1.0, 1.0), "ratio": (1.0, 1.0), "content": 0.0}}),
         "natural, grey .4": natural.edit({"grey": {"p": 0.4}}),
+        **{f"natural, chroma {p:g}": natural.edit({"chroma": {"p": p, **colours}}) for p in (0.1, 0.2, 0.4, 0.8)},
         "natural, colour s=1": natural.edit({"saturation": {"range": (-0.8, 0.8)}, "hue": {"range": (-0.2, 0.2)}}),
         "natural, crop=.2": natural.edit({"crop": {"area": (0.2, 1.0)}}),
         "natural, s=.75 crop=.35": natural.edit(

@@ -75,7 +75,7 @@ REFERENCES: dict[str, list[tuple[dict[str, float], Any]]] = {
     "saturation": [({"range": v}, lambda x, v=v: F.adjust_saturation(x, 1 + v)) for v in (-0.5, 0.5, 1.0)],
     "grey": [({}, lambda x: F.rgb_to_grayscale(x, 3))],
 }
-OWN_FORMULA = {"crop", "hue", "temperature", "exposure", "noise", "erase"}
+OWN_FORMULA = {"crop", "hue", "temperature", "exposure", "chroma", "noise", "erase"}
 CASES = [(name, *case) for name, cases in REFERENCES.items() for case in cases]
 
 

@@ -14,8 +14,8 @@ import adaptaug
 from adaptaug.pipeline import generate
 from adaptaug.planning.overlap import intersection_over_union
 from adaptaug.policy import Policy, preset_names
-from adaptaug.promise import guards
 from adaptaug.promise.boxes import judge_boxes
+from adaptaug.promise.reasons import Reason
 from adaptaug.stats.image import ImageStats
 from benchmarks.scenes import SCENES
 from tests.conftest import PHOTOGRAPHS
@@ -115,7 +115,7 @@ def test_the_first_view_and_good_draws_stay(measured):
     assert torch.equal(before.matrix[good], after.matrix[good])
     assert not torch.isclose(before.matrix[~good], after.matrix[~good]).all((1, 2)).any()
     # Where moving is enough the size stays, and it is enough more often than not.
-    moved = after.entries["crop.ratio"].reason == guards.OVERLAP_MOVED
+    moved = after.entries["crop.ratio"].reason == Reason.OVERLAP_MOVED
     assert moved.double().sum() > 0.4 * (~good).double().sum()
     assert torch.allclose(box(before)[moved, 2:], box(after)[moved, 2:])
 
@@ -129,7 +129,7 @@ def test_the_second_crop_keeps_its_own_range_of_area(measured):
         area = placed.entries["crop.area"].value
         assert (area <= 0.25 + 1e-9).all() and (area >= 0.05 - 1e-9).all()
         # A full first crop and a later one of .05 to .25 overlap by no more than that: the nearest is taken.
-        out = placed.entries["crop.area"].reason == guards.OVERLAP_OUT_OF_REACH
+        out = placed.entries["crop.area"].reason == Reason.OVERLAP_OUT_OF_REACH
         found = overlaps(stats, policy)
         assert inside(found[~out], (0.1, 0.3)) == 1.0
         assert (found[out] < 0.1).logical_or(found[out] > 0.3).all() and out.double().mean() < 0.05
@@ -139,7 +139,7 @@ def test_the_second_crop_keeps_its_own_range_of_area(measured):
 def test_the_content_floor_seldom_has_to_win(interval, most, measured):
     policy = overlapping("natural", *interval)
     codes = torch.cat([where(stats, policy, 1).entries["crop.area"].reason for stats in measured.values()])
-    share = (codes == guards.CONTENT_WON).double().mean()
+    share = (codes == Reason.CONTENT_WON).double().mean()
     print(f"{interval}: the content floor won in {share:.2%} of {len(codes)} draws")  # pytest -s shows it
     assert share <= most
 
@@ -150,9 +150,9 @@ def test_the_content_floor_wins():
     placed = where(stats, policy, 1)
     _, content = judge_boxes(stats.rows(torch.zeros(DRAWS, dtype=torch.int64)), box(placed)[:, None])
     assert content.min() >= policy["crop"].content
-    lost = placed.entries["crop.area"].reason == guards.CONTENT_WON
+    lost = placed.entries["crop.area"].reason == Reason.CONTENT_WON
     assert lost.any() and inside(overlaps(stats, policy)[lost], (0.0, 0.05)) == 0.0
-    reason = _explained(SCENES["a small subject in a corner"](), policy, guards.CONTENT_WON)
+    reason = _explained(SCENES["a small subject in a corner"](), policy, Reason.CONTENT_WON)
     assert "the content floor wins" in reason and "not 0 to 0.05" in reason
 
 
@@ -168,9 +168,9 @@ def _explained(image: np.ndarray, policy: Policy, code: int) -> str:
 
 def test_explain_names_it(photo):
     policy = overlapping("natural", 0.3, 0.6)
-    said = _explained(photo("coffee", 80, 60), policy, guards.OVERLAP_MOVED)
+    said = _explained(photo("coffee", 80, 60), policy, Reason.OVERLAP_MOVED)
     assert said.startswith("moved so that it overlaps the first view's crop by 0.3 to 0.6 (drawn: 0.")
-    assert "moved and resized" in _explained(photo("coffee", 80, 60), policy, guards.OVERLAP_RESIZED)
+    assert "moved and resized" in _explained(photo("coffee", 80, 60), policy, Reason.OVERLAP_RESIZED)
     for index in range(20):
         explanation = adaptaug.explain(photo(), policy, key=(5, 0, index), size=SIZE, view=1)
         for row in explanation.rows:

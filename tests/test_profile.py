@@ -10,6 +10,7 @@ from skimage import data as samples
 from sklearn.datasets import load_digits
 
 from adaptaug.cli import run
+from adaptaug.policy import Policy
 from adaptaug.report.profile import STATISTICS, Profile, ink, separation, strokes, view_size
 
 
@@ -157,6 +158,37 @@ def test_digits_that_share_a_hash_are_not_duplicates():
 
 def test_memory_is_72_bytes_an_image():
     assert len(profile_of(crops(samples.astronaut(), 20))._marks) == 20 * 72
+
+
+def test_the_images_own_colours_are_told_as_targets():
+    """As a policy takes them: 5 to 95 % of cast and deviation, by the formula of policies/README.md."""
+    images = list(crops(samples.astronaut(), 40))
+    found, rows = profile_of(images), []
+    for _, image in images:
+        red, green, blue = np.moveaxis(
+            cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA) / 255.0, -1, 0
+        )
+        luma, chroma = (
+            0.299 * red + 0.587 * green + 0.114 * blue,
+            np.stack([red - green, (red + green) / 2 - blue]),
+        )
+        cast = chroma.mean((1, 2)) / luma.mean()
+        rest = chroma - cast[:, None, None] * luma
+        rows.append([*cast, np.sqrt(rest.var((1, 2)).sum()) / luma.mean()])
+    for told, values in zip(found.chroma().values(), np.array(rows).T, strict=True):
+        assert told == pytest.approx(np.quantile(values, [0.05, 0.95], method="inverted_cdf"), abs=0.02)
+    line = next(line for line in found.text().splitlines() if "chroma: {" in line)
+    policy = Policy.loads("version: 1\noperations:\n  " + line[line.index("chroma: {") :])
+    assert (
+        policy["chroma"].p == 0.2
+        and policy["chroma"].std == tuple(found.chroma()["std"])
+        and found.report()["chroma"] == found.chroma()
+    )
+
+
+def test_grey_images_have_no_colours_to_tell():
+    found = profile_of(digits())
+    assert found.chroma() is None and "chroma: {" not in found.text()
 
 
 def test_small_images_are_viewed_at_their_size():

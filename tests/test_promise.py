@@ -7,24 +7,9 @@ import torch
 import adaptaug
 from adaptaug.backend.arrays import constant
 from adaptaug.pipeline import generate
-from adaptaug.policy import Policy
 from adaptaug.policy.ops import OPS
 from adaptaug.promise import boxes, guards
-from tests.support.promise import count
-
-WIDEST = Policy.parse(
-    {
-        "version": 1,
-        "name": "everything, everywhere",
-        "promise": {"clip": 0.25},
-        "operations": {
-            name: {"p": 0.6}
-            | ({} if op.switch else {p: [spec.low, spec.high] for p, spec in op.parameters.items()})
-            | {setting: high for setting, (_, _, high) in op.settings.items() if setting != "content"}
-            for name, op in OPS.items()
-        },
-    }
-)
+from tests.support.promise import WIDEST, count
 
 
 def widen(monkeypatch):

@@ -27,7 +27,9 @@ START: dict[str, dict[str, Any]] = {
     "solarize": {"p": 0.2, "range": [0.4, 0.8]}, "posterize": {"p": 0.2, "range": [4, 7]},
     "exposure": {"p": 0.8, "mean": [0.3, 0.7], "std": [0.12, 0.28]}, "brightness": {"range": [-0.4, 0.4]},
     "contrast": {"range": [-0.4, 0.4]}, "saturation": {"range": [-0.4, 0.4]}, "hue": {"range": [-0.1, 0.1]},
-    "temperature": {"range": [-0.3, 0.3]}, "noise": {"p": 0.5, "range": [0.01, 0.05]},
+    "temperature": {"range": [-0.3, 0.3]},
+    "chroma": {"p": 0.4, "rg": [-0.2, 0.25], "yb": [-0.25, 0.45], "std": [0.05, 0.5]},
+    "noise": {"p": 0.5, "range": [0.01, 0.05]},
     "erase": {"p": 0.5, "area": [0.02, 0.15], "ratio": [0.5, 2.0]},
 }  # fmt: skip
 # Only what was touched since the policy was drawn here is sent, so that all else stays as it was, to the bit.

@@ -6,7 +6,7 @@ import re
 
 from adaptaug.policy.ops import OPS
 from adaptaug.policy.schema import Promise
-from adaptaug.promise.guards import REASONS
+from adaptaug.promise.reasons import REASONS
 from adaptaug.ui.templates import escape
 
 KEYS = (
@@ -34,6 +34,8 @@ RULES = (
     ("exposure, brightness, contrast", "mean, deviation and tails of the crop as rendered",
      "drawn among the values that keep the view's mean, deviation and clipping within the promise"),
     ("hue, saturation, temperature", "the crop's colours", "no further than channels begin to clip"),
+    ("chroma", "mean and deviation of the crop's colours",
+     "set to targets of its own as far as channels do not clip; a grey crop stays grey"),
     ("solarize, invert, posterize, gamma", "the crop's histogram pushed through the table",
      "left out where too little contrast would be left"),
     ("dark and bright sources", "mean of the source below .25 or above .75",

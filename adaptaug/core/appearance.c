@@ -1,6 +1,7 @@
 // Round two: how a view looks, from the crop's statistics: filters, tone and colour, late operations
 // (planning/appearance.py, promise/guards.py).
 #include "plan.h"
+#include <string.h>
 
 static const double LUMA[3] = {0.299, 0.587, 0.114};
 
@@ -105,7 +106,7 @@ static void plan_colour(const CropStats *crop, Draws *draws, int guarded, double
   for (int i = 0; i < policy->count; i++) {
     int slot = policy->order[i];
     const Operation *op = &policy->operation[slot];
-    if (op->kind != COLOUR) continue;
+    if (op->kind != COLOUR || slot == CHROMA) continue;
     Entry *entry = &report->entry[slot][0];
     *entry = draw(draws, slot, 0, applied_of(draws, slot), op->identity[0]);
     if (guarded && op->guard && (slot == GREY || slot == SATURATION)) keep_colour(crop, draws, slot, entry);
@@ -143,7 +144,7 @@ static double ranked_by_parts(double *values, int count, int rank) {
 }
 
 // The same: counted in drawers first, as no branch can be foretold in `ranked_by_parts`, of which one is looked through.
-static double ranked(double *values, int count, int rank) {
+double ranked(double *values, int count, int rank) {
   enum { DRAWERS = 64, MIDDLE = DRAWERS / 4 };  // 0 ... 1 are the middle half; what lies farther out is in the outermost
   int in_drawer[DRAWERS] = {0}, kept = 0, drawer = 0;
   uint8_t drawer_of[SAMPLES_MOST];
@@ -326,9 +327,10 @@ static void draw_back(const CropStats *crop, const Policy *policy, double streng
 
 // Gain, offset and colour as one affine map of RGB in [0, 1], into report->colour (3 x 4).
 void plan_tone(const CropStats *crop, Draws *draws, const Limits *limits, Report *report) {
-  double map[9], gain, offset;
+  double map[9], colour[9], gain, offset;
   report->evidence[CROP_MEAN] = crop->mean, report->evidence[CROP_STD] = crop->std;
   plan_colour(crop, draws, limits != 0, map, report);
+  memcpy(colour, map, sizeof colour);
   if (!limits) {
     manual_tone(crop, draws, &gain, &offset, report);
     for (int i = 0; i < 9; i++) map[i] *= gain;
@@ -354,6 +356,7 @@ void plan_tone(const CropStats *crop, Draws *draws, const Limits *limits, Report
     for (int j = 0; j < 3; j++) report->colour[4 * i + j] = map[3 * i + j];
     report->colour[4 * i + 3] = offset;
   }
+  plan_chroma(crop, draws, colour, limits, report);
 }
 
 // --- late -------------------------------------------------------------------------------------------------------------

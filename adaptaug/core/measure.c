@@ -117,7 +117,7 @@ static void colour_statistics(const u8 *rgb, int h, int w, int64_t stride, doubl
   }
   for (int i = 0; i < 5; i++) total[i] /= n;
   double spread = sqrt(greater(total[2] - total[0] * total[0] + total[3] - total[1] * total[1], 0.0));
-  statistic[CHROMA] = total[4] / 255.0;
+  statistic[CHROMA_STATISTIC] = total[4] / 255.0;
   statistic[COLOURFULNESS] = spread + 0.3 * sqrt(total[0] * total[0] + total[1] * total[1]);
   arena->used = kept;
 }
@@ -210,9 +210,11 @@ void sample_crop(const Planes *crop, int size, CropStats *stats) {
   for (int j = 0; j < 3; j++)
     for (int k = 0; k < 3; k++) {
       double covariance = (double)(product[j < k ? j : k][j < k ? k : j] * count - sum[j] * sum[k]) / unit;
+      stats->covariance[3 * j + k] = covariance;
       variance += covariance * LUMA[j] * LUMA[k];
       if (j == k) channels += covariance;
     }
+  for (int k = 0; k < 3; k++) stats->channel_mean[k] = (double)sum[k] / (255.0 * count);
   stats->samples = count;
   stats->sampled_mean = ((double)sum[0] * LUMA[0] + (double)sum[1] * LUMA[1] + (double)sum[2] * LUMA[2]) / (255.0 * count);
   stats->sampled_variance = variance;

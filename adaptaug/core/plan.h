@@ -8,23 +8,23 @@
 // Slots are for ever: they fix an operation's random numbers (policy/ops.py). 5 was given back and stays empty.
 enum {
   CROP, HFLIP, VFLIP, ROTATE, SHEAR, STRETCH = 6, PERSPECTIVE, BLUR, SHARPEN, GAMMA, INVERT, SOLARIZE, POSTERIZE,
-  EXPOSURE, BRIGHTNESS, CONTRAST, SATURATION, HUE, GREY, NOISE, ERASE, TEMPERATURE, KNOWN
+  EXPOSURE, BRIGHTNESS, CONTRAST, SATURATION, HUE, GREY, NOISE, ERASE, TEMPERATURE, CHROMA, KNOWN
 };
 enum { SLOTS = 32 };  // room for those to come, so that a record that C does not know yet changes no struct
 enum { NUMBERS = 4, SLOTS_PER_OP = 8 };  // most parameters of an operation; numbers that it may draw
 enum { GEOMETRY, FILTER, TABLE, TONE, COLOUR, LATE };
-enum {  // guard.REASONS
+enum {  // promise/reasons.py
   NOT_DRAWN, WHOLE_RANGE, UNGUARDED, BOX_ENLARGED, DISTORTION_REDUCED, DARK, BRIGHT, CLIPPING, EXCLUSIVE, TOO_SMALL,
   SHARPNESS, ISOLUMINANT, FLAT_CROP, KEEPS_CONTRAST, TONE_REDUCED, OVERLAP_MOVED, OVERLAP_RESIZED, CONTENT_WON,
-  OVERLAP_OUT_OF_REACH
+  OVERLAP_OUT_OF_REACH, GREY_STAYS, COLOUR_CLIPS
 };
 enum {  // the statistics that reasons quote, by name in records.EVIDENCE
   DRAWN_STD, DRAWN_CONTENT, BOX_STD_FLOOR, CONTENT_FLOOR, DRAWN_OVERLAP, OVERLAP_LOW, OVERLAP_HIGH, OVERLAP, BOX_X,
   BOX_Y, BOX_WIDTH, BOX_HEIGHT, WARPED_CONTENT, SHRINK, IMAGE_MEAN, IMAGE_STD, FLAT_STD, REACH, CROP_MEAN, CROP_STD,
-  LUMA_SHARE, CLIP, STD_FLOOR, TONE_STRENGTH, EVIDENCES
+  LUMA_SHARE, CLIP, STD_FLOOR, TONE_STRENGTH, CROP_CHROMA, CHROMA_SHARE, EVIDENCES
 };
 enum {  // conditional.STATISTICS
-  MEAN, CONTRAST_STATISTIC, DARK_FRACTION, BRIGHT_FRACTION, ENTROPY, CHROMA, COLOURFULNESS, SPREAD, SHARPNESS_STATISTIC,
+  MEAN, CONTRAST_STATISTIC, DARK_FRACTION, BRIGHT_FRACTION, ENTROPY, CHROMA_STATISTIC, COLOURFULNESS, SPREAD, SHARPNESS_STATISTIC,
   BORDER_UNIFORMITY, FOREGROUND_FRACTION, STATISTICS
 };
 
@@ -35,7 +35,7 @@ enum {  // conditional.STATISTICS
 
 // --- what a caller gives --------------------------------------------------------------------------------------------
 typedef struct {  // one operation: its record in policy/ops.py, and what the policy says of it
-  double p, shape[2], setting;                     // `setting`: crop's content, exposure's gain
+  double p, shape[2], setting;                     // `setting`: crop's content, exposure's and chroma's gain
   double low[NUMBERS], high[NUMBERS], identity[NUMBERS];
   int32_t logarithmic[NUMBERS], place[NUMBERS];
   int32_t present, kind, parameters, leader, guard, lock, shared, on_or_off;
@@ -83,7 +83,7 @@ typedef struct {  // a whole image (measure.c)
 } ImageStats;
 
 typedef struct {  // a crop as rendered
-  double mean, std, reach, luma_share, sampled_mean, sampled_variance;
+  double mean, std, reach, luma_share, sampled_mean, sampled_variance, channel_mean[3], covariance[9];
   int samples;                            // on a grid; in [0, 1]
   double sample[3][SAMPLES_MOST];
   uint8_t clipped[SAMPLES_MOST];
@@ -124,6 +124,10 @@ void plan_filters(const CropStats *crop, Draws *draws, int size, Report *report)
 void plan_tone(const CropStats *crop, Draws *draws, const Limits *limits, Report *report);  // limits NULL: no guards
 void plan_late(Draws *draws, Report *report);
 void table_of(int slot, double amount, uint8_t table[256]);
+double ranked(double *values, int count, int rank);  // the value that `rank` others precede; `values` are put in another order
+
+// chroma.c
+void plan_chroma(const CropStats *crop, Draws *draws, const double colour[9], const Limits *limits, Report *report);  // after tone
 
 // guards.c
 Limits limits_of(const Policy *policy, double frame_mean, double frame_std, double image_mean);

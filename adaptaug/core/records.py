@@ -16,6 +16,7 @@ EVIDENCE = (
     "drawn_std", "drawn_content", "box_std_floor", "content_floor", "drawn_overlap", "overlap_low", "overlap_high",
     "overlap", "box_x", "box_y", "box_width", "box_height", "warped_content", "shrink", "image_mean", "image_std",
     "flat_std", "reach", "crop_mean", "crop_std", "luma_share", "clip", "std_floor", "tone_strength",
+    "crop_chroma", "chroma_share",
 )  # fmt: skip
 
 

@@ -20,6 +20,11 @@ def collate(samples: list[Any]) -> Any:
 
     Samples ((views, params), label) of `Views(return_params=True)` give ([view (B, 3, S, S), ...], [ViewParams of
     B images, ...]) and (B,) labels; views of several sizes stay a list, one tensor a view.
+
+    >>> views = Views("natural", size=32, return_params=True)
+    >>> (first, second), (params, _) = collate([views(image, key=(0, 0, i)) for i in range(4)])
+    >>> tuple(first.shape), len(params)
+    ((4, 3, 32, 32), 4)
     """
     return _collate(samples, collate_fn_map={**default_collate_fn_map, ViewParams: _stack})
 

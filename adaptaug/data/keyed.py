@@ -45,6 +45,13 @@ class Keyed(Sharing, Dataset[Any]):
 
     Of several Keyed with one seed in a ConcatDataset each has draws of its own, by its place; the first has those that
     it has alone. A copy or a pickle goes on from where the original is, and neither changes the other.
+
+    >>> data = Keyed([(image, 7), (image, 8)], Views("natural", size=32), seed=5)
+    >>> (first, second), label = data[1]
+    >>> tuple(first.shape), label
+    ((3, 32, 32), 8)
+
+    Raises: AdaptAugError: a data set that is not map-style, `views` that take no key, no image in `field`.
     """
 
     def __init__(self, dataset: Any, views: Callable[..., Any], seed: int = 0, field: int | str = 0):

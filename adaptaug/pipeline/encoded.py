@@ -42,6 +42,9 @@ def decode(
 
     Args: range: by which images of more than 8 bits are read, as `depth.to_levels`.
     Raises: AdaptAugError: as `files.read_image`.
+
+    >>> decode(png).shape
+    (96, 96, 3)
     """
     name, found = "the image's bytes", _jpeg(data)
     # OpenCV is twice as fast as Pillow, but fills what a truncated file lacks with grey and says nothing.

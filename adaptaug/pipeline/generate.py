@@ -19,6 +19,7 @@ from adaptaug.policy.conditional import Moves
 from adaptaug.policy.ops import OPS
 from adaptaug.promise import guards
 from adaptaug.promise.certificate import Evidence, certify
+from adaptaug.promise.reasons import Reason
 from adaptaug.stats.crop import CropStats
 from adaptaug.stats.image import ImageStats, measure_pixels
 
@@ -153,7 +154,7 @@ def _framed(entries: dict[str, Entry], frame: Array) -> dict[str, Entry]:
     for name, entry in entries.items():
         op, _, part = name.partition(".")
         value = torch.where(frame, OPS[op].parameters[part or "range"].identity, entry.value)
-        reason = torch.where(frame, guards.FLAT_CROP, entry.reason)
+        reason = torch.where(frame, Reason.FLAT_CROP, entry.reason)
         out[name] = entry._replace(value=value, reason=reason, applied=entry.applied & ~frame)
     return out
 

@@ -8,10 +8,12 @@ import torch
 
 from adaptaug.backend.arrays import Array, choose, clamp, larger, matrices, mix, product, smaller
 from adaptaug.params import Entry
-from adaptaug.planning.draws import Draws, between, draw, full, label, position
+from adaptaug.planning.chroma import plan_chroma
+from adaptaug.planning.draws import Draws, between, draw, drawn_back, full, label, position
 from adaptaug.policy import Policy
 from adaptaug.policy.ops import OPS, Op, matrix_of
 from adaptaug.promise import guards
+from adaptaug.promise.reasons import Reason
 from adaptaug.stats.crop import CropStats
 
 _IDENTITY: list[list[Any]] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
@@ -29,7 +31,7 @@ def plan_filters(crop: CropStats, policy: Policy, draws: Draws, size: int) -> di
                 limit = guards.blur_limit(crop, size)
                 low, high = smaller(limit, entry.low), smaller(limit, entry.high)
                 bounded = applied & (high < entry.high)
-                code = guards.TOO_SMALL if size <= 32 else guards.SHARPNESS
+                code = Reason.TOO_SMALL if size <= 32 else Reason.SHARPNESS
                 reason = torch.where(bounded, code, entry.reason)
                 value = torch.where(applied, between(low, high, draws.within("blur", 1, low, high, 0.0)), 0.0)
                 entry = Entry(value, low, high, reason, applied & (value > 0), entry.policy)
@@ -46,12 +48,12 @@ def plan_tone(
     Args: crop: of the crop after filters; limit: the promise's numbers, None for a policy without guards.
     Returns: (B, 3, 4) maps, entries, and the statistics behind the reasons.
     """
-    entries, colour, evidence = _colour(crop, policy, draws, limit)
+    entries, drawn, evidence = _colour(crop, policy, draws, limit)
     if limit is None:
         gain, offset, tone = _manual_tone(crop, policy, draws)
-        colour = colour * gain[:, None, None]
+        colour = drawn * gain[:, None, None]
     else:
-        coloured = mix(colour, crop.samples)
+        coloured = mix(drawn, crop.samples)
         gain, offset, tone = _guarded_tone(crop, coloured, policy, draws, limit)
         coloured.mul_(gain[:, None, None]).add_(offset[:, None, None])
         strength = guards.tone_strength(crop, coloured, limit)
@@ -60,25 +62,32 @@ def plan_tone(
             "std_floor": limit.std,
             "tone_strength": strength,
         }
-        colour, identity = colour * gain[:, None, None], matrices(_IDENTITY, gain)
+        colour, identity = drawn * gain[:, None, None], matrices(_IDENTITY, gain)
         weaker = identity + (colour - identity) * strength[:, None, None]
         colour, offset = choose(strength == 1.0, colour, weaker), offset * strength
         start = {"exposure.mean": crop.mean, "exposure.std": crop.std}
-        tone = {k: _drawn_back(e, strength, start.get(k, 0.0)) for k, e in tone.items()}
-        entries = {k: _drawn_back(e, strength, 0.0) for k, e in entries.items()}
-    return torch.cat([colour, offset[:, None, None].expand(-1, 3, 1)], 2), tone | entries, evidence
+        back = Reason.TONE_REDUCED  # all of it together
+        tone = {k: drawn_back(e, strength, start.get(k, 0.0), back) for k, e in tone.items()}
+        entries = {k: drawn_back(e, strength, 0.0, back) for k, e in entries.items()}
+    toned = torch.cat([colour, offset[:, None, None].expand(-1, 3, 1)], 2)
+    if "chroma" in policy:
+        toned, targets, found = plan_chroma(crop, policy, draws, drawn, toned, limit)
+        entries, evidence = entries | targets, evidence | found
+    return toned, tone | entries, evidence
 
 
 def _colour(
     crop: CropStats, policy: Policy, draws: Draws, limit: guards.Limits | None
 ) -> tuple[dict[str, Entry], Array, dict[str, Array]]:
-    """Entries of the colour operations, their (B, 3, 3) product, and the statistics behind the reasons."""
+    """Entries of the colour operations but chroma, their (B, 3, 3) product, and the statistics behind the reasons."""
     evidence = {"crop_mean": crop.mean, "crop_std": crop.std}
     if limit is not None:
         evidence["luma_share"] = share = guards.luma_share(crop)
     entries: dict[str, Entry] = {}
     colour = matrices(_IDENTITY, crop.mean)
     for op in policy.of_kind("colour"):
+        if op.matrix is None:  # chroma, which comes after tone
+            continue
         entry = draw(policy, draws, op, "range", 1, draws.applied(op.name))
         if limit is not None and policy[op.name].guard and op.name in ("grey", "saturation"):
             entry = _keep_colour(entry, op, draws, share)
@@ -103,16 +112,8 @@ def _keep_colour(entry: Entry, op: Op, draws: Draws, share: Array) -> Entry:
     if not op.switch:
         limited = limited & (entry.low != low)
     return Entry(
-        value, low, high, torch.where(limited, guards.ISOLUMINANT, entry.reason), applied, entry.policy
+        value, low, high, torch.where(limited, Reason.ISOLUMINANT, entry.reason), applied, entry.policy
     )
-
-
-def _drawn_back(entry: Entry, strength: Array, start: Array | float) -> Entry:
-    """An entry of the tone after all of it was weakened together: the value that the view really has."""
-    weaker = entry.applied & (strength < 1.0)
-    value = torch.where(weaker, start + strength * (entry.value - start), entry.value)
-    reason = torch.where(weaker, guards.TONE_REDUCED, entry.reason)
-    return Entry(value, entry.low, entry.high, reason, entry.applied, entry.policy)
 
 
 def _manual_tone(crop: CropStats, policy: Policy, draws: Draws) -> tuple[Array, Array, dict[str, Entry]]:
@@ -196,26 +197,26 @@ def _guarded_tone(
             gain_fraction = torch.where(drawn, further, gain_fraction)
     gain = torch.where(any_drawn, low + gain_fraction * (high - low), 1.0)
     offset = torch.where(any_drawn, mean - gain * crop.mean, 0.0)
-    reason = torch.where(gain_low < room.least_gain, guards.KEEPS_CONTRAST, guards.WHOLE_RANGE)
-    reason = torch.where(gain_high > greatest, guards.CLIPPING, reason)
+    reason = torch.where(gain_low < room.least_gain, Reason.KEEPS_CONTRAST, Reason.WHOLE_RANGE)
+    reason = torch.where(gain_high > greatest, Reason.CLIPPING, reason)
     if "contrast" in policy:
         bounds = policy["contrast"].bounds("range")
         entry = Entry(
             torch.where(contrasted, gain - 1.0, 0.0), torch.where(exposed, bounds[0], low - 1.0),
-            torch.where(exposed, bounds[1], high - 1.0), torch.where(contrasted, reason, guards.NOT_DRAWN),
+            torch.where(exposed, bounds[1], high - 1.0), torch.where(contrasted, reason, Reason.NOT_DRAWN),
             contrasted, bounds,
         )  # fmt: skip
         entries["contrast"] = _exclusive(entry, exposed)
     if "exposure" in policy:
         entries["exposure.std"] = Entry(
             torch.where(exposed, gain * crop.std, 0.0), low * crop.std, high * crop.std,
-            torch.where(exposed, reason, guards.NOT_DRAWN), exposed, policy["exposure"].bounds("std"),
+            torch.where(exposed, reason, Reason.NOT_DRAWN), exposed, policy["exposure"].bounds("std"),
         )  # fmt: skip
     return gain, offset, entries
 
 
 def _exclusive(entry: Entry, exposed: Array) -> Entry:
-    return entry._replace(reason=torch.where(exposed, guards.EXCLUSIVE, entry.reason))
+    return entry._replace(reason=torch.where(exposed, Reason.EXCLUSIVE, entry.reason))
 
 
 def _mean_entry(
@@ -227,9 +228,9 @@ def _mean_entry(
     low, high = clamp(want_low, room.low, room.high), clamp(want_high, room.low, room.high)
     mean = low + draws.within(name, 1, low, high, room.mean) * (high - low)
     value = torch.where(applied, (mean - origin) / unit, 0.0)
-    reason = torch.where(high < want_high, room.reason_high, guards.WHOLE_RANGE)
+    reason = torch.where(high < want_high, room.reason_high, Reason.WHOLE_RANGE)
     reason = torch.where(low > want_low, room.reason_low, reason)
-    reason = torch.where(applied, reason, guards.NOT_DRAWN)
+    reason = torch.where(applied, reason, Reason.NOT_DRAWN)
     return Entry(value, (low - origin) / unit, (high - origin) / unit, reason, applied, bounds)
 
 

@@ -13,7 +13,7 @@ from adaptaug.policy import Policy
 from adaptaug.policy.conditional import REACH, Moves
 from adaptaug.policy.ops import OPS, SLOTS_PER_OP, Op, slot_count
 from adaptaug.policy.schema import OperationPolicy
-from adaptaug.promise import guards
+from adaptaug.promise.reasons import Reason
 from adaptaug.stats.image import ImageStats
 
 _FIRST_SLOT = {op.name: op.slot * SLOTS_PER_OP for op in OPS.values()}
@@ -180,12 +180,19 @@ def draw(
             op.name, index, low, high, spec.identity if origin is None else origin, spec.log
         )
     value = torch.where(applied, between(low, high, fraction, spec.log), spec.identity)
-    reason = torch.where(applied, _unrestricted(policy, op), guards.NOT_DRAWN)
+    reason = torch.where(applied, unrestricted(policy, op), Reason.NOT_DRAWN)
     return Entry(value, low, high, reason, applied, bounds)
 
 
-def _unrestricted(policy: Policy, op: Op) -> int:
-    return guards.WHOLE_RANGE if policy.guards and policy.operations[op.name].guard else guards.UNGUARDED
+def drawn_back(entry: Entry, strength: Array, start: Array | float, reason: Array | int) -> Entry:
+    """An entry of which only a share was done, for a reason: the value that the view really has."""
+    weaker = entry.applied & (strength < 1.0)
+    value = torch.where(weaker, start + strength * (entry.value - start), entry.value)
+    return entry._replace(value=value, reason=torch.where(weaker, reason, entry.reason))
+
+
+def unrestricted(policy: Policy, op: Op) -> int:
+    return Reason.WHOLE_RANGE if policy.guards and policy.operations[op.name].guard else Reason.UNGUARDED
 
 
 def label(op: Op, parameter: str) -> str:

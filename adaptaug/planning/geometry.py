@@ -12,7 +12,8 @@ from adaptaug.planning.draws import Draws, draw, full, label
 from adaptaug.planning.overlap import Placed, place, placed_entries
 from adaptaug.policy import Policy
 from adaptaug.policy.ops import OPS, Op, matrix_of
-from adaptaug.promise import boxes, guards
+from adaptaug.promise import boxes
+from adaptaug.promise.reasons import Reason
 from adaptaug.stats.image import ImageStats
 
 
@@ -118,7 +119,7 @@ def _plan_crop(
             "content_floor": full(entry.content, std),
         }
         enlarged = step > 0
-        reason = torch.where(enlarged, guards.BOX_ENLARGED, area.reason)
+        reason = torch.where(enlarged, Reason.BOX_ENLARGED, area.reason)
         final = box[:, 2] * box[:, 3]
         area = Entry(
             final,
@@ -193,7 +194,7 @@ def _shrunk(entry: Entry, op: Op, parameter: str, shrink: Array) -> Entry:
     value = torch.where(reduced, _towards_identity(entry, op, parameter, shrink), entry.value)
     low = torch.where(reduced, smaller(value, identity), entry.low)
     high = torch.where(reduced, larger(value, identity), entry.high)
-    reason = torch.where(reduced, guards.DISTORTION_REDUCED, entry.reason)
+    reason = torch.where(reduced, Reason.DISTORTION_REDUCED, entry.reason)
     return Entry(value, low, high, reason, entry.applied, entry.policy)
 
 

@@ -8,8 +8,8 @@ import torch
 
 from adaptaug.backend.arrays import Array, arange, clamp, constant, larger, pick, smaller
 from adaptaug.params import Entry
-from adaptaug.promise import guards
 from adaptaug.promise.boxes import judge_boxes
+from adaptaug.promise.reasons import Reason
 from adaptaug.stats.image import ImageStats
 
 STEPS = 16  # places looked at on each leg of the way, and again around the best of them
@@ -19,7 +19,7 @@ _OUTSIDE, _POOR = 10.0, 100.0  # costs that no distance makes up for
 
 @dataclass(frozen=True)
 class Placed:
-    """Boxes (B, 4); reasons (B,), indices into guard.REASONS, -1 where the box stayed; what the reasons quote."""
+    """Boxes (B, 4); reasons (B,), indices into REASONS, -1 where the box stayed; what the reasons quote."""
 
     box: Array
     reason: Array
@@ -88,8 +88,8 @@ def place(
     placed, leg, reachable = _search(wanted, _way(box, reference, areas, drawn < low))
     placed = torch.where(stays[:, None], box, placed)
     final = intersection_over_union(placed[:, None, :], reference)[:, 0]
-    missed = torch.where(reachable, guards.CONTENT_WON, guards.OVERLAP_OUT_OF_REACH)
-    moved = torch.where(leg == 0, guards.OVERLAP_MOVED, guards.OVERLAP_RESIZED)
+    missed = torch.where(reachable, Reason.CONTENT_WON, Reason.OVERLAP_OUT_OF_REACH)
+    moved = torch.where(leg == 0, Reason.OVERLAP_MOVED, Reason.OVERLAP_RESIZED)
     reason = torch.where(stays, -1, torch.where((final >= low) & (final <= high), moved, missed))
     return Placed(placed, reason, evidence | {"overlap": final})
 
@@ -170,8 +170,8 @@ def placed_entries(placed: Placed, entries: dict[str, Entry], stats: ImageStats)
     for name, value in values.items():
         entry = entries[name]
         # A mere move leaves the numbers as they were, and the area its own reason if it was enlarged.
-        resized = moved & (placed.reason != guards.OVERLAP_MOVED)
-        kept = ~moved | ((entry.reason == guards.BOX_ENLARGED) & ~resized & (name == "crop.area"))
+        resized = moved & (placed.reason != Reason.OVERLAP_MOVED)
+        kept = ~moved | ((entry.reason == Reason.BOX_ENLARGED) & ~resized & (name == "crop.area"))
         value = torch.where(resized, value, entry.value)
         reason = torch.where(kept, entry.reason, placed.reason)
         out[name] = entry._replace(

@@ -7,7 +7,8 @@ An operation belongs to one kind, which says how it is applied:
 * `filter`: reads neighbours; a function of a torch batch.
 * `table`: pointwise, as a lookup table of 256 levels.
 * `tone`: gain and offset, chosen by `plan` from the crop's statistics.
-* `colour`: ``matrix(amount)`` is 3x3 on RGB and keeps luma. All tone and colour is one affine map.
+* `colour`: ``matrix(amount)`` is 3x3 on RGB and keeps luma; without one, it is chosen by `plan` from the crop's
+  statistics, after tone. All tone and colour is one affine map.
 * `late`: after everything else, bounded: noise and erase.
 
 To add an operation: write its record here, its test in tests/test_ops.py, its line in policies/README.md.
@@ -291,6 +292,15 @@ OPS: dict[str, Op] = {
             _one(-1, 0, 1, "share, warmer above 0"), matrix=_temperature,
         ),
         Op("grey", "colour", 19, "drop the colours", _SWITCH, matrix=_grey),
+        Op(
+            "chroma", "colour", 23, "set cast and colourfulness to targets of their own",
+            {
+                "rg": Parameter(-1, 0, 1, "red against green, over mean luma"),
+                "yb": Parameter(-1, 0, 1, "yellow against blue, over mean luma"),
+                "std": Parameter(0.01, 0, 1, "chroma std of the view, over mean luma", log=True),
+            },
+            settings={"gain": (1.0, 6.0, 12.0)},
+        ),
         Op("noise", "late", 20, "add grain", _one(0, 0, 0.2, "std")),
         Op(
             "erase", "late", 21, "cover a rectangle with the view's mean",

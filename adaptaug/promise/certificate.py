@@ -11,17 +11,9 @@ import torch
 
 from adaptaug.backend.arrays import Array, larger, may_look
 from adaptaug.promise.guards import LEVEL, Limits
+from adaptaug.promise.reasons import Test
 
 STRENGTHS = (1.0, 0.75, 0.5, 0.25, 0.0)  # of the view against its safe crop, tried by the certificate
-
-TESTS = (
-    "passed",
-    "(a) too little contrast left",
-    "(b) too many pixels clipped",
-    "(c) too dark or too bright",
-    "(d) no longer resembles its crop",
-    "further out than its own crop, from a dark or bright source",
-)
 
 
 class Evidence(NamedTuple):
@@ -70,9 +62,15 @@ def certify(seen: Evidence, limit: Limits) -> tuple[Array, Array]:
         strength = torch.where(done | ~ok, strength, s)
         done = done | ok
         if failed is None:
-            failed = torch.where(further, 5, 0)
-            for number, test in ((4, like_ok), (3, mean_ok), (2, clip_ok), (1, std_ok)):
-                failed = torch.where(test, failed, number)
+            failed = torch.where(further, Test.FURTHER, Test.PASSED)
+            tests = (
+                (Test.LIKE, like_ok),
+                (Test.MEAN, mean_ok),
+                (Test.CLIPPED, clip_ok),
+                (Test.CONTRAST, std_ok),
+            )
+            for test, kept in tests:
+                failed = torch.where(kept, failed, test)
         if may_look(done) and bool(done.all()):
             break
     return strength, failed

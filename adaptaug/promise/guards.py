@@ -33,43 +33,11 @@ from adaptaug.backend.arrays import (  # fmt: skip
 )
 from adaptaug.backend.levels import BOTTOM, LUMA, TOP
 from adaptaug.policy.schema import Promise
+from adaptaug.promise.reasons import Reason
 from adaptaug.stats.crop import CropStats
 
 DARK_SOURCE, BRIGHT_SOURCE = 0.25, 0.75  # beyond these a view never goes further out than its own crop
 LEVEL = 1.0 / 255.0
-
-REASONS = (
-    "not drawn this time",
-    "the policy's whole range is safe here",
-    "guards are off: the policy's range, whatever the image",
-    "the drawn box was enlarged: it held {drawn_content:.0%} of the image's detail (floor {content_floor:.0%}) "
-    "at contrast {drawn_std:.3f} (floor {box_std_floor:.3f})",
-    "reduced to {shrink:.0%}: the full distortion would leave {warped_content:.0%} of the detail in view "
-    "(floor {content_floor:.0%})",
-    "dark source (mean {image_mean:.2f}): no darker than its own crop ({crop_mean:.2f})",
-    "bright source (mean {image_mean:.2f}): no brighter than its own crop ({crop_mean:.2f})",
-    "limited so that at most {clip:.0%} of the pixels newly clip (crop: mean {crop_mean:.2f}, std {crop_std:.2f})",
-    "exposure sets this view's tone",
-    "views of 32 px and less are not blurred",
-    "bounded by the crop's own detail (correlation length {reach:.1f} px)",
-    "luma carries only {luma_share:.0%} of the colour variance: dropping colour would erase the content",
-    "the crop was flat (contrast {flat_std:.3f}): the full frame took its place",
-    "keeps contrast above the promised floor ({std_floor:.3f})",
-    "all tone and colour drawn back to {tone_strength:.0%} of the change: together they would break the promise",
-    "moved so that it overlaps the first view's crop by {overlap_low:g} to {overlap_high:g} "
-    "(drawn: {drawn_overlap:.2f})",
-    "moved and resized so that it overlaps the first view's crop by {overlap_low:g} to {overlap_high:g} "
-    "(drawn: {drawn_overlap:.2f})",
-    "overlaps the first view's crop by {overlap:.2f}, not {overlap_low:g} to {overlap_high:g}: every such box "
-    "would hold too little, and the content floor wins",
-    "overlaps the first view's crop by {overlap:.2f}, not {overlap_low:g} to {overlap_high:g}: the ranges of area "
-    "and ratio allow no such box",
-)
-(
-    NOT_DRAWN, WHOLE_RANGE, UNGUARDED, BOX_ENLARGED, DISTORTION_REDUCED, DARK, BRIGHT, CLIPPING, EXCLUSIVE,
-    TOO_SMALL, SHARPNESS, ISOLUMINANT, FLAT_CROP, KEEPS_CONTRAST,
-    TONE_REDUCED, OVERLAP_MOVED, OVERLAP_RESIZED, CONTENT_WON, OVERLAP_OUT_OF_REACH,
-) = range(len(REASONS))  # fmt: skip
 
 
 class Limits(NamedTuple):
@@ -154,8 +122,8 @@ def tone_room(crop: CropStats, coloured: Array, limit: Limits) -> ToneRoom:
     margin = LEVEL
     low = larger(BOTTOM + least_gain * larger(crop.mean - low_tail, 0.0), limit.low + margin)
     high = smaller(TOP - least_gain * larger(high_tail - crop.mean, 0.0), limit.high - margin)
-    reason_low = torch.where(limit.dark & (limit.own > low), DARK, CLIPPING)
-    reason_high = torch.where(limit.bright & (limit.own < high), BRIGHT, CLIPPING)
+    reason_low = torch.where(limit.dark & (limit.own > low), Reason.DARK, Reason.CLIPPING)
+    reason_high = torch.where(limit.bright & (limit.own < high), Reason.BRIGHT, Reason.CLIPPING)
     low = torch.where(limit.dark, larger(low, limit.own), low)
     high = torch.where(limit.bright, smaller(high, limit.own), high)
     stay = clamp(crop.mean, limit.low, limit.high)
@@ -204,6 +172,25 @@ def _tone_keeps(crop: CropStats, channels: Array, limit: Limits) -> Array:
     ok = ok & (mean >= limit.low + 0.5 * LEVEL) & (mean <= limit.high - 0.5 * LEVEL)
     ok = ok & ~(limit.dark & (mean < limit.own - 0.2 * LEVEL))
     return ok & ~(limit.bright & (mean > limit.own + 0.2 * LEVEL))
+
+
+GREY_CHROMA = 3 * LEVEL  # up to here a crop is grey and stays so; from twice it on it is coloured
+
+
+def coloured(chroma: Array) -> Array:
+    """(B,) how much of a change of its chroma a crop may have that is so far from grey: 0, a share, or 1."""
+    return clamp(chroma / GREY_CHROMA - 1.0, 0.0, 1.0)
+
+
+def chroma_room(crop: CropStats, before: Array, after: Array, limit: Limits) -> Array:
+    """(B,) greatest share of the way at which no more pixels clip than allowed, of samples that go from `before` to
+    `after`, (B, 3, N) each. A sample leaves the range at a share of its own, so it is one of these."""
+    outside = (before > TOP) | (before < BOTTOM)
+    up = torch.where(after > TOP, (TOP - before) / larger(after - before, 1e-9), 1.0)
+    down = torch.where(after < BOTTOM, (before - BOTTOM) / larger(before - after, 1e-9), 1.0)
+    leaves = torch.where(outside, 0.0, smaller(smaller(up, down), 1.0)).amin(1)
+    allowed = int(0.8 * limit.promise.clip * leaves.shape[-1])  # as in `tone_room`
+    return ranked(torch.where(crop.clipped, 1.0, leaves), allowed)
 
 
 def blur_limit(crop: CropStats, size: int) -> Array:

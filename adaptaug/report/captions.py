@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 from adaptaug.params import Explanation, ViewParams
 from adaptaug.policy.ops import OPS
 from adaptaug.promise import guards
+from adaptaug.promise.reasons import Reason
 from adaptaug.stats.image import ImageStats
 
 # Reasons that restrict nothing: a reader looks for what the image changed.
-_DULL = (guards.NOT_DRAWN, guards.WHOLE_RANGE, guards.UNGUARDED, guards.EXCLUSIVE)
+_DULL = (Reason.NOT_DRAWN, Reason.WHOLE_RANGE, Reason.UNGUARDED, Reason.EXCLUSIVE)
 # The numbers in these reasons' brackets stand on the line above them.
-_TOLD = (guards.DARK, guards.BRIGHT, guards.CLIPPING)
+_TOLD = (Reason.DARK, Reason.BRIGHT, Reason.CLIPPING)
 _TONE = ("exposure", "brightness", "contrast")
 _UNITS = {"blur": " px", "rotate": "°", "shear": "°", "posterize": " bits"}
 
@@ -132,16 +133,25 @@ def _weakened(params: ViewParams) -> list[Note]:
 
 
 def _colour_notes(rows: dict[str, Any], params: ViewParams) -> list[Note]:
-    names = [op.name for op in OPS.values() if op.kind == "colour" and op.name in rows]
+    names = [op.name for op in OPS.values() if op.kind == "colour"]
     if _applied(rows, "grey"):
         return [Note("grey", _why(rows, params, "grey"))]
-    amounts = {name: short(rows[name]["value"], sign=True) for name in names if _applied(rows, name)}
+    amounts = {name: _amounts(rows, name) for name in names if _applied(rows, name)}
     parts = [f"{name} {amount}" for name, amount in amounts.items() if amount != "0"]
     # A refused operation is not applied, and its reason is what the reader wants to know.
-    reasons = dict.fromkeys(reason for name in names if (reason := _why(rows, params, name)))
+    own = [label for label, row in rows.items() if row["operation"] in names]
+    reasons = dict.fromkeys(reason for label in own if (reason := _why(rows, params, label)))
     if not parts and not reasons:
         return []
     return [Note(", ".join(parts) or "colour kept", "; ".join(reasons))]
+
+
+def _amounts(rows: dict[str, Any], name: str) -> str:
+    """An operation's numbers, signed where they may be below 0."""
+    mine = {
+        label.partition(".")[2] or "range": row for label, row in rows.items() if row["operation"] == name
+    }
+    return ", ".join(short(row["value"], OPS[name].parameters[part].low < 0) for part, row in mine.items())
 
 
 def _others(rows: dict[str, Any]) -> list[str]:

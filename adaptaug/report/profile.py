@@ -18,6 +18,8 @@ import torch
 
 from adaptaug.backend.levels import BLANK_STD, box_reduce, luma_levels
 from adaptaug.data import Images
+from adaptaug.policy.ops import OPS
+from adaptaug.promise import guards
 from adaptaug.stats.image import ANALYSIS_SIZE, ImageStats, measure_pixels
 from adaptaug.views import Views
 
@@ -56,6 +58,8 @@ STATISTICS = {
     "levels": Statistic("Two levels", 0, 1, "luma variance between two classes (Otsu)", preset=(LEVELS,)),
     "ink": Statistic("Ink", -1, 1, "fine detail: 1 all dark, -1 all light", preset=(-INK, INK)),
 }
+# The targets of the operation chroma, of the images that have colour: the range in which they are counted.
+COLOURS = {"rg": (-1.0, 1.0), "yb": (-1.0, 1.0), "std": (0.0, 1.0)}
 # preset: (what an image is that votes for it, what follows)
 PRESETS = {
     "digits": (f"grey, with an even border ({EVEN} or more), two levels ({LEVELS} or more), at most {PIECES} strokes",
@@ -76,6 +80,7 @@ class Profile:
     histograms: dict[str, np.ndarray] = field(
         default_factory=lambda: {n: np.zeros(_BINS, int) for n in STATISTICS}
     )
+    colours: dict[str, np.ndarray] = field(default_factory=lambda: {n: np.zeros(_BINS, int) for n in COLOURS})
     votes: Counter[str] = field(default_factory=Counter)  # preset: images; blank ones have none
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     grey: int = 0
@@ -87,9 +92,10 @@ class Profile:
         stats = measure_pixels(_planes(image))
         values = _values(stats, image)
         for statistic, value in values.items():
-            low, high = STATISTICS[statistic][1:3]
-            place = int((value - low) / (high - low) * _BINS)
-            self.histograms[statistic][min(max(place, 0), _BINS - 1)] += 1
+            _count(self.histograms[statistic], value, *STATISTICS[statistic][1:3])
+        if guards.coloured(stats.colouring.chroma)[0] == 1.0:
+            for name, counts in self.colours.items():
+                _count(counts, float(getattr(stats.colouring, name)[0]), *COLOURS[name])
         self.names.append(name)
         self.sizes[image.shape[1], image.shape[0]] += 1
         self.grey += bool(stats.grey[0])
@@ -105,9 +111,18 @@ class Profile:
 
     def quantile(self, statistic: str, share: float) -> float:
         """Of a statistic over the images, to the width of a bin."""
-        low, high = STATISTICS[statistic][1:3]
-        counts = self.histograms[statistic].cumsum()
-        return low + (int(np.searchsorted(counts, share * counts[-1])) + 0.5) * (high - low) / _BINS
+        return _quantile(self.histograms[statistic], share, *STATISTICS[statistic][1:3])
+
+    def chroma(self) -> dict[str, list[float]] | None:
+        """The images' own colours as ranges for the operation chroma: 5 to 95 % of those that are not grey; None where
+        most are."""
+        if 2 * self.colours["std"].sum() <= len(self.names):
+            return None
+        ends = {
+            name: [round(_quantile(counts, share, *COLOURS[name]), 3) for share in (0.05, 0.95)]
+            for name, counts in self.colours.items()
+        }
+        return ends | {"std": [max(end, OPS["chroma"].parameters["std"].low) for end in ends["std"]]}
 
     def share(self, preset: str) -> float:
         """Of the images that vote, those for a preset."""
@@ -187,6 +202,7 @@ class Profile:
             "near_duplicates": [[self.names[a], self.names[b]] for a, b in self.duplicates()],
             "quantiles": {name: {str(q): round(self.quantile(name, q), 4) for q in (0.05, 0.25, 0.5, 0.75, 0.95)}
                           for name in STATISTICS},
+            "chroma": self.chroma(),
             "ranges": {name: [shown.low, shown.high] for name, shown in STATISTICS.items()},
             "histograms": {name: counts.tolist() for name, counts in self.histograms.items()},
         }  # fmt: skip
@@ -200,7 +216,20 @@ class Profile:
             lines.append(f"{name:<11}{quantiles}  {bar}  {shown.unit}")
         lines += ["", "looks like"]
         lines += [f"{name:<11}{self.share(name):>6.0%}  {told}" for name, (told, _) in PRESETS.items()]
+        if (ranges := self.chroma()) is not None:
+            written = ", ".join(f"{name}: [{low:g}, {high:g}]" for name, (low, high) in ranges.items())
+            lines += ["", f"colours as targets, 5 to 95 % of the images: chroma: {{p: 0.2, {written}}}"]
         return "\n".join(lines)
+
+
+def _count(counts: np.ndarray, value: float, low: float, high: float) -> None:
+    """Count a value in its bin; what lies outside in the outermost."""
+    counts[min(max(int((value - low) / (high - low) * _BINS), 0), _BINS - 1)] += 1
+
+
+def _quantile(counts: np.ndarray, share: float, low: float, high: float) -> float:
+    total = counts.cumsum()
+    return low + (int(np.searchsorted(total, share * total[-1])) + 0.5) * (high - low) / _BINS
 
 
 def _planes(image: np.ndarray) -> torch.Tensor:

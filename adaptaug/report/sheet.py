@@ -56,6 +56,9 @@ def show(
         pairs: 1 to 64; pair k has the key (seed, 0, k).
         size: side of a view in pixels; views: 2 to 16, of each pair: with more than two, of each set.
     Raises: AdaptAugError: what `Views` refuses, and a number of pairs out of range.
+
+    >>> show(image, "digits", pairs=2, size=64).mode
+    'RGB'
     """
     return contact_sheet([("", _as_pil(image))], policy, pairs, seed, size, views)[0]
 

@@ -9,6 +9,7 @@ import torch
 from adaptaug.backend.arrays import clamp, extremes, larger
 from adaptaug.backend.cached import cached_property
 from adaptaug.backend.levels import BOTTOM, LUMA, TOP, luma_moments, whole_sum
+from adaptaug.stats.colouring import Colouring, colouring
 
 SAMPLE_GRID = 16  # a crop's colours are sampled on a grid of this many points a side
 
@@ -87,6 +88,11 @@ class CropStats:
         x, y, z = (a * red + b * green + c * blue for a, b, c in covariance)
         mean = (sums[0] * red + sums[1] * green + sums[2] * blue) / (255.0 * self._sampled.shape[-1])
         return mean, x * red + y * green + z * blue
+
+    def colouring(self, matrix: torch.Tensor, offset: torch.Tensor | float = 0.0) -> Colouring:
+        """Of the samples after a (B, 3, 3) map of RGB and an offset of all channels, unclipped."""
+        mean = self._sums / (255.0 * self._sampled.shape[-1])
+        return colouring(mean, self.covariance, matrix, offset)
 
     @property
     def reach(self) -> torch.Tensor:

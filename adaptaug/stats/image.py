@@ -16,6 +16,7 @@ import torch
 from adaptaug.backend.arrays import Array, arange, exact_float
 from adaptaug.backend.cached import cached_property
 from adaptaug.backend.levels import box_reduce, every, luma_levels, luma_moments
+from adaptaug.stats.colouring import Colouring, colouring
 
 ANALYSIS_SIZE = 256  # longer side on which an image is described
 THUMB_SIZE = 64  # longer side of the thumbnail on which crops are judged
@@ -29,6 +30,10 @@ class ImageStats:
 
     Stored: `height`, `width` of the sources and their `pixels`, as a renderer reads them. Each statistic is worked out
     when it is first asked for.
+
+    >>> stats = measure(image)
+    >>> len(stats), stats.height, 0 < float(stats.mean[0]) < 1
+    (1, 96, True)
     """
 
     height: int
@@ -77,12 +82,23 @@ class ImageStats:
         empty = torch.zeros(len(flat), 256, dtype=torch.int64, device=flat.device)
         return empty.scatter_add(1, flat, torch.ones_like(flat))
 
+    def _thumb_colours(self) -> Array:
+        """(B, 3, N) levels of the thumbnail in colour."""
+        small = box_reduce(box_reduce(self._sampled, self._first_factor), self._factor)
+        return small.to(torch.float64).flatten(2)
+
+    @cached_property
+    def colouring(self) -> Colouring:
+        """Cast and deviation of the thumbnail's colours, in the units of the operation chroma's targets."""
+        levels = self._thumb_colours()
+        mean, products = levels.mean(-1), levels @ levels.swapaxes(1, 2) / levels.shape[-1]
+        return colouring(mean / 255.0, (products - mean[:, :, None] * mean[:, None]) / 255.0**2)
+
     @cached_property
     def colour(self) -> Array:
         """(B, 5) means of rg, yb, rg^2, yb^2 and sqrt(rg^2 + yb^2) over the thumbnail, in levels: rg = R - G,
         yb = (R + G) / 2 - B."""
-        small = box_reduce(box_reduce(self._sampled, self._first_factor), self._factor)
-        red, green, blue = small.to(torch.float64).flatten(2).unbind(1)
+        red, green, blue = self._thumb_colours().unbind(1)
         rg, yb = red - green, 0.5 * (red + green) - blue
         moments = (rg, yb, rg**2, yb**2, torch.sqrt(rg**2 + yb**2))
         return torch.stack([moment.mean(-1) for moment in moments], -1)

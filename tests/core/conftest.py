@@ -14,9 +14,11 @@ import pytest
 from adaptaug import Policy
 from adaptaug.core.records import pack
 from adaptaug.policy import preset_names
+from tests.support.promise import WIDEST
 
 CORE = Path(__file__).parents[2] / "adaptaug" / "core"
 DRIVER = Path(__file__).with_name("driver.c")
+DRIVEN = [*map(Policy.load, preset_names()), WIDEST]
 FLAGS = [
     "-std=c11",
     "-Wall",
@@ -46,7 +48,7 @@ def pixels_library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
 
 @pytest.fixture(scope="session")
 def policies(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All presets, as driver.c reads them."""
+    """What is driven, as driver.c reads it."""
     path = tmp_path_factory.mktemp("policies") / "policies"
-    path.write_bytes(b"".join(bytes(pack(Policy.load(name))) for name in preset_names()))
+    path.write_bytes(b"".join(bytes(pack(policy)) for policy in DRIVEN))
     return path

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adaptaug.policy import preset_names
-from tests.core.conftest import CORE, DRIVER
+from tests.core.conftest import CORE, DRIVEN, DRIVER
 
 FLAGS = (
     "-std=gnu11 -O1 -g -Wno-psabi -ffp-contract=off "
@@ -56,7 +55,7 @@ def drive(
 def test_nothing_is_read_or_written_beyond_its_block(objects, policies, tmp_path):
     done = drive(objects, policies, 10_000, tmp_path)
     assert done.returncode == 0, done.stderr[:3000]
-    assert done.stdout == f"driver: 10000 rounds over {len(preset_names())} policies\n"
+    assert done.stdout == f"driver: 10000 rounds over {len(DRIVEN)} policies\n"
 
 
 @pytest.mark.parametrize("place", PLANTED)

@@ -8,8 +8,24 @@ from skimage import data
 
 import adaptaug
 from adaptaug.core.engine import off
+from adaptaug.policy import Policy
+from adaptaug.policy.ops import OPS
 from benchmarks.judging import FRAME, judge
 from benchmarks.scenes import SCENES
+
+WIDEST = Policy.parse(
+    {
+        "version": 1,
+        "name": "everything, everywhere",
+        "promise": {"clip": 0.25},
+        "operations": {
+            name: {"p": 0.6}
+            | ({} if op.switch else {p: [spec.low, spec.high] for p, spec in op.parameters.items()})
+            | {setting: high for setting, (_, _, high) in op.settings.items() if setting != "content"}
+            for name, op in OPS.items()
+        },
+    }
+)
 
 
 def darker(image):

@@ -302,7 +302,7 @@ def test_the_selector_never_lies(page) -> None:
     expect(said).to_contain_text(f"simclr vs {box.input_value()}, seed 0")
 
 
-def test_a_value_is_typed_and_the_keyboard_takes_it_back(page) -> None:
+def test_a_value_is_typed_and_the_keyboard_takes_it_back(page, open_page) -> None:
     slider = control(page, "hue", "range", "to")
     page.locator("[data-op=hue] [data-typed]").last.fill("0.05")
     expect(page.locator("#detail")).to_contain_text("0.1 to 0.05")
@@ -313,7 +313,7 @@ def test_a_value_is_typed_and_the_keyboard_takes_it_back(page) -> None:
     page.keyboard.press("Control+Shift+Z")
     expect(status_of(page)).to_contain_text("simclr vs natural (edited), seed 0")
     tuned = settled(page)
-    page.reload()  # which finds the policy as it was
+    open_page.again(page)  # which finds the policy as it was
     expect(status_of(page)).to_contain_text("simclr vs natural (edited), seed 0")
     assert settled(page) == tuned
 

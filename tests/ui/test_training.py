@@ -68,7 +68,9 @@ def test_a_run_without_a_policy_is_a_sentence(page, runs_folder) -> None:
         encoder.write_text(kept)
 
 
-def test_check_14_the_demo_progresses_is_seen_stopped_and_its_policy_used(page, capsys, monkeypatch) -> None:
+def test_check_14_the_demo_progresses_is_seen_stopped_and_its_policy_used(
+    page, open_page, capsys, monkeypatch
+) -> None:
     pytest.importorskip("optuna", reason="the demo is a search: pip install 'adaptaug[search]'")
     monkeypatch.setattr(demo, "SECONDS", 600.0)  # it shall not end by itself, however busy the machine
     open_tab(page)
@@ -81,8 +83,7 @@ def test_check_14_the_demo_progresses_is_seen_stopped_and_its_policy_used(page, 
     )
     expect(bar).not_to_have_attribute("value", "0", timeout=60_000)
     first = int(bar.get_attribute("value"))
-    page.reload()  # the demo goes on, and the page finds it again
-    page.locator('.aa-pair[data-side="1"]').first.wait_for()
+    open_page.again(page)  # the demo goes on, and the page finds it again
     open_tab(page)
     scores = page.locator('[data-chart="scores"]')
     scores.wait_for(timeout=120_000)
