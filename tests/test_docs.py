@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from adaptaug.policy import Policy, preset_names
@@ -193,6 +194,13 @@ def test_every_page_is_reached_from_the_first():
     for page in ROOT.glob("docs/**/*.md"):
         name = page.relative_to(ROOT / "docs").as_posix()
         assert name == "README.md" or f"({name})" in linked, name
+
+
+def test_the_citation_is_of_this_version():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    (version,) = re.findall(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
+    assert cited["version"] == version
+    assert {"cff-version", "message", "title", "authors"} <= set(cited)
 
 
 def test_the_readme_is_short():
