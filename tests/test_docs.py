@@ -26,7 +26,11 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 UNDERSTAND = (ROOT / "docs" / "understand.md").read_text(encoding="utf-8")
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("*/README.md")), *sorted(ROOT.glob("docs/**/*.md"))]
 PAGES = list(dict.fromkeys(PAGES))  # docs/README.md once
-TRAINING = {"docs/use/search.md", "docs/use/pretrain.md"}  # pages whose snippets train
+EXTRAS = {  # pages whose snippets train or load networks, and what they import for it
+    "docs/use/search.md": ("lightly", "optuna"),
+    "docs/use/pretrain.md": ("lightly", "pytorch_lightning"),
+    "docs/use/encoders.md": ("lightly",),
+}
 MOST_WORDS = 1000  # of the README
 NUMBER, OF = r"([+-]?\d*\.?\d+)", r"\*{0,2}(?: points)?(?: of (?:kNN|the probe))?"
 
@@ -106,7 +110,7 @@ def name_of(page: Path) -> str:
 def with_snippets() -> list[Any]:
     found = [page for page in PAGES if snippets(page.read_text(encoding="utf-8"), "python")]
     return [
-        pytest.param(page, id=name_of(page), marks=pytest.mark.lengthy if name_of(page) in TRAINING else ())
+        pytest.param(page, id=name_of(page), marks=pytest.mark.lengthy if name_of(page) in EXTRAS else ())
         for page in found
     ]
 
@@ -142,11 +146,11 @@ def digits_and_weights(folder: Path) -> None:
 
 @pytest.mark.parametrize("page", with_snippets())
 def test_every_snippet_runs(page: Path, things: dict[str, Any], tmp_path: Path, light_network: None):
-    code = snippets(page.read_text(encoding="utf-8"), "python")
-    if any(name in "".join(code) for name in ("digits.npz", "simclr.pth")):
-        pytest.importorskip("lightly")
+    for extra in EXTRAS.get(name_of(page), ()):
+        pytest.importorskip(extra)
+    if name_of(page) in EXTRAS:
         digits_and_weights(tmp_path)
-    for snippet in code:
+    for snippet in snippets(page.read_text(encoding="utf-8"), "python"):
         exec(compile(snippet, name_of(page), "exec"), things)  # the page is ours
     assert torch.isfinite(things.get("loss", torch.zeros(())))
 
