@@ -2,7 +2,7 @@
 
 Data are split once by the seed: images to train on, a hold-out by which policies are chosen and tuned, and a test split
 whose labels are sealed until the network is trained. Every choice is equal for equal seeds: first weights, batches,
-images, and the keys of the views (method.md section 7).
+images, and the keys of the views.
 """
 
 from __future__ import annotations

@@ -181,9 +181,7 @@ def test_the_promise_can_be_tightened(limit: str):
 
 @pytest.mark.parametrize("limit", LIMITS)
 def test_the_promise_cannot_be_loosened(limit: str):
-    bound = (
-        0.25 if limit == "clip" else getattr(Promise(), limit)
-    )  # the schema's limit for clip, method.md (b)
+    bound = 0.25 if limit == "clip" else getattr(Promise(), limit)  # the schema's limit for clip
     with pytest.raises(adaptaug.AdaptAugError, match=rf"promise\.{limit}: .*{bound:g}"):
         parse(promise={limit: bound * (0.9 if LIMITS[limit] else 1.1)})
 

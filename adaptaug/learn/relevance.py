@@ -34,7 +34,7 @@ def relevance(
     encoder: nn.Module, images: torch.Tensor, labels: np.ndarray, size: int,
     seed: int = 0, precision: torch.dtype | None = None,
 ) -> list[Relevance]:  # fmt: skip
-    """Apply each dimension alone, unguarded, at half its reach, to uint8 images (N, 3, H, W) (method.md, 5.3)."""
+    """Apply each dimension alone, unguarded, at half its reach, to uint8 images (N, 3, H, W)."""
     embed = lambda x: functional.normalize(features(encoder, x, precision=precision), dim=1)  # noqa: E731
     identity = AdaptiveAugment(_only({}), size=size)
     keys = [(seed, 0, i) for i in range(len(images))]

@@ -17,8 +17,8 @@
    each only if the one before succeeded, need no correction: a policy worse than the start passes as rarely as with one
    test. (The interval of the better of two flatters it a little; that it is above the start does not.)
 
-Source: method.md section 5; successive halving: Jamieson and Talwalkar, 2016; tests in a fixed order: Maurer, Hothorn
-and Lehmacher, 1995.
+Sources. Successive halving: Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter
+Optimization", 2016. Tests in a fixed order: Maurer, Hothorn and Lehmacher, 1995.
 """
 
 from __future__ import annotations

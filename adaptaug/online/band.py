@@ -7,7 +7,7 @@
     told = controller.observe(first, second, params[0])  # shares and strengths, for the log
 
 The similarity is C = (cos(z1, z2) - m) / (1 - m), m a running mean of the cosine of different images: a plain cosine
-changes its meaning while the network learns (method.md, section 4). Images are put into four bins by brightness and
+changes its meaning while the network learns. Images are put into four bins by brightness and
 contrast, split where half of those seen in the warm-up lie; each bin has one strength, on the scale of a policy's
 conditional weights, and integral control moves it, by the bin's own error and by that of all pairs, until as many pairs
 are outside the band as `outside` allows.
