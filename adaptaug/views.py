@@ -106,10 +106,10 @@ class Views(Generic[Made]):
         finish: default `imagenet`: float32 CHW, normalised.
         return_params: True returns (views, list of ViewParams, one per view).
         first: the first view's number, by which views of one key differ.
-        judge: by what the policy's band is held: an encoder, where one lies, or a `judge.Judge`. Default: the views'
-            own likeness, without a network (`stats/similarity.py`).
+        judge: by what the policy's band is held: an encoder, where one lies, or an `encoders.likeness.Judge`. Default:
+            the views' own likeness, without a network (`stats/similarity.py`).
 
-    A policy's `band` is held here, where there are two views or more (`band.py`); one view alone has no pair.
+    A policy's `band` is held here, where there are two views or more (`pipeline/band.py`); one view alone has no pair.
 
     >>> first, second = Views("natural", size=32)(image, key=(0, 0, 0))
     >>> tuple(first.shape), first.dtype
