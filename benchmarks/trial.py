@@ -21,7 +21,7 @@ import optuna
 
 from adaptaug.cli.base import own_side
 from adaptaug.cli.progress import Live
-from adaptaug.data.files import write_atomically
+from adaptaug.backend.writing import write_atomically
 from adaptaug.errors import AdaptAugError
 from adaptaug.learn.arms import Recipe as SearchRecipe
 from adaptaug.learn.report import write_report

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 
+from adaptaug.backend.writing import write_atomically
 from adaptaug.errors import AdaptAugError, did_you_mean
 from adaptaug.policy import plain
 from adaptaug.policy.conditional import Conditional, complaint, leaders
@@ -205,7 +206,8 @@ class Policy(BaseModel):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the policy as a YAML file."""
-        Path(path).write_text(self.dumps(), encoding="utf-8")
+        text = self.dumps().encode()
+        write_atomically(path, lambda file: file.write(text))
 
     def edit(self, changes: dict[str, Any] | None = None, **fields: Any) -> Policy:
         """A copy with fields replaced and operations changed: ``edit({"hflip": {"p": 0.0}}, name="mine")``.
