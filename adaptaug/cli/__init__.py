@@ -79,7 +79,9 @@ def _of_machine(error: Exception) -> str:
     died = re.search(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)", str(error))
     if died or isinstance(error, BrokenExecutor):
         which = f" (process {died[1]})" if died else ""
-        return f"a worker{which} died: killed, or out of memory, of which fewer --workers take less; {_GOES_ON}"
+        return (
+            f"a worker{which} died: killed, or out of memory, of which fewer --workers take less; {_GOES_ON}"
+        )
     # torch's own, of a device and of the CPU, are RuntimeErrors.
     if isinstance(error, MemoryError) or re.search("out of memory|can't allocate memory", str(error)):
         return f"this machine's memory is not enough; a smaller --batch-size or fewer --workers take less; {_GOES_ON}"

@@ -159,9 +159,10 @@ class Policy(BaseModel):
         except (yaml.YAMLError, RecursionError, ValueError) as error:  # a date or a number that is none
             where = getattr(error, "problem_mark", None)
             line = f" at line {where.line + 1}" if where else ""
-            raise AdaptAugError(
-                f"{source}: not valid YAML{line}; {getattr(error, 'problem', None) or str(error)[:80] or 'check it'}."
-            ) from None
+            reason = " ".join(
+                str(getattr(error, "problem", None) or error).split()
+            )  # libyaml's has two lines
+            raise AdaptAugError(f"{source}: not valid YAML{line}; {reason[:80] or 'check it'}.") from None
         return cls.parse(data, source)
 
     @classmethod
