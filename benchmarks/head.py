@@ -23,8 +23,8 @@ import numpy as np
 import torch
 
 import adaptaug
+from adaptaug.backend.writing import write_atomically
 from adaptaug.data import Images, open_data
-from adaptaug.data.files import write_atomically
 from adaptaug.encoders.backbone import Backbone, load_backbone
 from adaptaug.encoders.networks import build_encoder
 from adaptaug.simclr.classifier import Head, HeadSettings, train_head

@@ -34,7 +34,7 @@ from rich.console import Console
 from rich.table import Table
 
 import adaptaug
-from adaptaug.data.files import write_atomically
+from adaptaug.backend.writing import write_atomically
 from adaptaug.errors import AdaptAugError
 from adaptaug.policy import Policy, preset_names
 from benchmarks.judging import FRAME, Seen, gather_sources, see, together

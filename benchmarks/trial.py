@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 import optuna
 
+from adaptaug.backend.writing import write_atomically
 from adaptaug.cli.base import own_side
 from adaptaug.cli.progress import Live
-from adaptaug.data.files import write_atomically
 from adaptaug.errors import AdaptAugError
 from adaptaug.learn.arms import Recipe as SearchRecipe
 from adaptaug.learn.report import write_report

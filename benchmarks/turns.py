@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from adaptaug.data.files import write_atomically
+from adaptaug.backend.writing import write_atomically
 
 Clock = Callable[[], float]
 LEAST_VIEWS = (

@@ -164,7 +164,7 @@ def test_ui_hands_its_arguments_on(capsys, monkeypatch, tmp_path):
     assert calls == [
         {"policy": "digits", "images": str(tmp_path), "port": 7999, "host": "127.0.0.1", "auth": None,
          "runs": str(tmp_path), "checkpoint": "mine.pth", "normalise": "unit", "range": "0,4095",
-         "embed": ["https://a.example"]}
+         "embed": ["https://a.example"], "trust_pickle": False}
     ]  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from adaptaug import AdaptAugError
+from adaptaug.backend.writing import write_atomically
 from adaptaug.data import files
 
 
@@ -157,7 +158,7 @@ def test_threads_that_write_one_file_leave_it_whole(tmp_path):
     contents = [bytes([i]) * 5000 for i in range(8)]
     with ThreadPoolExecutor(8) as pool:
         writing = [
-            pool.submit(files.write_atomically, tmp_path / "a", lambda file, c=content: file.write(c))
+            pool.submit(write_atomically, tmp_path / "a", lambda file, c=content: file.write(c))
             for content in contents * 20
         ]
         assert [future.result() for future in writing] == [None] * 160

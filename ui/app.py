@@ -52,7 +52,7 @@ PORTS_TO_TRY = 50
 
 def build_app(
     policy: str | None = None, images: str | None = None, runs: str | None = None, checkpoint: str | None = None,
-    normalise: str | None = None, range: str = "auto",
+    normalise: str | None = None, range: str = "auto", trust_pickle: bool = False,
 ) -> gr.Blocks:  # fmt: skip
     """The page as a `gr.Blocks`, not launched.
 
@@ -60,7 +60,8 @@ def build_app(
         policy: preset or policy file shown second (default `natural`), next to `simclr`.
         images: a file or folder whose images stand in the samples' place.
         runs: the folder whose runs and searches are offered; None: the demo's alone.
-        checkpoint, normalise: an encoder by whose features pairs are compared too, as `load_backbone` takes them.
+        checkpoint, normalise, trust_pickle: an encoder by whose features pairs are compared too, as `load_backbone`
+        takes them.
         range: by which images of more than 8 bits are read: auto, LOW,HIGH, or data (of all of `images`).
     Raises: AdaptAugError: a policy, image or encoder that cannot be read, a folder of runs that is none.
     """
@@ -76,7 +77,7 @@ def build_app(
         raise AdaptAugError("range: expected auto or LOW,HIGH without --images, got data.")
     chosen = range_of(Files(find_images([images] if images else [])), range)
     samples = logic.samples_from(images, chosen) if images else logic.sample_images()
-    backbone = likeness.Backbone(checkpoint, normalise) if checkpoint else None
+    backbone = likeness.Backbone(checkpoint, normalise, trust_pickle) if checkpoint else None
     with gr.Blocks(title="adaptaug", analytics_enabled=False, delete_cache=(600, 3600)) as app:
         gr.HTML(templates.HEADER, elem_id="top", **tune.NO_SKIN)
         with gr.Tabs(elem_id="tabs") as tabs:
@@ -167,12 +168,13 @@ def main(
     policy: str | None = None, images: str | None = None, port: int = 7860, host: str = "127.0.0.1",
     auth: str | None = None, runs: str | None = None, checkpoint: str | None = None,
     normalise: str | None = None, range: str = "auto", embed: Sequence[str] = (),
+    trust_pickle: bool = False,
 ) -> None:  # fmt: skip
     """Serve the app until interrupted.
 
     Args:
-        policy, images, checkpoint, normalise, range: as `build_app`; runs too, by default ./runs where there is such a
-        folder.
+        policy, images, checkpoint, normalise, range, trust_pickle: as `build_app`; runs too, by default ./runs where
+        there is such a folder.
         port: where to listen, or the next free one; host: this machine's loopback, or with `auth`,
         USER:PASSWORD, any other address of it.
         embed: origins such as https://wiki.example whose pages may show the app in a frame.
@@ -190,7 +192,13 @@ def main(
     if found != port:
         print(f"Port {port} is busy: using {found} instead.")
     app = build_app(
-        policy, images, runs or ("runs" if Path("runs").is_dir() else None), checkpoint, normalise, range
+        policy,
+        images,
+        runs or ("runs" if Path("runs").is_dir() else None),
+        checkpoint,
+        normalise,
+        range,
+        trust_pickle,
     )
     app.launch(
         server_name=host, server_port=found, prevent_thread_lock=True, **launch_settings(account, embed)

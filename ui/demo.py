@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from adaptaug import AdaptAugError
-from adaptaug.data.files import write_atomically
+from adaptaug.backend.writing import write_atomically
 
 BUDGET, LIMIT, SIDE, BATCH, EPOCHS, START = 8, 240, 16, 24, 5, "simclr"
 SECONDS = 60.0  # from the click: where they are over, the demo ends with the policy that leads
@@ -70,7 +70,7 @@ class Demo:
                 atexit.register(self.close)
             number = 1 + len(list(self.root.glob("*.search")))
             self.folder, self._stopped = self.root / f"demo-{number}.search", False
-            self.owner, self._began = owner, time.time()
+            self.owner, self._began = owner, time.monotonic()
             self.folder.mkdir()
             with (self.folder / "log.txt").open("wb") as log:
                 # The pipe closes when this process ends, however it ends; the demo waits for that.
@@ -110,7 +110,7 @@ class Demo:
         done, total = int(told.get("done", 0)), int(told.get("total", 0))
         code = self._process.poll()
         if code is None:
-            said = _under_way(told, time.time() - self._began)
+            said = _under_way(told, time.monotonic() - self._began)
         elif self._stopped:
             said = (
                 f"Stopped after {done} of {total} trainings" if total else "Stopped before its first training"
@@ -175,7 +175,7 @@ class Teller:
     `stages` are (name, most trainings, epochs of one), by which what is left is reckoned from what was.
     """
 
-    def __init__(self, folder: Path, deadline: float, now: Callable[[], float] = time.time):
+    def __init__(self, folder: Path, deadline: float, now: Callable[[], float] = time.monotonic):
         self.path, self.deadline, self._now = folder / PROGRESS, deadline, now
         self.stages: list[tuple[str, int, int]] = []
         self._began = self._now()
@@ -240,7 +240,7 @@ def run(folder: Path, deadline: float) -> None:
     with tempfile.TemporaryDirectory() as aside:  # a search settles in its folder
         seconds = estimate(search_of(LIMIT, aside)).seconds
     told = Told(folder, deadline)
-    search = search_of(fitting(LIMIT, seconds, deadline - time.time()), folder, told)
+    search = search_of(fitting(LIMIT, seconds, deadline - time.monotonic()), folder, told)
     told.stages = search.schedule.trainings(BUDGET, len(search.first_arms()))
     try:
         policy, ended = search.run().policy, "Finished"

@@ -43,13 +43,13 @@ def _levels(pairs: Pixels, side: int) -> torch.Tensor:
 class Backbone:
     """The cosine of an encoder's features, and the name to call it by.
 
-    Args: checkpoint, normalise: as `load_backbone` takes them. Raises: AdaptAugError: it cannot.
+    Args: checkpoint, normalise, trust_pickle: as `load_backbone` takes them. Raises: AdaptAugError: it cannot.
     """
 
-    def __init__(self, checkpoint: str, normalise: str | None = None):
+    def __init__(self, checkpoint: str, normalise: str | None = None, trust_pickle: bool = False):
         from adaptaug.encoders.backbone import load_backbone
 
-        self._encoder = load_backbone(checkpoint, normalise)
+        self._encoder = load_backbone(checkpoint, normalise, trust_pickle=trust_pickle)
         report = self._encoder.report
         arch = f"{report.arch}, " if report else ""
         self.name = f"{printable(Path(checkpoint).name)} ({arch}{self._encoder.width} features)"

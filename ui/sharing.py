@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 
 from adaptaug import AdaptAugError, Policy
-from adaptaug.data.files import write_atomically
+from adaptaug.backend.writing import write_atomically
 from adaptaug.policy import MAX_FILE_BYTES
 from adaptaug.ui.templates import digest, escape
 

@@ -19,6 +19,7 @@ from adaptaug.ui.desk import Desk, Desks
 from adaptaug.ui.logic import Source
 
 NO_SKIN = {"apply_default_css": False, "padding": False}
+_SHOWN = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif"}  # endings of what every browser shows
 AS_IS = {"problem": None, "complaint": None}  # said by what is no answer to what was complained of
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
@@ -222,7 +223,7 @@ def build(
             before = desk.source
             kept = "" if before is None else " The previous image is kept."
             return {"problem": f"{error}{kept}", "picture": as_picture(before)}
-        return None
+        return None if path.suffix.lower() in _SHOWN else {"picture": as_picture(desk.source)}
 
     def sample(desk: Desk, index: int) -> dict[str, Any] | None:
         if not 0 <= index < len(samples):

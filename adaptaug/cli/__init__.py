@@ -8,18 +8,23 @@ appears with `--debug` only. Commands import what they need when they run.
 from __future__ import annotations
 
 import io
+import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor
 
 import typer
 
 from adaptaug.cli import inspect, train, features  # noqa: F401  # isort: skip (the order of --help)
 from adaptaug.cli.base import BAD_INPUT, DONE, FAILED, INTERRUPTED, WorkFailed, app, say
-from adaptaug.errors import AdaptAugError
+from adaptaug.errors import AdaptAugError, printable
 
 # Newer typers carry a copy of click, older ones import it: take the base class from whichever it is.
 _ClickError = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
+_GOES_ON = "what was finished is kept, and the same command (pretrain: with --resume) goes on from there."
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -54,9 +59,30 @@ def _report(error: Exception) -> int:
     if isinstance(error, AdaptAugError):
         say(str(error))
         return BAD_INPUT
-    if isinstance(error, (WorkFailed, OSError)):
+    if isinstance(error, WorkFailed):
         say(str(error))
+        return FAILED
+    if isinstance(error, OSError):
+        where = f"{printable(os.fsdecode(error.filename))}: " if error.filename else ""
+        say(f"{where}{error.strerror or error}; {_GOES_ON}")
+        return FAILED
+    if sentence := _of_machine(error):
+        say(sentence)
         return FAILED
     what = " ".join(f"{type(error).__name__}: {error}".split())
     say(f"unexpected {what}; run again with --debug for details.")
     return FAILED
+
+
+def _of_machine(error: Exception) -> str:
+    """What ended the work from outside, in a sentence; empty where it was something else."""
+    died = re.search(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)", str(error))
+    if died or isinstance(error, BrokenExecutor):
+        which = f" (process {died[1]})" if died else ""
+        return (
+            f"a worker{which} died: killed, or out of memory, of which fewer --workers take less; {_GOES_ON}"
+        )
+    # torch's own, of a device and of the CPU, are RuntimeErrors.
+    if isinstance(error, MemoryError) or re.search("out of memory|can't allocate memory", str(error)):
+        return f"this machine's memory is not enough; a smaller --batch-size or fewer --workers take less; {_GOES_ON}"
+    return ""

@@ -23,6 +23,7 @@ DATA = (
 MEGAPIXELS = "Larger image files are left out, not decoded."
 RANGE = "Of images deeper than 8 bits: auto (each image's own), data (the data set's), or LOW,HIGH."
 CHECKPOINT = "A run's folder, a file of weights, or hf:OWNER/REPO[/FILE]."
+TRUST = "Run the code that the checkpoint's pickle holds; only for a file you wrote yourself."
 
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,

@@ -13,6 +13,7 @@ from adaptaug.cli.base import (
     CHECKPOINT,
     DATA,
     RANGE,
+    TRUST,
     WorkFailed,
     app,
     missing,
@@ -24,14 +25,15 @@ from adaptaug.cli.base import (
 from adaptaug.errors import AdaptAugError, printable
 
 
-def _backbone(checkpoint: str, normalise: str | None) -> Any:
+def _backbone(checkpoint: str, normalise: str | None, trust_pickle: bool) -> Any:
     import torch
 
     try:
         from adaptaug.encoders.backbone import load_backbone
     except ModuleNotFoundError as error:
         raise WorkFailed(missing(error, "train")) from error
-    return load_backbone(checkpoint, normalise).to("cuda" if torch.cuda.is_available() else "cpu")
+    backbone = load_backbone(checkpoint, normalise, trust_pickle=trust_pickle)
+    return backbone.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @app.command()
@@ -57,12 +59,13 @@ def embed(
     batch_size: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 64,
     workers: Annotated[int, typer.Option(min=0, help="Processes that read images and make views.")] = 0,
     half: Annotated[bool, typer.Option("--half", help="Store float16.")] = False,
+    trust_pickle: Annotated[bool, typer.Option("--trust-pickle", help=TRUST)] = False,
     out: Annotated[
         Path, typer.Option(help="NAME.npz, or a folder: memory-mapped, for large sets and for torchrun.")
     ] = Path("emb.npz"),
 ) -> None:
     """Features of every image and of adaptive views of it. Killed, the same command goes on where it stopped."""
-    backbone = _backbone(checkpoint, normalise)
+    backbone = _backbone(checkpoint, normalise, trust_pickle)
     from adaptaug.data import open_data
     from adaptaug.simclr.embeddings import embed as make
 
@@ -107,7 +110,7 @@ def train_head(
         from adaptaug.simclr.embeddings import open_embeddings
     except ModuleNotFoundError as error:
         raise WorkFailed(missing(error, "train")) from error
-    from adaptaug.data.files import write_atomically
+    from adaptaug.backend.writing import write_atomically
 
     if out.suffix != ".safetensors" or not out.parent.is_dir():
         raise AdaptAugError(f"--out {out}: expected a .safetensors file in a folder that exists.")
@@ -139,6 +142,7 @@ def predict(
         str | None, typer.Option("--range", metavar="RANGE", help=f"{RANGE} Default: the embeddings'.")
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 64,
+    trust_pickle: Annotated[bool, typer.Option("--trust-pickle", help=TRUST)] = False,
 ) -> None:
     """Classify images with backbone and head: a line each of name, class and probability, separated by tabs."""
     from adaptaug.data import open_data
@@ -149,7 +153,7 @@ def predict(
     except ModuleNotFoundError as error:
         raise WorkFailed(missing(error, "train")) from error
     trained, made = load_head(head)
-    backbone = _backbone(*matching(made, checkpoint, normalise))
+    backbone = _backbone(*matching(made, checkpoint, normalise), trust_pickle)
     range = range_ or made.get("embeddings", {}).get("range", "auto")
     images = open_data(data, range=range)
     tell(images, range)
@@ -177,7 +181,7 @@ def evaluate(
         from adaptaug.simclr.embeddings import open_embeddings
     except ModuleNotFoundError as error:
         raise WorkFailed(missing(error, "train")) from error
-    from adaptaug.data.files import write_atomically
+    from adaptaug.backend.writing import write_atomically
 
     data = open_embeddings(train)
     pair = evaluation.split(data) if test is None else (data, open_embeddings(test))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adaptaug import __version__
-from adaptaug.cli.base import DATA, FEW, MEGAPIXELS, RANGE, WorkFailed, app, say, tell
+from adaptaug.cli.base import DATA, FEW, MEGAPIXELS, RANGE, TRUST, WorkFailed, app, say, tell
 from adaptaug.errors import AdaptAugError, printable
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def preview(
 
     Files that cannot be read are listed on stderr and left out.
     """
+    from adaptaug.backend.writing import write_atomically
     from adaptaug.data import folders, range_of
     from adaptaug.data.sources import Files
     from adaptaug.policy import Policy
@@ -70,8 +71,9 @@ def preview(
     beside = out.with_suffix(".json")
     try:
         # The numbers first: a sheet is known as ours by them.
-        beside.write_text(json.dumps({"adaptaug": __version__, **report}, indent=1) + "\n", encoding="utf-8")
-        sheet.save(out)
+        numbers = json.dumps({"adaptaug": __version__, **report}, indent=1).encode()
+        write_atomically(beside, lambda file: file.write(numbers + b"\n"))
+        write_atomically(out, lambda file: sheet.save(file, "PNG"))
     except OSError as error:
         raise WorkFailed(
             f"{error.filename or out}: could not be written ({error.strerror or error})."
@@ -123,8 +125,8 @@ def profile(
     from rich.console import Console
     from rich.progress import track
 
+    from adaptaug.backend.writing import write_atomically
     from adaptaug.data import open_data
-    from adaptaug.data.files import write_atomically
     from adaptaug.report import plots
     from adaptaug.report import profile as profiling
 
@@ -181,6 +183,7 @@ def ui(
     normalise: Annotated[
         str | None, typer.Option(help="unit, imagenet or cifar10: its input, where it is taken wrong.")
     ] = None,
+    trust_pickle: Annotated[bool, typer.Option("--trust-pickle", help=TRUST)] = False,
     range_: Annotated[str, typer.Option("--range", metavar="RANGE", help=RANGE)] = "auto",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on.")] = 7860,
     host: Annotated[
@@ -210,5 +213,5 @@ def ui(
     page.main(
         policy=policy, images=None if images is None else str(images), port=port, host=host, auth=auth,
         runs=None if runs is None else str(runs), checkpoint=checkpoint, normalise=normalise, range=range_,
-        embed=embed or (),
+        embed=embed or (), trust_pickle=trust_pickle,
     )  # fmt: skip

@@ -46,6 +46,9 @@ class Live(Progress):
     def done(self, job: str) -> None:
         self.bar.advance(self.task)
 
+    def told(self, sentence: str) -> None:
+        self.console.print(f"adaptaug: {sentence}", soft_wrap=True, markup=False, highlight=False)
+
     def ranked(self, arms: Sequence[Arm]) -> None:
         table = Table("arm", "% held-out, per rung", box=None, title="Leading arms", title_justify="left")
         shown = list(arms[:_SHOWN]) + [arm for arm in arms[_SHOWN:] if arm.name == HAND]

@@ -5,11 +5,10 @@ from __future__ import annotations
 import importlib.util
 import io
 import os
-import threading
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
@@ -149,21 +148,6 @@ def upright_rgb(image: Image.Image, range: Range = AUTO) -> Image.Image:
     upright = metadata.turn(shown(image, range).convert("RGB"), number)
     upright.info = {}
     return upright
-
-
-def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any]) -> None:
-    """Write a file whole or not at all: a reader, or a run after kill -9, never finds half of it."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    try:
-        with unfinished.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 # --- samples ----------------------------------------------------------------------------------------------

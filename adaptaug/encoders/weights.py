@@ -110,8 +110,8 @@ def _unpickle(path: Path, trust_pickle: bool) -> Any:
             raise ValueError("it is none of those that torch, safetensors or NumPy write") from None
         raise AdaptAugError(
             f"{path}: expected plain tensors, got a pickle with {_offenders(path)}; nothing of it was run: save the "
-            "state_dict alone (torch.save(model.state_dict(), ...)), or, if you wrote the file yourself, in Python "
-            "load_backbone(..., trust_pickle=True)."
+            "state_dict alone (torch.save(model.state_dict(), ...)), or, if you wrote the file yourself, "
+            "give --trust-pickle (in Python trust_pickle=True)."
         ) from None
 
 

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from adaptaug.backend.writing import write_atomically
 from adaptaug.data import Images, open_data
-from adaptaug.data.files import write_atomically
 from adaptaug.encoders.networks import fast_precision
 from adaptaug.learn.proxies import Tasks, proxies, set_tasks
 from adaptaug.learn.schedule import RUNS

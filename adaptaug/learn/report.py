@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from adaptaug.backend.writing import write_atomically
 from adaptaug.encoders.networks import fast_precision
 from adaptaug.learn.arms import Arm, split_data
 from adaptaug.learn.outcome import HAND, Outcome
@@ -32,11 +34,13 @@ def write_report(search: Search, outcome: Outcome, images: int = 1000) -> Path:
     effects = arm_effects(
         [arm for arm in outcome.arms if arm.policy.guards], [d.name for d in search.dimensions]
     )
-    _plot_rungs(outcome, search.schedule.rungs).savefig(folder / "scores.png", dpi=150)
-    _plot_ranges(outcome).savefig(folder / "ranges.png", dpi=150)
-    _plot_relevance(measured).savefig(folder / "relevance.png", dpi=150)
+    plots = {"scores": _plot_rungs(outcome, search.schedule.rungs), "ranges": _plot_ranges(outcome),
+             "relevance": _plot_relevance(measured)}  # fmt: skip
+    for name, plot in plots.items():
+        write_atomically(folder / f"{name}.png", partial(plot.savefig, format="png", dpi=150))
     path = folder / "report.md"
-    path.write_text(_text(search, outcome, measured, effects), encoding="utf-8")
+    text = _text(search, outcome, measured, effects).encode()
+    write_atomically(path, lambda file: file.write(text))
     return path
 
 

@@ -33,8 +33,8 @@ from typing import Any
 import numpy as np
 
 from adaptaug import __version__
+from adaptaug.backend.writing import alone, write_atomically
 from adaptaug.data import open_data
-from adaptaug.data.files import write_atomically
 from adaptaug.errors import AdaptAugError
 from adaptaug.learn.arms import Arm, Job, Recipe, divide, useful_labels
 from adaptaug.learn.intervals import Interval, over_runs
@@ -175,7 +175,7 @@ class Search:
     # --- climbing -------------------------------------------------------------------------------------------
     def run(self) -> Outcome:
         """Search, or go on with what was begun. After KeyboardInterrupt ask `best_so_far`."""
-        with self._runner, quiet():
+        with alone(self.folder), self._runner, quiet():
             return self._search()
 
     def verified_model(self, arm: Arm) -> Contrast:
@@ -192,7 +192,10 @@ class Search:
         staying = list(self._arms)
         while len(self._arms) < self.budget:
             self._arms += self._propose(len(staying))
+            first = not ends
             ends |= self._climb(self._arms[len(ends) :], 0, dict.fromkeys(range(self.budget), warm))
+            if first:
+                self._tell_if_constant()
         climbing = self._arms
         for rung in range(1, len(KEPT)):
             best = sorted(climbing, key=_behind)[: KEPT[rung]]
@@ -201,6 +204,16 @@ class Search:
             ends = self._climb(climbing, rung, ends)
             self._forget({arm.number for arm in self._arms} - {arm.number for arm in climbing})
         return self._verify(sorted(climbing, key=_behind))
+
+    def _tell_if_constant(self) -> None:
+        """Say at once, and not after hours, that these images cannot tell one arm from another."""
+        hits = np.stack([arm.correct[0] for arm in self._arms])
+        if (hits == hits[0]).all():
+            self.progress.told(
+                f"all of {len(hits)} arms, the start's among them, have the same score on every image "
+                f"({100 * hits.mean():.1f} %): unless longer training tells them apart, the start ships; other labels "
+                "or another --objective may show more."
+            )
 
     def first_arms(self) -> list[Arm]:
         """The arms that stay to the end: the start's and, for at most a third of the others, other presets'."""

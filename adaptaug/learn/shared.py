@@ -25,7 +25,7 @@ import sqlalchemy
 from optuna.exceptions import TrialPruned, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from adaptaug.data.files import write_atomically
+from adaptaug.backend.writing import write_atomically
 from adaptaug.errors import AdaptAugError
 from adaptaug.learn.arms import Job
 from adaptaug.learn.study import quiet

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 
+from adaptaug.backend.writing import write_atomically
 from adaptaug.errors import AdaptAugError, did_you_mean
 from adaptaug.policy import plain
 from adaptaug.policy.conditional import Conditional, complaint, leaders
@@ -158,9 +159,10 @@ class Policy(BaseModel):
         except (yaml.YAMLError, RecursionError, ValueError) as error:  # a date or a number that is none
             where = getattr(error, "problem_mark", None)
             line = f" at line {where.line + 1}" if where else ""
-            raise AdaptAugError(
-                f"{source}: not valid YAML{line}; {getattr(error, 'problem', None) or str(error)[:80] or 'check it'}."
-            ) from None
+            reason = " ".join(
+                str(getattr(error, "problem", None) or error).split()
+            )  # libyaml's has two lines
+            raise AdaptAugError(f"{source}: not valid YAML{line}; {reason[:80] or 'check it'}.") from None
         return cls.parse(data, source)
 
     @classmethod
@@ -205,7 +207,8 @@ class Policy(BaseModel):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the policy as a YAML file."""
-        Path(path).write_text(self.dumps(), encoding="utf-8")
+        text = self.dumps().encode()
+        write_atomically(path, lambda file: file.write(text))
 
     def edit(self, changes: dict[str, Any] | None = None, **fields: Any) -> Policy:
         """A copy with fields replaced and operations changed: ``edit({"hflip": {"p": 0.0}}, name="mine")``.

@@ -15,8 +15,8 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from torch.nn import functional
 
+from adaptaug.backend.writing import naming, write_atomically
 from adaptaug.data import Images
-from adaptaug.data.files import write_atomically
 from adaptaug.errors import AdaptAugError
 from adaptaug.simclr import checkpoints, metrics
 from adaptaug.simclr.contrast import Contrast
@@ -92,7 +92,8 @@ class Log(Callback):
         if self.file is None:
             return
         finite = {k: v for k, v in line.items() if not isinstance(v, float) or math.isfinite(v)}
-        self.file.write(json.dumps(finite) + "\n")
+        with naming(self.path):
+            self.file.write(json.dumps(finite) + "\n")
         if self.board is not None:
             for name, value in finite.items():
                 self.board.add_scalar(name, value, line["step"])

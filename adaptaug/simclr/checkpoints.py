@@ -12,7 +12,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from safetensors.torch import load_file, save
 from torch import nn
 
-from adaptaug.data.files import write_atomically
+from adaptaug.backend.writing import write_atomically
 from adaptaug.encoders.networks import TORCHVISION_ARCHS, build_encoder
 from adaptaug.errors import AdaptAugError
 

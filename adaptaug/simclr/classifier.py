@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from adaptaug import __version__
-from adaptaug.data.files import write_atomically
+from adaptaug.backend.writing import write_atomically
 from adaptaug.errors import AdaptAugError
 from adaptaug.simclr.embeddings import Embeddings
 

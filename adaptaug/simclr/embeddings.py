@@ -23,8 +23,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from adaptaug import __version__
 from adaptaug.backend import keys
+from adaptaug.backend.writing import alone, reserve, write_atomically
 from adaptaug.data import Images
-from adaptaug.data.files import write_atomically
 from adaptaug.encoders.backbone import Backbone
 from adaptaug.errors import AdaptAugError
 from adaptaug.policy import Policy
@@ -179,13 +179,38 @@ def embed(
         about["range"] = images.range
     if packed and out.exists():
         raise AdaptAugError(f"{out}: exists already; remove it, or choose another --out.")
-    _make(folder, images, about, np.float16 if half else np.float32, rank)
+    with alone(folder, rank):
+        _make(folder, images, about, np.float16 if half else np.float32, rank)
+        _fill(
+            folder,
+            images,
+            backbone,
+            policy if views else None,
+            about,
+            batch,
+            workers,
+            (rank, ranks),
+            progress,
+        )
+        if packed:
+            _pack(folder, out)
+    if packed:
+        shutil.rmtree(folder)
+    return out
+
+
+def _fill(
+    folder: Path, images: Images, backbone: Backbone, policy: Policy | None, about: dict[str, Any], batch: int,
+    workers: int, part: tuple[int, int], progress: Callable[[int, int], None] | None,
+) -> None:  # fmt: skip
+    """Embed what is not done yet of one process's part of the images: its rank, and how many there are."""
+    (rank, ranks), (views, size, seed) = part, (about[name] for name in ("views", "size", "seed"))
     features = np.load(folder / _FEATURES, mmap_mode="r+")
     readable = np.load(folder / "readable.npy", mmap_mode="r+")
     start, stop = rank * len(images) // ranks, (rank + 1) * len(images) // ranks
     note = folder / f"done-{rank}-of-{ranks}.json"
     todo = start + np.flatnonzero(~_seen(folder, len(images))[start:stop])
-    make = Views(policy, views, size, finish="uint8") if views else None
+    make = None if policy is None else Views(policy, views, size, finish="uint8")
     together = images.same_size or make is None  # a batch at a time, on the device
     items = _Items(images, size, None if together else make, seed)
     loader = DataLoader(
@@ -224,9 +249,6 @@ def embed(
     known = {name for name, _ in images.bad}
     images.bad += [(images.names[i], f"{images.names[i]}: could not be read when it was its turn.")
                    for i in range(start, stop) if not readable[i] and images.names[i] not in known]  # fmt: skip
-    if packed:
-        _pack(folder, out)
-    return out
 
 
 def fingerprint(backbone: Backbone) -> str:
@@ -268,6 +290,8 @@ def _make(folder: Path, images: Images, about: dict[str, Any], dtype: type, rank
     shape = (len(images), 1 + about["views"], about["width"])
     np.lib.format.open_memmap(folder / _FEATURES, "w+", dtype, shape)
     np.lib.format.open_memmap(folder / "readable.npy", "w+", bool, (len(images),))
+    for name in (_FEATURES, "readable.npy"):
+        reserve(folder / name)
     known: dict[str, Any] = {
         "names": np.array(images.names),
         "class_names": np.array(images.class_names, dtype=str),
@@ -288,4 +312,3 @@ def _pack(folder: Path, out: Path) -> None:
     write_atomically(
         out, lambda file: np.savez(file, features=features, readable=readable, about=about, **known)
     )
-    shutil.rmtree(folder)

@@ -7,10 +7,12 @@ pretrain(Settings(data="photos/", out="run", policy="natural", arch="resnet50"))
 from __future__ import annotations
 
 import math
+import os
 import platform
 import warnings
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -27,8 +29,8 @@ from pytorch_lightning.plugins.precision import MixedPrecision
 from pytorch_lightning.strategies import DDPStrategy
 
 from adaptaug import __version__
+from adaptaug.backend.writing import alone, write_atomically
 from adaptaug.data import Images, open_data
-from adaptaug.data.files import write_atomically
 from adaptaug.encoders.networks import fast_precision
 from adaptaug.errors import AdaptAugError
 from adaptaug.online.band import BandController
@@ -44,6 +46,7 @@ from adaptaug.simclr.timing import Laps
 
 __all__ = ["Finished", "Pretraining", "Settings", "launched", "pretrain"]
 
+Prepared = tuple[Images, Order, np.ndarray, np.ndarray]  # data, order, what is trained on, what is held out
 _LEARNED = "policy.yaml"  # what heads learned, in the run's folder
 
 
@@ -149,8 +152,17 @@ def pretrain(settings: Settings, resume: bool = False, progress: bool = False) -
     Raises: AdaptAugError: settings or data that cannot be trained on (before training, where that is knowable),
     a folder that holds another run, or one begun otherwise, too many unreadable images, a loss that is not finite.
     """
-    images, order, trained, held = _prepare(settings)
     folder = Path(settings.out)
+    prepared = _prepare(settings)
+    _make_folder(folder)
+    # The others of a run share the folder with the first, which Lightning or torchrun says they are not.
+    first = all(os.environ.get(rank, "0") == "0" for rank in ("RANK", "LOCAL_RANK", "NODE_RANK"))
+    with alone(folder) if first else nullcontext():
+        return _train(settings, folder, prepared, resume, progress)
+
+
+def _train(settings: Settings, folder: Path, prepared: Prepared, resume: bool, progress: bool) -> Finished:
+    images, order, trained, held = prepared
     policy, fingerprint = Policy.load(settings.policy), images.fingerprint()
     decided = settings.deciding() | {"policy": policy.dumps(), "data": fingerprint}
     state, notes = _settle(folder, decided, resume)
@@ -223,7 +235,7 @@ def _lightning(settings: Settings, device: str, callbacks: list[Callback], progr
     )  # fmt: skip
 
 
-def _prepare(settings: Settings) -> tuple[Images, Order, np.ndarray, np.ndarray]:
+def _prepare(settings: Settings) -> Prepared:
     """Open the data and check all that can be checked before training."""
     for name in ("epochs", "knn_every", "checkpoint_every", "keep", "accumulate", "devices", "nodes"):
         value = getattr(settings, name)
@@ -271,8 +283,7 @@ def _check_steered(name: str, settings: Settings, images: Images) -> None:
         raise AdaptAugError(f"{name}: expected one process, got {settings.processes}; use --{name} off.")
 
 
-def _settle(folder: Path, decided: dict[str, Any], resume: bool) -> tuple[Path | None, list[str]]:
-    """Make the run's folder, or find where it stopped."""
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / ".writable", lambda file: file.write(b""))
@@ -281,6 +292,10 @@ def _settle(folder: Path, decided: dict[str, Any], resume: bool) -> tuple[Path |
         raise AdaptAugError(
             f"{folder}: expected a folder to write the run into ({error.strerror})."
         ) from None
+
+
+def _settle(folder: Path, decided: dict[str, Any], resume: bool) -> tuple[Path | None, list[str]]:
+    """Find where the run in this folder stopped."""
     found = checkpoints.checkpoints(folder)
     if resume and not found:
         return None, [f"{folder}: no checkpoint to resume; the run began anew."]

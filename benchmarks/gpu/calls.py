@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from adaptaug.data.files import write_atomically
+from adaptaug.backend.writing import write_atomically
 from adaptaug.errors import AdaptAugError
 
 SPARE = 1.25  # a row may take so many times what is expected of it

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from adaptaug.data.files import write_atomically
+from adaptaug.backend.writing import write_atomically
 from adaptaug.encoders.networks import fast_precision
 from adaptaug.errors import AdaptAugError
 from adaptaug.learn.intervals import paired_interval

@@ -15,7 +15,9 @@ from skimage.data import astronaut
 pytest.importorskip("optuna")
 pytest.importorskip("lightly")
 
+from adaptaug.backend.writing import alone
 from adaptaug.cli import run
+from adaptaug.cli.progress import Live
 from adaptaug.data.files import find_images
 from adaptaug.errors import AdaptAugError
 from adaptaug.learn.arms import Data, Job, divide, run_job, split_data
@@ -219,6 +221,27 @@ def test_a_second_arm_is_tried_after_the_first_is_proven(digits, tmp_path, first
     outcome = Search(small(digits), "simclr", tmp_path, budget=8, workers=0).run()
     assert outcome.policy.provenance["outcome"] == outcome.arms[best].name
     assert list(outcome.against) == [outcome.arms[n].name for n in tested]
+
+
+@pytest.mark.parametrize(("score", "said"), [(1.0, True), (0.0, True), (0.6, False)])
+def test_scores_that_tell_no_arm_from_another_are_told_after_the_first_rung(
+    digits, tmp_path, score, said, capsys
+):
+    _pretend(tmp_path, dict.fromkeys(range(8), score), {})
+    Search(small(digits), "simclr", tmp_path, budget=8, workers=0, progress=Live()).run()
+    err = capsys.readouterr().err
+    assert ("have the same score on every image" in err) == said
+    if said:
+        rung_2 = err.index("rung 2")
+        assert err.index("have the same score") < rung_2 and f"({100 * score:.1f} %)" in err
+        assert err.count("have the same score") == 1
+
+
+def test_a_folder_that_another_process_writes_is_refused(digits, tmp_path):
+    search = Search(small(digits), "simclr", tmp_path, budget=8, workers=0)
+    with alone(tmp_path), pytest.raises(AdaptAugError, match="another process is at work"):
+        search.run()
+    assert not (tmp_path / "arms").exists()
 
 
 def test_an_arm_a_little_behind_is_tried_and_one_surely_worse_is_not(digits, tmp_path):

@@ -21,6 +21,7 @@ pytest.importorskip("lightly")
 
 from safetensors.torch import save_file
 
+from adaptaug.cli import run
 from adaptaug.encoders import backbone as intake
 from adaptaug.encoders.backbone import NORMALISATIONS, load_backbone
 from adaptaug.encoders.networks import build_encoder
@@ -505,8 +506,13 @@ def test_code_in_a_pickle_is_named_and_not_run(tmp_path):
 def test_trust_is_explicit(net, images, tmp_path):
     state = {"state_dict": network("resnet18").state_dict(), "made": io.StringIO}
     torch.save(state, tmp_path / "w.pth")
-    assert "trust_pickle" in said(tmp_path / "w.pth")
+    assert "--trust-pickle (in Python trust_pickle=True)" in said(tmp_path / "w.pth")
     assert load_backbone(tmp_path / "w.pth", trust_pickle=True).width == 512
+    np.savez(tmp_path / "two.npz", x=images.permute(0, 2, 3, 1).mul(255).byte().numpy()[:2])
+    command = ["embed", str(tmp_path / "two.npz"), "--checkpoint", str(tmp_path / "w.pth"), "--views", "0", "--out",
+               str(tmp_path / "e.npz")]  # fmt: skip
+    assert run(command) == 2
+    assert run([*command, "--trust-pickle"]) == 0
 
 
 def test_other_files_are_refused_in_a_sentence(tmp_path):

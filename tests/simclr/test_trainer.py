@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from sklearn.datasets import load_digits
 
 pytest.importorskip("pytorch_lightning")
 pytest.importorskip("lightly")
 
+from adaptaug.backend.writing import alone
 from adaptaug.cli import run
 from adaptaug.data import files
 from adaptaug.errors import AdaptAugError
@@ -504,6 +506,25 @@ def test_folder_with_a_run(settings, finished):
 
 def test_batch_larger_than_the_set(settings, tmp_path):
     assert "batch: expected 2 to 256" in refused(settings, tmp_path, batch=257)
+
+
+@pytest.mark.parametrize("objective", ["vicreg", "barlow"])
+def test_two_images_a_batch_are_enough(settings, tmp_path, objective):
+    """Their losses have the variance of a batch, which one image has not."""
+    out = str(tmp_path / "run")
+    pretrain(replace(settings, objective=objective, batch=2, limit=8, held_out=0, tensorboard=False, out=out))
+    assert all(np.isfinite(line["train_loss"]) for line in lines(out)) and len(lines(out)) == STEPS
+    assert all(torch.isfinite(w).all() for w in load_file(Path(out, "encoder.safetensors")).values())
+    assert "batch: expected 2 to" in refused(
+        settings, tmp_path / "one", objective=objective, batch=2, views=4
+    )
+
+
+def test_a_folder_that_another_process_writes_is_refused_and_left_alone(settings, tmp_path):
+    out = tmp_path / "run"
+    with alone(out):
+        assert "another process is at work" in refused(settings, out)
+        assert [file.name for file in out.iterdir()] == [".lock"]
 
 
 def test_one_image(settings, tmp_path):

@@ -583,6 +583,13 @@ def test_check_04_dark_flat_and_blank_images_have_other_statistics_and_ranges(pa
         assert all(values != other and ranges != more for other, more in seen[:i])
 
 
+def test_what_a_browser_cannot_show_is_read_and_shown(page, tmp_path) -> None:
+    file = tmp_path / "photo.jp2"
+    Image.open(IMAGE).convert("RGB").crop((0, 0, 300, 200)).save(file)
+    upload(page, file, "(photo.jp2, views")
+    page.wait_for_function("document.querySelector('#source-image img')?.naturalWidth === 300")
+
+
 def test_check_09_a_mostly_blank_image_is_blocked_only_where_nobody_guards(page, tmp_path) -> None:
     page_like = np.full((300, 400, 3), 244, np.uint8)
     page_like[130:170, 180:230] = np.random.default_rng(0).integers(0, 200, (40, 50, 1), dtype=np.uint8)

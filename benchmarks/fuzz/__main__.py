@@ -1,0 +1,162 @@
+"""Hostile files through the readers, the commands and the policy format: what fails, hangs, grows or is not named.
+
+python -m benchmarks.fuzz --out benchmarks/results/fuzz.json     (a quarter of an hour on one core)
+
+Ends with 1 where anything was found. A file is read in one process with all others, under a limit of address space; the
+process that watches it kills it when one file takes longer than --seconds, and names that file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+import torch
+
+from adaptaug import Views, __version__
+from adaptaug.backend.writing import write_atomically
+from adaptaug.encoders.networks import build_encoder
+from adaptaug.errors import AdaptAugError, printable
+from adaptaug.policy import Policy
+from benchmarks.fuzz import images, policies
+from benchmarks.fuzz.reading import readers
+
+POLICY_SECONDS = 0.2
+
+
+def commands(
+    folder: Path, files: list[tuple[str, Path]], refused: set[Path], seconds: float
+) -> dict[str, Any]:
+    """`preview`, `profile` and `embed` on a folder: it ends with 0, and each bad file has its sentence."""
+    encoder = folder.parent / "encoder.pth"
+    torch.manual_seed(0)
+    torch.save(build_encoder("resnet18", "cifar").state_dict(), encoder)
+    out = folder.parent / "out"
+    out.mkdir()
+    few = ["--size", "32"]
+    asked = {
+        "preview": [str(folder), "--limit", str(len(files) + 99), "--pairs", "1", "--out", str(out / "s.png"), *few],
+        "profile": [str(folder), "--out", str(out / "profile.png"), *few],
+        "embed": [str(folder), "--checkpoint", str(encoder), "--views", "1", "--out", str(out / "e.npz"), *few],
+    }  # fmt: skip
+    found: dict[str, Any] = {}
+    for name, arguments in asked.items():
+        problems, began = [], time.perf_counter()
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "adaptaug", name, *arguments],
+                capture_output=True, text=True, errors="replace", timeout=seconds, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            found[name] = {"problems": [f"{name}: not done in {seconds:g} s"]}
+            continue
+        said = done.stderr.splitlines()
+        if done.returncode:
+            problems.append(f"{name} ended with {done.returncode}: {said[-1:]}")
+        problems += [f"{name}: {line[:200]}" for line in said
+                     if not line.startswith("adaptaug: ") or "unexpected" in line or "Traceback" in line]  # fmt: skip
+        # A folder's listing has no pipes, links or folders among its images, or leaves them out in its own sentence.
+        unnamed = [f for f in refused if f.is_file() and printable(f.name) not in done.stderr]
+        problems += [f"{name}: no word of {f}" for f in unnamed]
+        found[name] = {"files": len(files), "left_out": sum(": left out " in line for line in said),
+                       "seconds": round(time.perf_counter() - began), "problems": problems}  # fmt: skip
+    return found
+
+
+def policy_files(folder: Path, count: int, seed: int) -> dict[str, Any]:
+    """Each is taken or refused in one line, within the time; what is taken draws a view."""
+    photo = np.random.default_rng(seed).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    kinds: dict[str, Counter[str]] = defaultdict(Counter)
+    problems, slowest = [], ("", 0.0)
+    file = folder / "policy.yaml"
+    for kind, content in policies.made(count, seed):
+        file.write_bytes(content)
+        began, taken = time.process_time(), False
+        try:
+            policy = Policy.load(file)
+            taken = True
+        except AdaptAugError as error:
+            if str(file) not in str(error) or "\n" in str(error) or len(str(error)) > 2000:
+                problems.append(f"{kind}: not a sentence with the file's name: {error}"[:300])
+        except BaseException as error:
+            problems.append(f"{kind}: {type(error).__name__}: {error}"[:300] + f" of {content[:200]!r}")
+        took = time.process_time() - began
+        slowest = max(slowest, (kind, took), key=lambda pair: pair[1])
+        if took > POLICY_SECONDS:
+            problems.append(f"{kind}: {took:.2f} s of {len(content):,} bytes, {content[:60]!r}")
+        if taken:
+            try:
+                Views(policy, 2, 16)(photo, key=(0, 0, 0))
+            except Exception as error:
+                problems.append(f"{kind}, drawn: {type(error).__name__}: {error}"[:300] + f" of {content!r}")
+        kinds[kind]["taken" if taken else "refused"] += 1
+    return {"files": count, "slowest": [slowest[0], round(slowest[1], 3)],
+            "kinds": {k: dict(v) for k, v in kinds.items()}, "problems": problems}  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--commands", type=int, default=1_000, help="files through each command; 0: none")
+    parser.add_argument("--policies", type=int, default=2_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=10.0, help="that one file may take")
+    parser.add_argument("--growth", type=float, default=64.0, help="MB that memory may grow over all files")
+    parser.add_argument("--keep", type=Path, help="a folder for the corpus, which is kept")
+    parser.add_argument("--out", type=Path)
+    asked = parser.parse_args()
+    work = asked.keep or Path(tempfile.mkdtemp(prefix="adaptaug-fuzz-"))
+    try:
+        files = images.write(work / "all", asked.files, asked.seed)
+        read = readers(files, asked.seconds)
+        if read["growth_mb"] > asked.growth:
+            read["problems"].append(f"memory grew by {read['growth_mb']} MB")
+        also: dict[str, Any] = {"problems": []}
+        ran: dict[str, Any] = {}
+        if asked.commands:
+            some = images.write(work / "some", asked.commands, asked.seed + 1)
+            also = readers(some, asked.seconds)
+            ran = commands(work / "some", some, set(also.pop("refused")), 600)
+        drawn = policy_files(work, asked.policies, asked.seed)
+    finally:
+        if asked.keep is None:
+            shutil.rmtree(work)
+    read.pop("refused")
+    problems = [*read["problems"], *also["problems"], *(p for one in ran.values() for p in one["problems"]),
+                *drawn["problems"]]  # fmt: skip
+    for problem in problems:
+        print(problem)
+    print(
+        f"{read['files']:,} files in one process: {read['read']:,} read, {read['refused_by_name']:,} refused by name, "
+        f"slowest {read['slowest'][1]} s, peak {read['peak_mb']} MB, growth {read['growth_mb']} MB; "
+        f"{asked.commands:,} through each of {', '.join(ran) or 'no command'}; {asked.policies:,} policies, "
+        f"slowest {drawn['slowest'][1]} s; {len(problems)} problems"
+    )
+    if asked.out is not None:
+        whole = {
+            "command": f"python -m benchmarks.fuzz --files {asked.files} --commands {asked.commands} "
+                       f"--policies {asked.policies} --seed {asked.seed}",
+            "adaptaug": __version__,
+            "machine": f"{platform.machine()}, Pillow {PIL.__version__}, {os.cpu_count()} cores",
+            "readers": read, "commands": ran, "policies": drawn,
+        }  # fmt: skip
+        write_atomically(asked.out, lambda file: file.write(json.dumps(whole, indent=1).encode() + b"\n"))
+    sys.exit(1 if problems else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""What benchmarks.fuzz found, and a small run of it (make test-slow)."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from adaptaug import AdaptAugError, Policy
+
+
+@pytest.mark.parametrize("control", [0, 2, 0x1A, 0x1F])
+def test_control_characters_are_refused_on_one_line(control):
+    with pytest.raises(AdaptAugError) as refused:
+        Policy.loads(f"version: 1\nname: a{chr(control)}b\n")
+    assert "control characters are not allowed" in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("piece", ["1:", "9", "1_", "2001-01-01 "])
+def test_a_megabyte_that_might_be_a_number_is_refused_at_once(piece):
+    text = "version: " + piece * (990_000 // len(piece)) + "1"
+    began = time.process_time()
+    with pytest.raises(AdaptAugError) as refused:
+        Policy.loads(text)
+    assert time.process_time() - began < 0.2
+    assert len(str(refused.value)) < 1000
+
+
+@pytest.mark.slow
+def test_a_small_corpus_has_no_problem():
+    asked = ["--files", "600", "--commands", "60", "--policies", "400"]
+    done = subprocess.run([sys.executable, "-m", "benchmarks.fuzz", *asked], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+    assert done.stdout.endswith(" 0 problems\n")
