@@ -40,10 +40,11 @@ test-slow: setup  ## set up, then run the tests that take longer than a minute
 		$(BIN)/python -m pytest -m slow --durations=10 tests $(ARGS) || [ $$? -eq 5 ]; \
 	else echo "test-slow: there are no slow tests"; fi
 
-check: setup  ## formatting, lint, types, tests
+check: setup  ## formatting, lint, types, who imports whom, tests
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 	@$(MAKE) --no-print-directory test
 
 bench: setup  ## promises counted, then a short table of accuracy (DATA=any labelled data set; minutes)
