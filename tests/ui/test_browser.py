@@ -293,7 +293,9 @@ def test_the_selector_never_lies(page) -> None:
     page.locator("#reset").click()
     expect(box).to_have_value("digits")
     page.locator("#undo").click()
+    expect(box).to_have_value("digits (edited)")  # else what was there before would pass for the redo's
     page.locator("#redo").click()
+    expect(box).to_have_value("digits")
     expect(said).to_contain_text("simclr vs digits, seed 0")
     box.focus()
     page.keyboard.press("ArrowDown")  # by keyboard, too
