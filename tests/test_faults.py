@@ -175,12 +175,27 @@ def in_a_loader():
         pass
 
 
+class Late(Deadly):
+    """What a loader meets at times where a worker died: the end of its line, before it looks who is there."""
+
+    def __getitem__(self, index):
+        if index == 2:
+            raise EOFError
+        return torch.zeros(1)
+
+
+def in_a_line():
+    loader = iter(DataLoader(Late(), num_workers=0))
+    for _ in loader:
+        pass
+
+
 def in_a_pool():
     with ProcessPoolExecutor(1, get_context("fork")) as pool:
         pool.submit(_die).result()
 
 
-@pytest.mark.parametrize("where", [in_a_loader, in_a_pool])
+@pytest.mark.parametrize("where", [in_a_loader, in_a_line, in_a_pool])
 def test_a_worker_that_is_killed_is_named(where, monkeypatch, capsys):
     monkeypatch.setattr(cli, "app", lambda **_: where())
     assert cli.run(["embed"]) == 1
@@ -199,3 +214,25 @@ def test_nothing_is_decided_by_a_clock_that_can_be_set():
         file.name for file in files if re.search(r"\btime\.time\b|datetime\.(now|today)", file.read_text())
     ]
     assert asking == []
+
+
+# --- what is no file ----------------------------------------------------------------------------------------
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with a name on this system")
+def test_a_pipe_with_an_images_name_is_left_out_and_nobody_waits_for_it(photo, tmp_path, monkeypatch) -> None:
+    from adaptaug.data import open_data
+    from adaptaug.data.folders import search
+    from adaptaug.data.sources import Files
+
+    Image.fromarray(photo("coffee", 32, 32)).save(tmp_path / "coffee.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    os.mkfifo(tmp_path / "coffee.json")  # would say that the picture is ours
+    found, left = search([tmp_path])
+    assert [path.name for path in found] == ["coffee.png"]
+    assert "pipes and devices 1 (pipe.png)" in left.sentence(1)
+    assert open_data(tmp_path).fingerprint()
+    with pytest.raises(OSError, match="a pipe or device"):
+        Files([tmp_path / "pipe.png"]).raw(0)
+    with pytest.raises(AdaptAugError, match="a pipe or device, not a file"):
+        Policy.load(tmp_path / "pipe.png")
+    with pytest.raises(AdaptAugError, match="a pipe or device, not a file"):
+        Policy.load("/dev/zero")

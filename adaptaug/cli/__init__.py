@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
+from pathlib import Path
 
 import typer
 
@@ -62,7 +63,7 @@ def _report(error: Exception) -> int:
     if isinstance(error, WorkFailed):
         say(str(error))
         return FAILED
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and not _cut_off(error):
         where = f"{printable(os.fsdecode(error.filename))}: " if error.filename else ""
         say(f"{where}{error.strerror or error}; {_GOES_ON}")
         return FAILED
@@ -77,7 +78,7 @@ def _report(error: Exception) -> int:
 def _of_machine(error: Exception) -> str:
     """What ended the work from outside, in a sentence; empty where it was something else."""
     died = re.search(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)", str(error))
-    if died or isinstance(error, BrokenExecutor):
+    if died or isinstance(error, BrokenExecutor) or _cut_off(error):
         which = f" (process {died[1]})" if died else ""
         return (
             f"a worker{which} died: killed, or out of memory, of which fewer --workers take less; {_GOES_ON}"
@@ -86,3 +87,11 @@ def _of_machine(error: Exception) -> str:
     if isinstance(error, MemoryError) or re.search("out of memory|can't allocate memory", str(error)):
         return f"this machine's memory is not enough; a smaller --batch-size or fewer --workers take less; {_GOES_ON}"
     return ""
+
+
+def _cut_off(error: Exception) -> bool:
+    """Whether a worker died while it handed a batch over: its loader reads the end of the line, before it looks who
+    is there."""
+    frames = (frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__))
+    lost = isinstance(error, (EOFError, ConnectionError))
+    return lost and any(Path(name).parts[-3:] == ("utils", "data", "dataloader.py") for name in frames)

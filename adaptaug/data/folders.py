@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from adaptaug.backend.reading import content
 from adaptaug.data.formats import WAY_OUT, is_missing, suffixes
 from adaptaug.data.sidecars import is_sidecar
 from adaptaug.errors import printable
@@ -122,6 +123,8 @@ def _listed(folder: Path, left: LeftOut) -> Iterator[Path | os.DirEntry[str]]:
         elif suffix.lower() in known:
             if is_sidecar(entry.name):
                 left.add("hidden images", entry.name)
+            elif _is_special(entry):
+                left.add("pipes and devices", entry.name)
             elif suffix.lower() == ".png" and _is_ours(folder, entry.name, stem, names):
                 left.add("adaptaug's own", entry.name)
             else:
@@ -139,13 +142,20 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
+def _is_special(entry: os.DirEntry[str]) -> bool:
+    """A pipe, a socket or a device; what a link leads nowhere to is said where it is opened."""
+    try:
+        return not entry.is_file() and os.path.exists(entry.path)  # noqa: PTH110 - a link to itself: False
+    except OSError:
+        return False
+
+
 def _is_ours(folder: Path, name: str, stem: str, beside: set[str]) -> bool:
     """Whether we made this PNG: we write no plot or sheet without its numbers beside it, in a JSON that says so."""
     note = _STUDY if name in _PLOTS else f"{stem}.json"
     if note not in beside:
         return False
     try:
-        with (folder / note).open("rb") as file:
-            return _SIGNED.search(file.read(1 << 20)) is not None
+        return _SIGNED.search(content(folder / note, 1 << 20)) is not None
     except OSError:
         return False

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from adaptaug.backend.reading import content
 from adaptaug.data.files import MAX_PIXELS, read_image, upright_rgb
 from adaptaug.data.formats import formats, suffixes
 from adaptaug.data.labels import COLUMNS, Labels, settle
@@ -42,7 +43,7 @@ class Hub(Source):
         if cell and cell["bytes"] is not None:
             return cell["bytes"]
         try:
-            return Path(cell["path"]).read_bytes()
+            return content(Path(cell["path"]))
         except (TypeError, OSError):
             raise AdaptAugError(
                 f"{self.names[index]}: expected an image, got none or a missing file."

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from adaptaug.backend.reading import content
 from adaptaug.data.depth import AUTO, Range, to_levels
 from adaptaug.data.files import MAX_PIXELS, open_image
 from adaptaug.data.sidecars import is_sidecar
@@ -82,7 +83,7 @@ class Files(Source):
         return np.asarray(open_image(self.paths[index], self.max_pixels, self.range))
 
     def raw(self, index: int) -> bytes:
-        return self.paths[index].read_bytes()
+        return content(self.paths[index])
 
 
 # --- what the others share ----------------------------------------------------------------------------------

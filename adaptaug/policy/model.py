@@ -13,6 +13,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 
+from adaptaug.backend.reading import content
 from adaptaug.backend.writing import write_atomically
 from adaptaug.errors import AdaptAugError, did_you_mean
 from adaptaug.policy import plain
@@ -176,7 +177,7 @@ class Policy(BaseModel):
         if str(name_or_path) in preset_names():
             return cls.loads(_preset(str(name_or_path)).read_text(encoding="utf-8"), f"preset {name_or_path}")
         try:
-            text = path.read_text(encoding="utf-8")
+            text = content(path, MAX_FILE_BYTES + 1).decode("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             hint = did_you_mean(str(name_or_path), preset_names())
             raise AdaptAugError(
