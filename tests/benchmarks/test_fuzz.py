@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -16,13 +15,11 @@ def test_control_characters_are_refused_on_one_line(control):
     assert "control characters are not allowed" in str(refused.value) and "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("piece", ["1:", "9", "1_", "2001-01-01 "])
-def test_a_megabyte_that_might_be_a_number_is_refused_at_once(piece):
+@pytest.mark.parametrize("piece", ["1:", "9", "1_"])
+def test_a_megabyte_that_might_be_a_number_is_refused_before_it_is_worked_out(piece):
     text = "version: " + piece * (990_000 // len(piece)) + "1"
-    began = time.process_time()
-    with pytest.raises(AdaptAugError) as refused:
+    with pytest.raises(AdaptAugError, match="a number or date of 990001 characters") as refused:
         Policy.loads(text)
-    assert time.process_time() - began < 0.2
     assert len(str(refused.value)) < 1000
 
 
