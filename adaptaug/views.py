@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar, overload
 
-import torch
 from torch import nn
 
 from adaptaug.backend import keys
@@ -17,15 +13,15 @@ from adaptaug.core import engine
 from adaptaug.encoders.likeness import as_measure
 from adaptaug.errors import AdaptAugError
 from adaptaug.params import Explanation, ViewParams
-from adaptaug.pipeline import band, encoded, generate
-from adaptaug.pipeline.inputs import FINISHES, Source, core_form, from_planes, read, write, write_core
+from adaptaug.pipeline import generate, making
+from adaptaug.pipeline.inputs import FINISHES, core_form, read, write, write_core
+from adaptaug.pipeline.making import Strength
 from adaptaug.policy import Policy
-from adaptaug.stats.image import ImageStats, measure_pixels, with_statistics
+from adaptaug.stats.image import ImageStats, measure_pixels
 from adaptaug.stats.similarity import Alike, similarity
 from adaptaug.types import Finish, ImageLike, Key, Size
 
 MAX_SIZE = 4096
-Strength = Callable[[ImageStats], Any]
 Made = TypeVar("Made")  # what a call of Views gives
 
 
@@ -80,14 +76,16 @@ class AdaptiveAugment(nn.Module):
         Raises: AdaptAugError: what is no image, a key of another shape, colours in floats outside 0 to 1.
         """
         _alone(others)
-        (out,), _ = _views(
+        (out,), _ = making.make(
             images, self.policy, self.size, key, range(view, view + 1), self.finish, told=False
         )
         return out
 
     def plan(self, images: ImageLike, key: Key | None = None, view: int = 0) -> ViewParams:
         """What `forward` would do with the same key, as data; `render(images, params)` does it."""
-        _, (params,) = _views(images, self.policy, self.size, key, range(view, view + 1), "uint8", told=True)
+        _, (params,) = making.make(
+            images, self.policy, self.size, key, range(view, view + 1), "uint8", told=True
+        )
         return params
 
     def explain(self, image: ImageLike, key: Key | None = None, view: int = 0) -> Explanation:
@@ -187,7 +185,7 @@ class Views(Generic[Made]):
         Raises: AdaptAugError: what is no image, a key of another shape, colours in floats outside 0 to 1.
         """
         _alone(others)
-        views, params = _views(
+        views, params = making.make(
             images,
             self.policy,
             self.size,
@@ -202,7 +200,7 @@ class Views(Generic[Made]):
 
     def plan(self, images: ImageLike, key: Key | None = None) -> list[ViewParams]:
         """What a call with the same key does, view by view; `render(images, params)` does one of them."""
-        return _views(
+        return making.make(
             images, self.policy, self.size, key, self.numbers, "uint8", told=True, alike=self.alike
         )[1]
 
@@ -269,67 +267,6 @@ def _alone(others: tuple[Any, ...]) -> None:
 
 
 @at_home
-def _views(
-    images: Any, policy: Policy, size: int, key: Any, numbers: range, finish: str, told: bool,
-    strength: Strength | None = None, alike: Alike = similarity,
-) -> tuple[list[Any], list[ViewParams]]:  # fmt: skip
-    """The finished views, and what was decided for each where `told` (else an empty list)."""
-    if isinstance(images, bytes):
-        key = keys.as_rows(key, 1)
-        enough = encoded.affordable(policy, key, numbers, size)
-        images = encoded.decode(images, enough) if strength is None else encoded.decode(images)
-    source = read(images)
-    if source.plain and engine.usable(policy):
-        return _by_core(source, policy, size, key, numbers, finish, told, strength, alike)
-    rows, pixels = _rows(key, source), source.levels()
-    with _whole_levels(source):
-        seen = generate.look(pixels, policy, size)
-        if strength is not None:
-            seen = replace(seen, push=strength(seen.stats))
-        views, params = band.make_views(pixels, rows, numbers, policy, size, seen, alike)
-    made = [write(view, source, finish) for view in views]
-    return made, [p.row(0) if source.single else p for p in params] if told else []
-
-
-def _by_core(
-    source: Source, policy: Policy, size: int, key: Any, numbers: range, finish: str, told: bool,
-    strength: Strength | None, alike: Alike,
-) -> tuple[list[Any], list[ViewParams]]:  # fmt: skip
-    pixels, rows = source.eight_bits(), keys.as_rows(key, len(source))
-    record = engine.source_of(pixels)
-    push = None if strength is None else strength(with_statistics(source.planes(), engine.measure(record)))
-    if policy.band is not None and len(numbers) > 1:
-        rooms, plans = band.by_core(pixels, policy, rows, numbers, size, push, alike, told)
-        rooms = [from_planes(room, source, finish) for room in rooms]
-    else:
-        form = core_form(source, finish)
-        rooms, reports = engine.make_views(record, policy, rows, numbers, size, form, told, push)
-        plans = [] if reports is None else [
-            engine.params_of(reports[:, i], policy, rows, number, size, push, not source.single)
-            for i, number in enumerate(numbers)
-        ]  # fmt: skip
-    return [write_core(room, source, finish) for room in rooms], plans
-
-
-def _whole_levels(source: Source) -> AbstractContextManager[Any]:
-    """Switches a caller's autocast off: half precision cannot count levels, and a key gives the same view in it."""
-    if not torch.is_autocast_enabled(source.device.type):
-        return nullcontext()
-    return torch.autocast(source.device.type, enabled=False)
-
-
-def _rows(key: Any, source: Source) -> Any:
-    count = len(source)
-    if isinstance(key, torch.Tensor):  # keys already on the device: nothing to wait for
-        if key.shape != (count, 3) or key.is_floating_point():
-            raise AdaptAugError(
-                f"key: expected a ({count}, 3) int64 tensor, got {key.dtype} of {tuple(key.shape)}."
-            )
-        return key.to(device=source.device, dtype=torch.int64)
-    return torch.from_numpy(keys.as_rows(key, count)).to(source.device)
-
-
-@at_home
 def measure(images: ImageLike) -> ImageStats:
     """The statistics of an image or batch (see ImageStats), a row an image; the same for an array and a tensor.
 
@@ -372,7 +309,7 @@ def render(
         return write_core(
             engine.replay(engine.source_of(pixels), params, form, nearest, tone), source, finish
         )
-    with _whole_levels(source):
+    with making.whole_levels(source):
         made = generate.replay(source.levels(), params.to(source.device), nearest, tone)
     return write(made, source, finish)
 
