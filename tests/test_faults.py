@@ -116,12 +116,15 @@ def test_embeddings_have_their_room_before_they_are_written(tmp_path):
     assert status.st_blocks * 512 >= status.st_size > 10_000_000
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_read_only_folder_is_a_sentence(tmp_path, digits, capsys):
     pytest.importorskip("optuna")
     tmp_path.chmod(0o500)
-    assert cli.run(["search", str(digits), "--out", str(tmp_path / "policy.yaml")]) == 1
-    assert "Permission denied" in capsys.readouterr().err
+    folder = Path("/sys") if os.geteuid() == 0 else tmp_path  # root may write anywhere else
+    if not os.access(folder, os.X_OK):
+        pytest.skip("root may write anywhere, and here is no /sys")
+    assert cli.run(["search", str(digits), "--out", str(folder / "policy.yaml")]) == 1
+    err = capsys.readouterr().err
+    assert re.search("Permission denied|Operation not permitted|Read-only", err) and err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
