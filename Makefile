@@ -37,7 +37,7 @@ test-fast: setup  ## what to run while working: no browser, no training, no work
 # pytest exits 5 where it finds none, which is no failure here.
 test-slow: setup  ## set up, then run the tests that take longer than a minute
 	@if grep -rqs --include='*.py' 'mark\.slow' tests; then \
-		$(BIN)/python -m pytest -m slow --durations=10 tests $(ARGS) || [ $$? -eq 5 ]; \
+		$(BIN)/python -m pytest -m slow $(TWO) tests $(ARGS) || [ $$? -eq 5 ]; \
 	else echo "test-slow: there are no slow tests"; fi
 
 check: setup  ## formatting, lint, types, who imports whom, tests

@@ -31,7 +31,8 @@ TOGETHER = {
     "ui": "browser", "test_search": "searches", "test_storage": "searches",
     "test_filters": "kernels", "test_warp": "kernels", "test_levels": "kernels",
 }  # fmt: skip
-APART = ("simclr", "learn", "hosts", "benchmarks", "test_build")  # each file of these by itself
+# Each file of these by itself.
+APART = ("simclr", "learn", "hosts", "benchmarks", "test_build", "test_levels_agree", "test_sanitizers")
 
 # What make test-fast leaves out, folders and files: they train, open pages, start processes, compile, or take long.
 LENGTHY = {

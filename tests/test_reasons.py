@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 import adaptaug
-from adaptaug.promise.reasons import REASONS, TESTS, Reason, Test
+from adaptaug.promise import reasons
+from adaptaug.promise.reasons import REASONS, TESTS, Reason
 
 PROMISED = [
     "NOT_DRAWN", "WHOLE_RANGE", "UNGUARDED", "BOX_ENLARGED", "DISTORTION_REDUCED", "DARK", "BRIGHT", "CLIPPING",
@@ -17,14 +18,14 @@ PROMISED = [
 
 def test_numbers_stay() -> None:
     assert [Reason(number).name for number in range(len(PROMISED))] == PROMISED
-    assert {test.name: test.value for test in Test} == {
+    assert {test.name: test.value for test in reasons.Test} == {
         "PASSED": 0, "CONTRAST": 1, "CLIPPED": 2, "MEAN": 3, "LIKE": 4, "FURTHER": 5,
     }  # fmt: skip
 
 
 def test_each_has_a_sentence() -> None:
     assert len(REASONS) == len(Reason)
-    assert len(TESTS) == len(Test)
+    assert len(TESTS) == len(reasons.Test)
 
 
 def test_the_core_counts_alike() -> None:
