@@ -1,4 +1,4 @@
-"""Views made as a user makes them and what benchmarks/checker.py says of them; the images that are judged."""
+"""Views made as a user makes them and what adaptaug/promise/checker.py says of them; the images that are judged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import adaptaug
 from adaptaug.params import ViewParams
 from adaptaug.policy import Policy
 from adaptaug.policy.schema import Promise
-from benchmarks.checker import violations
+from adaptaug.promise.checker import violations
 
 FRAME = Policy.parse({"version": 1, "name": "frame", "guards": False, "operations": {}})
 
@@ -35,10 +35,7 @@ class Seen(NamedTuple):
     def broken(self, promise: Promise) -> dict[str, np.ndarray]:
         whole = self.pixels.get("whole")
         erased = None if whole is None else (whole != self.pixels["view"]).any(-1).mean((1, 2))
-        return violations(
-            **self.pixels, erased=erased, std=promise.std, std_share=promise.std_share, clip=promise.clip,
-            dark=promise.dark, bright=promise.bright, like=promise.correlation, most_erased=promise.erased,
-        )  # fmt: skip
+        return violations(**self.pixels, erased=erased, promise=promise)
 
 
 def see(images: Any, views: adaptaug.Views, frame: Any, key: Any) -> list[Seen]:

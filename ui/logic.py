@@ -21,8 +21,9 @@ from adaptaug.data.depth import AUTO, Range
 from adaptaug.data.files import find_images, open_image, printable, sample_images
 from adaptaug.data.formats import formats
 from adaptaug.policy.ops import OPS
+from adaptaug.promise.checker import Frame, luma
 from adaptaug.ui import likeness
-from adaptaug.ui.judge import Failure, Whole, is_blank, judge_view, luma
+from adaptaug.ui.failures import Failure, failures
 
 MAX_PIXELS = 40_000_000
 MAX_PAIRS, MIN_SIZE, MAX_SIZE = 12, 32, 224
@@ -56,17 +57,17 @@ class Source:
     pixels: np.ndarray  # (H, W, 3) uint8
     stats: ImageStats
     transparent: bool = False  # it was, and lies on a plain ground now
-    wholes: dict[int, Whole] = field(default_factory=dict, compare=False, repr=False)
+    frames: dict[int, Frame] = field(default_factory=dict, compare=False, repr=False)
 
-    def whole(self, size: int) -> Whole:
-        """What the judge compares views of this size with."""
-        if size not in self.wholes:
-            self.wholes[size] = Whole.of(adaptaug.AdaptiveAugment(_WHOLE, size)(self.pixels))
-        return self.wholes[size]
+    def frame(self, size: int) -> Frame:
+        """What views of this size are held to."""
+        if size not in self.frames:
+            self.frames[size] = Frame(adaptaug.AdaptiveAugment(_WHOLE, size)(self.pixels))
+        return self.frames[size]
 
-    @cached_property
-    def blank(self) -> bool:
-        return is_blank(self.pixels)
+    def blank(self, size: int) -> bool:
+        """Whether views of this size have nothing to lose: their promise counts them apart."""
+        return bool(self.frame(size).blank[0])
 
 
 @dataclass(frozen=True)
@@ -80,11 +81,11 @@ class View:
 
     @cached_property  # a page is drawn again at every event
     def mean(self) -> float:
-        return float(luma(self.pixels).mean())
+        return float(luma(self.pixels[None]).mean())
 
     @cached_property
     def contrast(self) -> float:
-        return float(luma(self.pixels).std())
+        return float(luma(self.pixels[None]).std())
 
 
 Pairs = list[tuple[View, View]]
@@ -184,16 +185,16 @@ def samples_from(path: str | Path, range: Range = AUTO) -> list[tuple[str, Image
 def make_pairs(source: Source, policy: Policy, seed: int, count: int, size: int) -> Column:
     """`count` pairs of a policy, with the keys (seed, 0, 0), (seed, 0, 1), ..."""
     views = adaptaug.Views(policy, 2, size, "none", return_params=True)
-    whole = source.whole(size)
+    frame = source.frame(size)
     pairs: Pairs = []
     for index in range(count):
         made = views(source.pixels, key=(seed, 0, index))
-        one, other = (_judged(source, p, params, whole, policy) for p, params in zip(*made, strict=True))
+        one, other = (_judged(source, p, params, frame, policy) for p, params in zip(*made, strict=True))
         pairs.append((one, other))
     return Column(policy, pairs, likeness.alike(as_pixels(pairs)))
 
 
-def _judged(source: Source, view: np.ndarray, params: ViewParams, whole: Whole, policy: Policy) -> View:
+def _judged(source: Source, view: np.ndarray, params: ViewParams, frame: Frame, policy: Policy) -> View:
     """A view with the tests of the policy's promise that it fails, from its pixels and replays of its parameters."""
 
     def drawn(name: str) -> bool:
@@ -207,8 +208,8 @@ def _judged(source: Source, view: np.ndarray, params: ViewParams, whole: Whole, 
     before_erase = replay("erase") if erase else view
     before_late = replay("noise", "erase") if noise else before_erase
     erased = float(params.value("erase.area")[0]) if erase else 0.0
-    failures = judge_view(view, crop, whole, policy.promise, before_late, before_erase, erased)
-    return View(view, params, failures, crop)
+    broken = failures(view, crop, frame, before_late, before_erase, erased, policy.promise)
+    return View(view, params, broken, crop)
 
 
 def compare(
@@ -242,7 +243,7 @@ def status(comparison: Comparison) -> str:
     pairs = f"{count} pair" + "s" * (count != 1)
     views = f"{one.broken} of {2 * count} views break the promise"
     outcome = f"{one.policy.name} {views}, {other.policy.name} {other.broken}"
-    blank = "; the image is blank: counted apart" if comparison.source.blank else ""
+    blank = "; the image is blank: counted apart" if comparison.source.blank(comparison.size) else ""
     return (
         f"{pairs}, {one.policy.name} vs {other.policy.name}, seed {comparison.seed}: {outcome}{blank} "
         f"({comparison.source.name}, views of {comparison.size} px)"
