@@ -14,6 +14,7 @@ import torch
 import adaptaug
 from adaptaug.params import ViewParams
 from adaptaug.policy import Policy
+from adaptaug.policy.ops import of_kind
 from adaptaug.policy.schema import Promise
 from adaptaug.promise.checker import violations
 
@@ -49,9 +50,10 @@ def see(images: Any, views: adaptaug.Views, frame: Any, key: Any) -> list[Seen]:
 
 def _seen(images: Any, view: Any, drawn: ViewParams, frame: Any) -> Seen:
     pixels = {"view": view, "frame": frame, "crop": adaptaug.render(images, drawn.safe_crop())}
-    if "noise" in drawn.entries or "erase.area" in drawn.entries:
-        pixels["quiet"] = adaptaug.render(images, drawn.without("noise", "erase"))
-        pixels["whole"] = adaptaug.render(images, drawn.without("erase"))
+    late = [op for op in of_kind("late") if op.labels[0] in drawn.entries]
+    if late:
+        pixels["quiet"] = adaptaug.render(images, drawn.without(*(op.name for op in late)))
+        pixels["whole"] = adaptaug.render(images, drawn.without(*(op.name for op in late if op.covers)))
     pulled = (np.asarray(drawn.strength) < 1) & ~np.asarray(drawn.blank)
     return Seen(
         {name: _levels(p) for name, p in pixels.items()}, pulled, np.asarray(drawn.frame), np.asarray(drawn.failed)

@@ -20,7 +20,7 @@ from adaptaug.backend.cached import cached_property
 from adaptaug.data.depth import AUTO, Range
 from adaptaug.data.files import find_images, open_image, printable, sample_images
 from adaptaug.data.formats import formats
-from adaptaug.policy.ops import OPS
+from adaptaug.policy.ops import OPS, Op, of_kind
 from adaptaug.promise.checker import Frame, luma
 from adaptaug.ui import likeness
 from adaptaug.ui.failures import Failure, failures
@@ -197,17 +197,16 @@ def make_pairs(source: Source, policy: Policy, seed: int, count: int, size: int)
 def _judged(source: Source, view: np.ndarray, params: ViewParams, frame: Frame, policy: Policy) -> View:
     """A view with the tests of the policy's promise that it fails, from its pixels and replays of its parameters."""
 
-    def drawn(name: str) -> bool:
-        return name in params.entries and bool(params.entries[name].applied[0])
-
-    def replay(*without: str) -> np.ndarray:
-        return np.asarray(adaptaug.render(source.pixels, params.without(*without)))
+    def replay(without: list[Op]) -> np.ndarray:
+        return np.asarray(adaptaug.render(source.pixels, params.without(*(op.name for op in without))))
 
     crop = np.asarray(adaptaug.render(source.pixels, params.safe_crop()))
-    noise, erase = drawn("noise"), drawn("erase.area")
-    before_erase = replay("erase") if erase else view
-    before_late = replay("noise", "erase") if noise else before_erase
-    erased = float(params.value("erase.area")[0]) if erase else 0.0
+    drawn = {name.partition(".")[0] for name, entry in params.entries.items() if bool(entry.applied[0])}
+    late = [op for op in of_kind("late") if op.name in drawn]
+    covers = [op for op in late if op.covers]
+    before_erase = replay(covers) if covers else view
+    before_late = replay(late) if late != covers else before_erase
+    erased = sum(float(params.value(f"{op.name}.area")[0]) for op in covers)
     broken = failures(view, crop, frame, before_late, before_erase, erased, policy.promise)
     return View(view, params, broken, crop)
 
