@@ -22,6 +22,7 @@ from adaptaug.data.files import find_images, open_image, printable, sample_image
 from adaptaug.data.formats import formats
 from adaptaug.policy.ops import OPS, Op, of_kind
 from adaptaug.promise.checker import Frame, luma
+from adaptaug.stats.image import STATISTICS as image_statistics
 from adaptaug.ui import likeness
 from adaptaug.ui.failures import Failure, failures
 
@@ -30,23 +31,7 @@ MAX_PAIRS, MIN_SIZE, MAX_SIZE = 12, 32, 224
 MAX_SEED = 2**31 - 1
 _WHOLE = Policy(name="the whole frame", guards=False)
 ABSENT = "not in the policy of this view"
-# name in ImageStats.summary(), what people call it, the end of its bar, what it means
-STATISTICS = (
-    ("mean", "Brightness", 1.0, "mean luma: 0 black, 1 white"),
-    ("contrast", "Contrast", 0.5, "standard deviation of luma: 0 flat, .5 the most there is"),
-    ("dark_fraction", "Dark pixels", 1.0, "share of pixels with luma below .05"),
-    ("bright_fraction", "Bright pixels", 1.0, "share of pixels with luma above .95"),
-    ("entropy", "Entropy, bits", 5.0, "of luma in 32 bins: 0 one tone, 5 all tones alike"),
-    ("colourfulness", "Colourfulness", 150.0, "Hasler and Suesstrunk: 0 grey, above 80 very colourful"),
-    ("sharpness", "Fine detail", 2.0, "squared step between neighbours over variance: 0 smooth, 2 noise"),
-    ("spread", "Detail spread", 0.5, "distance of the detail from its centre, as a share of the frame"),
-    (
-        "border_uniformity",
-        "Plain border",
-        1.0,
-        "share of the border close to its median: 1 a plain background",
-    ),
-)
+STATISTICS = [row for row in image_statistics.values() if row.page]
 
 
 @dataclass(frozen=True)
@@ -254,13 +239,13 @@ def statistics(stats: ImageStats) -> list[dict[str, Any]]:
     summary = stats.summary()
     return [
         {
-            "key": key,
-            "label": label,
-            "value": summary[key],
-            "share": min(1.0, summary[key] / top),
-            "meaning": meaning,
+            "key": row.name,
+            "label": row.title,
+            "value": summary[row.name],
+            "share": min(1.0, summary[row.name] / row.high),
+            "meaning": row.unit,
         }
-        for key, label, top, meaning in STATISTICS
+        for row in STATISTICS
     ]
 
 
