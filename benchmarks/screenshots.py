@@ -79,8 +79,8 @@ def shrink(png: bytes) -> bytes:
 def with_palette(image: Image.Image, colours: int) -> Image.Image:
     """The image in few colours, dithered, but its most frequent ones exact: a page's white stays white."""
     pixels = np.asarray(image)
-    found, counts = np.unique(pixels.reshape(-1, 3), axis=0, return_counts=True)
-    flat = found[np.argsort(counts)[::-1][:16]].tolist()
+    shades, counts = np.unique(pixels.reshape(-1, 3), axis=0, return_counts=True)
+    flat = shades[np.argsort(counts)[::-1][:16]].tolist()
     rest = (image.quantize(colours - len(flat)).getpalette() or [])[: 3 * (colours - len(flat))]
     levels = [level for colour in flat for level in colour] + rest
     palette = Image.new("P", (1, 1))
