@@ -125,7 +125,7 @@ def main() -> None:
     from playwright.sync_api import sync_playwright
 
     from adaptaug.ui.app import build_app, free_port, launch_settings
-    from adaptaug.ui.screenshots import find_chromium
+    from benchmarks.screenshots import find_chromium
 
     app = build_app()
     port = free_port(27860)

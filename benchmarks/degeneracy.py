@@ -2,7 +2,7 @@
 
     python -m benchmarks.degeneracy --data ../shared/data/photos/exposure --views 2000 --out FILE.json
 
-DATA is a folder, a folder of class folders, or an .npz. Judged by benchmarks/checker.py, with scikit-image's
+DATA is a folder, a folder of class folders, or an .npz. Judged by adaptaug/promise/checker.py, with scikit-image's
 `is_low_contrast` as a second opinion that knows nothing of the promise.
 """
 

@@ -1,4 +1,4 @@
-"""Views made as a user makes them and what benchmarks/checker.py says of them; the images that are judged."""
+"""Views made as a user makes them and what adaptaug/promise/checker.py says of them; the images that are judged."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import torch
 import adaptaug
 from adaptaug.params import ViewParams
 from adaptaug.policy import Policy
+from adaptaug.policy.ops import of_kind
 from adaptaug.policy.schema import Promise
-from benchmarks.checker import violations
+from adaptaug.promise.checker import violations
 
 FRAME = Policy.parse({"version": 1, "name": "frame", "guards": False, "operations": {}})
 
@@ -35,10 +36,7 @@ class Seen(NamedTuple):
     def broken(self, promise: Promise) -> dict[str, np.ndarray]:
         whole = self.pixels.get("whole")
         erased = None if whole is None else (whole != self.pixels["view"]).any(-1).mean((1, 2))
-        return violations(
-            **self.pixels, erased=erased, std=promise.std, std_share=promise.std_share, clip=promise.clip,
-            dark=promise.dark, bright=promise.bright, like=promise.correlation, most_erased=promise.erased,
-        )  # fmt: skip
+        return violations(**self.pixels, erased=erased, promise=promise)
 
 
 def see(images: Any, views: adaptaug.Views, frame: Any, key: Any) -> list[Seen]:
@@ -52,9 +50,10 @@ def see(images: Any, views: adaptaug.Views, frame: Any, key: Any) -> list[Seen]:
 
 def _seen(images: Any, view: Any, drawn: ViewParams, frame: Any) -> Seen:
     pixels = {"view": view, "frame": frame, "crop": adaptaug.render(images, drawn.safe_crop())}
-    if "noise" in drawn.entries or "erase.area" in drawn.entries:
-        pixels["quiet"] = adaptaug.render(images, drawn.without("noise", "erase"))
-        pixels["whole"] = adaptaug.render(images, drawn.without("erase"))
+    late = [op for op in of_kind("late") if op.labels[0] in drawn.entries]
+    if late:
+        pixels["quiet"] = adaptaug.render(images, drawn.without(*(op.name for op in late)))
+        pixels["whole"] = adaptaug.render(images, drawn.without(*(op.name for op in late if op.covers)))
     pulled = (np.asarray(drawn.strength) < 1) & ~np.asarray(drawn.blank)
     return Seen(
         {name: _levels(p) for name, p in pixels.items()}, pulled, np.asarray(drawn.frame), np.asarray(drawn.failed)

@@ -4,7 +4,7 @@ python -m benchmarks.manual_figure --data ../shared/data     # writes docs/img/m
 
 For each image the same 200 keys under each policy; shown is the view that breaks the promise's tests worst (least
 standard deviation among those that break one), or, where none does, the one of least standard deviation. Judged by
-benchmarks/checker.py. Nothing is chosen by eye but the source images, one of each kind.
+adaptaug/promise/checker.py. Nothing is chosen by eye but the source images, one of each kind.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 python -m benchmarks.pair_figure     # writes docs/img/pairs.png
 
 Photographs that scikit-image ships, each at the first key at which both views of the fixed policy break a test of
-benchmarks/checker.py. Our pairs are what `natural` makes of that key, unchosen.
+adaptaug/promise/checker.py. Our pairs are what `natural` makes of that key, unchosen.
 """
 
 from __future__ import annotations

@@ -2,13 +2,13 @@
 
     python -m benchmarks.promise --data ../shared/data --random 200 --views 1000000 --workers 2 --out FILE.json
 
-Views are made as a user makes them, pairs with all that a policy says of pairs, and judged by benchmarks/checker.py in
-batches. The work is cut into units: a policy, a kind of source, a size and a way in, all decided by the unit's number,
-so that a run may be stopped at any time (Ctrl-C, --minutes) and goes on where it was: --out holds one line of JSON with
-the totals so far. Presets see every kind of source in each round; `--random N` adds N policies with guards on and
-everything else anywhere the schema accepts, their counts added up, each with the next kind in each round. `--against`
-sets the certificate's shares beside those of earlier files: with the --views of one, all of it is of the same draws.
-Without --data, on photographs that scikit-image ships.
+Views are made as a user makes them, pairs with all that a policy says of pairs, and judged in batches by
+adaptaug/promise/checker.py. The work is cut into units: a policy, a kind of source, a size and a way in, all decided
+by the unit's number, so that a run may be stopped at any time (Ctrl-C, --minutes) and goes on where it was: --out
+holds one line of JSON with the totals so far. Presets see every kind of source in each round; `--random N` adds N
+policies with guards on and everything else anywhere the schema accepts, their counts added up, each with the next
+kind in each round. `--against` sets the certificate's shares beside those of earlier files: with the --views of one,
+all of it is of the same draws. Without --data, on photographs that scikit-image ships.
 """
 
 from __future__ import annotations

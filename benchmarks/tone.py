@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 import adaptaug
-from benchmarks.checker import luma
+from adaptaug.promise.checker import luma
 from benchmarks.judging import gather_sources
 
 KINDS = ("dark", "dark_lowcontrast", "highkey", "normal")

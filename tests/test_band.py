@@ -117,7 +117,7 @@ def test_one_view_has_no_pair(photo):
 
 
 def test_the_promise_holds_in_it(photographs):
-    from benchmarks.checker import violations
+    from adaptaug.promise.checker import violations
 
     policy = NATURAL.edit(band=(0.6, 0.9))
     for image in photographs.values():

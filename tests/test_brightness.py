@@ -5,7 +5,7 @@ import pytest
 from skimage import data
 
 import adaptaug
-from benchmarks.checker import luma
+from adaptaug.promise.checker import luma
 from tests.support.promise import brighter, darker
 
 SIZE, KEYS = 64, 60

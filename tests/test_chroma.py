@@ -11,8 +11,8 @@ import torch
 import adaptaug
 from adaptaug.core.engine import off
 from adaptaug.policy import Policy
+from adaptaug.promise.checker import clipped
 from adaptaug.promise.reasons import Reason
-from benchmarks.checker import clipped
 from tests.support.promise import SOURCES
 
 SIZE = 48

@@ -123,7 +123,7 @@ def test_strength_moves_away_from_the_identity(name, guards, batch):
         low, high = after.low, after.high
         inside = (after.value >= low - 1e-9) & (after.value <= high + 1e-9)
         assert inside[after.applied].all()
-        if spec.unit == "position":
+        if spec.place:
             assert torch.equal(before.value, after.value)
             continue
         at = torch.log if spec.log else (lambda value: value)

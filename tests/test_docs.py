@@ -19,6 +19,7 @@ from PIL import Image
 from adaptaug.policy import Policy, preset_names
 from adaptaug.policy.ops import OPS
 from adaptaug.policy.schema import OperationPolicy, Pair, Promise
+from adaptaug.stats.image import STATISTICS
 
 ROOT = Path(__file__).parent.parent
 FORMAT = (ROOT / "policies" / "README.md").read_text(encoding="utf-8")
@@ -74,6 +75,11 @@ def test_every_setting_is_listed():
         for name, (low, default, high) in op.settings.items():
             row = found[f"`{op.name}`", f"`{name}`"]
             assert row[2:4] == [f"{default:g}", f"{low:g} .. {high:g}"]
+
+
+def test_every_statistic_is_listed():
+    (told,) = re.findall(r"^The statistics, .*$", FORMAT, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", told)) == {row.name for row in STATISTICS.values() if row.policy}
 
 
 def test_every_limit_of_the_promise_is_listed():

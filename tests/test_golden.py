@@ -103,8 +103,13 @@ def test_nothing_else_is_kept(golden: dict[str, Any]):
     assert len(golden) == len(ENGINES) * len(POLICIES) * len(sources()) * len(VIEWS)
 
 
-def write() -> None:
-    entries = {k: v for e in ENGINES for p in POLICIES for k, v in all_looks(e, p).items()}
+def write(anew: bool) -> None:
+    """All views, or only those of presets that the file has none of: another processor's last digits stay out."""
+    entries: dict[str, Any] = {} if anew else json.loads(FILE.read_text())
+    for engine in ENGINES:
+        for policy in POLICIES:
+            if not any(name.startswith(f"{engine}, {policy}, ") for name in entries):
+                entries |= all_looks(engine, policy)
     lines = [
         f"{json.dumps(name)}: {json.dumps(entry, separators=(',', ':'))}" for name, entry in entries.items()
     ]
@@ -116,6 +121,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--write", action="store_true", required=True, help="write golden.json anew")
-    parser.parse_args()
-    write()
+    how = parser.add_mutually_exclusive_group(required=True)
+    how.add_argument("--write", action="store_true", help="write golden.json anew")
+    how.add_argument("--add", action="store_true", help="add new presets, leave all else as it is")
+    write(parser.parse_args().write)

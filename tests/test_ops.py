@@ -93,6 +93,20 @@ def test_every_operation_is_checked_against_a_reference():
     assert set(OPS) == set(REFERENCES) | OWN_FORMULA
 
 
+@pytest.mark.parametrize("op", OPS.values(), ids=OPS)
+def test_a_record_says_all_that_is_read_of_it(op: Op):
+    """What the editor offers is an entry that shows; a kind's function is there; a caption takes the numbers."""
+    begun = adaptaug.Policy.parse({"version": 1, "operations": {op.name: op.start}})[op.name]
+    assert op.start and begun.p > 0
+    ranges = [getattr(begun, name) for name, spec in op.parameters.items() if not spec.place]
+    assert op.switch or all(low < high for low, high in ranges)
+    functions = {"geometry": op.matrix, "filter": op.torch, "table": op.table, "late": op.late}
+    assert functions.get(op.kind, op.matrix) is not None or op.name in ("crop", "chroma") or op.kind == "tone"
+    values = dict.fromkeys(op.parameters, 0.25)
+    shown = op.caption.format(name=op.name, numbers=".25", **values)
+    assert shown and op.switch == ("25" not in shown)
+
+
 def test_slots_do_not_overlap():
     assert len({op.slot for op in OPS.values()}) == len(OPS)
     assert all(1 + len(op.parameters) <= SLOTS_PER_OP for op in OPS.values())

@@ -1,4 +1,4 @@
-"""The promise, judged on final pixels by benchmarks/checker.py, which knows nothing of the guards."""
+"""The promise, judged on final pixels by adaptaug/promise/checker.py, which knows nothing of the guards."""
 
 import numpy as np
 import pytest

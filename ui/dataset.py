@@ -181,7 +181,7 @@ def look(
 
 def _add(found: Look, item: Item, source: Source) -> None:
     found.profile.add(item.name, source.pixels)
-    if source.blank:  # it has nothing to lose, and the promise counts it apart
+    if source.blank(found.size):  # it has nothing to lose, and the promise counts it apart
         found.blank += 1
         return
     for tally in found.tallies:

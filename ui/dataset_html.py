@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from adaptaug.report.profile import PRESETS, STATISTICS
+from adaptaug.report.profile import LIMITS, PRESETS, STATISTICS, THRESHOLDS
 from adaptaug.ui.charts import bars
 from adaptaug.ui.dataset import PAIRS, TESTS, Look, Pair, Tally
 from adaptaug.ui.editor import BAND
@@ -159,7 +159,8 @@ def _statistics(look: Look) -> str:
 def _histograms(look: Look) -> str:
     charts = "".join(
         bars(shown.title, [(shown.title, look.profile.histograms[name].reshape(40, -1).sum(1))], shown.low, shown.high,
-             shown.unit, [(v, "promise") for v in shown.promise] + [(v, "preset") for v in shown.preset], key=name)
+             shown.unit, [(v, "promise") for v in LIMITS.get(name, ())]
+             + [(v, "preset") for v in THRESHOLDS.get(name, ())], key=name)
         for name, shown in STATISTICS.items()
     )  # fmt: skip
     return (

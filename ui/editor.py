@@ -17,21 +17,6 @@ GROUPS = {
     "Noise and erasing": ("late",),
 }
 BAND = (0.1, 0.8)  # offered where a policy has none
-# What is offered at first where an operation is switched on that the policy does not have: something to see.
-START: dict[str, dict[str, Any]] = {
-    "crop": {"area": [0.2, 1.0], "ratio": [0.75, 1.3333333333333333]},
-    "hflip": {"p": 0.5}, "vflip": {"p": 0.5}, "grey": {"p": 0.2}, "invert": {"p": 0.2},
-    "rotate": {"range": [-15, 15]}, "shear": {"x": [-10, 10], "y": [-10, 10]}, "stretch": {"range": [0.8, 1.25]},
-    "perspective": {"x": [-0.1, 0.1], "y": [-0.1, 0.1]}, "blur": {"p": 0.5, "range": [0.1, 2.0]},
-    "sharpen": {"p": 0.3, "range": [0.2, 1.0]}, "gamma": {"p": 0.5, "range": [0.7, 1.4]},
-    "solarize": {"p": 0.2, "range": [0.4, 0.8]}, "posterize": {"p": 0.2, "range": [4, 7]},
-    "exposure": {"p": 0.8, "mean": [0.3, 0.7], "std": [0.12, 0.28]}, "brightness": {"range": [-0.4, 0.4]},
-    "contrast": {"range": [-0.4, 0.4]}, "saturation": {"range": [-0.4, 0.4]}, "hue": {"range": [-0.1, 0.1]},
-    "temperature": {"range": [-0.3, 0.3]},
-    "chroma": {"p": 0.4, "rg": [-0.2, 0.25], "yb": [-0.25, 0.45], "std": [0.05, 0.5]},
-    "noise": {"p": 0.5, "range": [0.01, 0.05]},
-    "erase": {"p": 0.5, "area": [0.02, 0.15], "ratio": [0.5, 2.0]},
-}  # fmt: skip
 # Only what was touched since the policy was drawn here is sent, so that all else stays as it was, to the bit.
 JS = """
 let touched = {}, timer = null;
@@ -136,10 +121,10 @@ def _band(policy: Policy) -> str:
 
 def _operation(op: Op, policy: Policy) -> str:
     there = op.name in policy
-    entry = policy[op.name].model_dump() if there else {"p": 1.0, "lock": False} | START.get(op.name, {})
+    entry = policy[op.name].model_dump() if there else {"p": 1.0, "lock": False} | op.start
     slides = [_slide(op.name, "p", "probability", 0.0, 1.0, float(entry["p"]), False)]
     for name, parameter in op.parameters.items():
-        if op.switch or parameter.default is not None:  # nothing to choose, or a position in the view
+        if op.switch or parameter.place:  # nothing to choose
             continue
         low, high = entry.get(name) or (parameter.identity, parameter.identity)
         label = "" if name == "range" else f"{name}, "
@@ -180,7 +165,7 @@ def _tick(field: str, value: bool) -> str:
 def apply(policy: Policy, changes: Any) -> Policy:
     """The policy with what the controls sent: {operation: {field: value}}, `policy` and `band` standing for its own.
 
-    An operation that is switched on begins as in START. Raises: AdaptAugError: values that the schema refuses.
+    An operation that is switched on begins as its record says. Raises: AdaptAugError: values that the schema refuses.
     """
     if not isinstance(changes, dict) or not all(isinstance(part, dict) for part in changes.values()):
         raise AdaptAugError("expected changes as operations with fields.")
@@ -198,7 +183,7 @@ def apply(policy: Policy, changes: Any) -> Policy:
         elif name in policy:
             edits[name] = part
         else:
-            edits[name] = START.get(name, {}) | part
+            edits[name] = OPS[name].start | part
     name = policy.name if policy.name.endswith(EDITED) else f"{policy.name[: 100 - len(EDITED)]}{EDITED}"
     fields: dict[str, Any] = {field: bool(own[field]) for field in ("guards",) if field in own}
     if band:

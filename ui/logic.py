@@ -20,32 +20,18 @@ from adaptaug.backend.cached import cached_property
 from adaptaug.data.depth import AUTO, Range
 from adaptaug.data.files import find_images, open_image, printable, sample_images
 from adaptaug.data.formats import formats
-from adaptaug.policy.ops import OPS
+from adaptaug.policy.ops import OPS, Op, of_kind
+from adaptaug.promise.checker import Frame, luma
+from adaptaug.stats.image import STATISTICS as image_statistics
 from adaptaug.ui import likeness
-from adaptaug.ui.judge import Failure, Whole, is_blank, judge_view, luma
+from adaptaug.ui.failures import Failure, failures
 
 MAX_PIXELS = 40_000_000
 MAX_PAIRS, MIN_SIZE, MAX_SIZE = 12, 32, 224
 MAX_SEED = 2**31 - 1
 _WHOLE = Policy(name="the whole frame", guards=False)
 ABSENT = "not in the policy of this view"
-# name in ImageStats.summary(), what people call it, the end of its bar, what it means
-STATISTICS = (
-    ("mean", "Brightness", 1.0, "mean luma: 0 black, 1 white"),
-    ("contrast", "Contrast", 0.5, "standard deviation of luma: 0 flat, .5 the most there is"),
-    ("dark_fraction", "Dark pixels", 1.0, "share of pixels with luma below .05"),
-    ("bright_fraction", "Bright pixels", 1.0, "share of pixels with luma above .95"),
-    ("entropy", "Entropy, bits", 5.0, "of luma in 32 bins: 0 one tone, 5 all tones alike"),
-    ("colourfulness", "Colourfulness", 150.0, "Hasler and Suesstrunk: 0 grey, above 80 very colourful"),
-    ("sharpness", "Fine detail", 2.0, "squared step between neighbours over variance: 0 smooth, 2 noise"),
-    ("spread", "Detail spread", 0.5, "distance of the detail from its centre, as a share of the frame"),
-    (
-        "border_uniformity",
-        "Plain border",
-        1.0,
-        "share of the border close to its median: 1 a plain background",
-    ),
-)
+STATISTICS = [row for row in image_statistics.values() if row.page]
 
 
 @dataclass(frozen=True)
@@ -56,17 +42,17 @@ class Source:
     pixels: np.ndarray  # (H, W, 3) uint8
     stats: ImageStats
     transparent: bool = False  # it was, and lies on a plain ground now
-    wholes: dict[int, Whole] = field(default_factory=dict, compare=False, repr=False)
+    frames: dict[int, Frame] = field(default_factory=dict, compare=False, repr=False)
 
-    def whole(self, size: int) -> Whole:
-        """What the judge compares views of this size with."""
-        if size not in self.wholes:
-            self.wholes[size] = Whole.of(adaptaug.AdaptiveAugment(_WHOLE, size)(self.pixels))
-        return self.wholes[size]
+    def frame(self, size: int) -> Frame:
+        """What views of this size are held to."""
+        if size not in self.frames:
+            self.frames[size] = Frame(adaptaug.AdaptiveAugment(_WHOLE, size)(self.pixels))
+        return self.frames[size]
 
-    @cached_property
-    def blank(self) -> bool:
-        return is_blank(self.pixels)
+    def blank(self, size: int) -> bool:
+        """Whether views of this size have nothing to lose: their promise counts them apart."""
+        return bool(self.frame(size).blank[0])
 
 
 @dataclass(frozen=True)
@@ -80,11 +66,11 @@ class View:
 
     @cached_property  # a page is drawn again at every event
     def mean(self) -> float:
-        return float(luma(self.pixels).mean())
+        return float(luma(self.pixels[None]).mean())
 
     @cached_property
     def contrast(self) -> float:
-        return float(luma(self.pixels).std())
+        return float(luma(self.pixels[None]).std())
 
 
 Pairs = list[tuple[View, View]]
@@ -184,31 +170,30 @@ def samples_from(path: str | Path, range: Range = AUTO) -> list[tuple[str, Image
 def make_pairs(source: Source, policy: Policy, seed: int, count: int, size: int) -> Column:
     """`count` pairs of a policy, with the keys (seed, 0, 0), (seed, 0, 1), ..."""
     views = adaptaug.Views(policy, 2, size, "none", return_params=True)
-    whole = source.whole(size)
+    frame = source.frame(size)
     pairs: Pairs = []
     for index in range(count):
         made = views(source.pixels, key=(seed, 0, index))
-        one, other = (_judged(source, p, params, whole, policy) for p, params in zip(*made, strict=True))
+        one, other = (_judged(source, p, params, frame, policy) for p, params in zip(*made, strict=True))
         pairs.append((one, other))
     return Column(policy, pairs, likeness.alike(as_pixels(pairs)))
 
 
-def _judged(source: Source, view: np.ndarray, params: ViewParams, whole: Whole, policy: Policy) -> View:
+def _judged(source: Source, view: np.ndarray, params: ViewParams, frame: Frame, policy: Policy) -> View:
     """A view with the tests of the policy's promise that it fails, from its pixels and replays of its parameters."""
 
-    def drawn(name: str) -> bool:
-        return name in params.entries and bool(params.entries[name].applied[0])
-
-    def replay(*without: str) -> np.ndarray:
-        return np.asarray(adaptaug.render(source.pixels, params.without(*without)))
+    def replay(without: list[Op]) -> np.ndarray:
+        return np.asarray(adaptaug.render(source.pixels, params.without(*(op.name for op in without))))
 
     crop = np.asarray(adaptaug.render(source.pixels, params.safe_crop()))
-    noise, erase = drawn("noise"), drawn("erase.area")
-    before_erase = replay("erase") if erase else view
-    before_late = replay("noise", "erase") if noise else before_erase
-    erased = float(params.value("erase.area")[0]) if erase else 0.0
-    failures = judge_view(view, crop, whole, policy.promise, before_late, before_erase, erased)
-    return View(view, params, failures, crop)
+    drawn = {name.partition(".")[0] for name, entry in params.entries.items() if bool(entry.applied[0])}
+    late = [op for op in of_kind("late") if op.name in drawn]
+    covers = [op for op in late if op.covers]
+    before_erase = replay(covers) if covers else view
+    before_late = replay(late) if late != covers else before_erase
+    erased = sum(float(params.value(f"{op.name}.area")[0]) for op in covers)
+    broken = failures(view, crop, frame, before_late, before_erase, erased, policy.promise)
+    return View(view, params, broken, crop)
 
 
 def compare(
@@ -242,7 +227,7 @@ def status(comparison: Comparison) -> str:
     pairs = f"{count} pair" + "s" * (count != 1)
     views = f"{one.broken} of {2 * count} views break the promise"
     outcome = f"{one.policy.name} {views}, {other.policy.name} {other.broken}"
-    blank = "; the image is blank: counted apart" if comparison.source.blank else ""
+    blank = "; the image is blank: counted apart" if comparison.source.blank(comparison.size) else ""
     return (
         f"{pairs}, {one.policy.name} vs {other.policy.name}, seed {comparison.seed}: {outcome}{blank} "
         f"({comparison.source.name}, views of {comparison.size} px)"
@@ -254,13 +239,13 @@ def statistics(stats: ImageStats) -> list[dict[str, Any]]:
     summary = stats.summary()
     return [
         {
-            "key": key,
-            "label": label,
-            "value": summary[key],
-            "share": min(1.0, summary[key] / top),
-            "meaning": meaning,
+            "key": row.name,
+            "label": row.title,
+            "value": summary[row.name],
+            "share": min(1.0, summary[row.name] / row.high),
+            "meaning": row.unit,
         }
-        for key, label, top, meaning in STATISTICS
+        for row in STATISTICS
     ]
 
 

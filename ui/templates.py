@@ -175,7 +175,9 @@ def borrowed(name: str, alt: str = "", more: str = "") -> str:
 
 def pairs(comparison: Comparison, chosen: tuple[int, int]) -> str:
     """Both policies side by side: pair i of one stands next to pair i of the other."""
-    heads = "".join(_policy_head(column, comparison.source.blank) for column in comparison.columns)
+    heads = "".join(
+        _policy_head(column, comparison.source.blank(comparison.size)) for column in comparison.columns
+    )
     cells = []
     for index in range(len(comparison.columns[0].pairs)):
         for side, column in enumerate(comparison.columns):

@@ -20,15 +20,15 @@ static void posterize_table(double bits, double *levels) {
   for (int i = 0; i < 256; i++) levels[i] = floor(levels[i] * 255.0 / step + 1e-6) * step / 255.0;
 }
 
+static void (*const TABLES[SLOTS])(double amount, double *levels) = {
+  [GAMMA] = gamma_table, [INVERT] = invert_table, [SOLARIZE] = solarize_table, [POSTERIZE] = posterize_table,
+};
+int tabulates(int slot) { return TABLES[slot] != 0; }
+
 void table_of(int slot, double amount, uint8_t table[256]) {
   double levels[256];
   for (int i = 0; i < 256; i++) levels[i] = i / 255.0;
-  switch (slot) {
-    case GAMMA: gamma_table(amount, levels); break;
-    case INVERT: invert_table(amount, levels); break;
-    case SOLARIZE: solarize_table(amount, levels); break;
-    case POSTERIZE: posterize_table(amount, levels); break;
-  }
+  if (TABLES[slot]) TABLES[slot](amount, levels);
   for (int i = 0; i < 256; i++) table[i] = (uint8_t)rint(clamp(levels[i], 0.0, 1.0) * 255.0);
 }
 
@@ -72,14 +72,14 @@ static void temperature(double amount, double m[9]) {
 }
 static void grey(double amount, double m[9]) { for (int i = 0; i < 9; i++) m[i] = (1.0 - amount) * (i % 4 == 0) + amount * LUMA[i % 3]; }
 
+static void (*const COLOURS[SLOTS])(double amount, double m[9]) = {
+  [SATURATION] = saturation, [HUE] = hue, [TEMPERATURE] = temperature, [GREY] = grey,
+};
+int colours(int slot) { return COLOURS[slot] != 0; }
+
 static void colour_of(int slot, double amount, double m[9]) {
-  switch (slot) {
-    case SATURATION: saturation(amount, m); break;
-    case HUE: hue(amount, m); break;
-    case TEMPERATURE: temperature(amount, m); break;
-    case GREY: grey(amount, m); break;
-    default: for (int i = 0; i < 9; i++) m[i] = i % 4 == 0;
-  }
+  for (int i = 0; i < 9; i++) m[i] = i % 4 == 0;
+  if (COLOURS[slot]) COLOURS[slot](amount, m);
 }
 
 // No grey, no desaturation, where luma carries less than 30 % of the colour variance.

@@ -240,16 +240,14 @@ static void shear(const double *degrees, double m[9]) { m[1] = tan(degrees[0] * 
 static void stretch(const double *ratio, double m[9]) { m[4] = sqrt(ratio[0]), m[0] = 1.0 / m[4]; }
 static void perspective(const double *share, double m[9]) { m[6] = share[0], m[7] = share[1]; }
 
+static void (*const DISTORTIONS[SLOTS])(const double *amount, double m[9]) = {
+  [HFLIP] = hflip, [VFLIP] = vflip, [ROTATE] = rotate, [SHEAR] = shear, [STRETCH] = stretch, [PERSPECTIVE] = perspective,
+};
+int distorts(int slot) { return DISTORTIONS[slot] != 0; }
+
 static void distortion_of(int slot, const double *amount, double m[9]) {
   for (int i = 0; i < 9; i++) m[i] = i % 4 == 0;
-  switch (slot) {
-    case HFLIP: hflip(amount, m); break;
-    case VFLIP: vflip(amount, m); break;
-    case ROTATE: rotate(amount, m); break;
-    case SHEAR: shear(amount, m); break;
-    case STRETCH: stretch(amount, m); break;
-    case PERSPECTIVE: perspective(amount, m); break;
-  }
+  if (DISTORTIONS[slot]) DISTORTIONS[slot](amount, m);
 }
 
 static void product(const double a[9], const double b[9], double out[9]) {

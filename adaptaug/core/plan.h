@@ -5,10 +5,11 @@
 #include <math.h>
 #include <stdint.h>
 
-// Slots are for ever: they fix an operation's random numbers (policy/ops.py). 5 was given back and stays empty.
+// Slots are for ever: they fix an operation's random numbers (policy/ops.py). 5 was given back and stays empty. A new
+// operation needs no name here: its row in a table of functions has the number.
 enum {
   CROP, HFLIP, VFLIP, ROTATE, SHEAR, STRETCH = 6, PERSPECTIVE, BLUR, SHARPEN, GAMMA, INVERT, SOLARIZE, POSTERIZE,
-  EXPOSURE, BRIGHTNESS, CONTRAST, SATURATION, HUE, GREY, NOISE, ERASE, TEMPERATURE, CHROMA, KNOWN
+  EXPOSURE, BRIGHTNESS, CONTRAST, SATURATION, HUE, GREY, NOISE, ERASE, TEMPERATURE, CHROMA
 };
 enum { SLOTS = 32 };  // room for those to come, so that a record that C does not know yet changes no struct
 enum { NUMBERS = 4, SLOTS_PER_OP = 8 };  // most parameters of an operation; numbers that it may draw
@@ -116,6 +117,7 @@ int unrestricted(const Policy *policy, int slot);
 void report_draws(const Draws *draws);
 
 // geometry.c
+int distorts(int slot);  // whether there is a matrix for it
 void plan_geometry(const ImageStats *stats, Draws *draws, const Draws *first, Report *report);
 double drawn_shortest_side(const Policy *policy, const int64_t key[3], int view, double width, double height);
 
@@ -124,6 +126,7 @@ void plan_filters(const CropStats *crop, Draws *draws, int size, Report *report)
 void plan_tone(const CropStats *crop, Draws *draws, const Limits *limits, Report *report);  // limits NULL: no guards
 void plan_late(Draws *draws, Report *report);
 void table_of(int slot, double amount, uint8_t table[256]);
+int tabulates(int slot), colours(int slot);  // whether there is a table, a matrix for it
 double ranked(double *values, int count, int rank);  // the value that `rank` others precede; `values` are put in another order
 
 // chroma.c

@@ -131,12 +131,31 @@ static int filter_view(const Planes *crop, const Policy *policy, const Report *r
   return now == out;
 }
 
+// --- late operations: grain, then what covers a part of the view (policy/ops.py) ----------------------------------------
+static void grain(Planes *view, int size, int64_t seed, const Entry entry[NUMBERS]) { add_noise(view, size, seed, entry[0].value); }
+
 // The rectangle of ops.erase_mask.
-static void erase_view(Planes *view, int size, const Entry entry[NUMBERS]) {
+static void erase(Planes *view, int size, int64_t seed, const Entry entry[NUMBERS]) {
+  (void)seed;
   double area = entry[0].value, ratio = entry[1].value;
   double width = clamp(floor(sqrt(area * ratio) * size), 0, size), height = clamp(floor(sqrt(area / ratio) * size), 0, size);
   double left = floor(entry[2].value * (size - width + 1)), top = floor(entry[3].value * (size - height + 1));
   erase_box(view, size, (int)left, (int)top, (int)width, (int)height);
+}
+
+typedef void (*const LateTable[SLOTS])(Planes *view, int size, int64_t seed, const Entry entry[NUMBERS]);
+static LateTable GRAINS = {[NOISE] = grain}, COVERS = {[ERASE] = erase};
+
+// Those of a table that were drawn, in the policy's order; whether there were any.
+static int late_view(Planes *view, int size, const Policy *policy, const Report *report, LateTable table) {
+  int any = 0;
+  for (int i = 0; i < policy->count; i++) {
+    int slot = policy->order[i];
+    if (!table[slot] || !report->entry[slot][0].applied) continue;
+    table[slot](view, size, report->noise_seed, report->entry[slot]);
+    any = 1;
+  }
+  return any;
 }
 
 // --- one view -----------------------------------------------------------------------------------------------------------
@@ -235,19 +254,13 @@ static int blurs(const Policy *policy) { return policy->operation[BLUR].present 
 
 // Tone, colour, noise and erase into look->view, then what of it may stand.
 static void finish(Look *look, const Planes *now, const Policy *policy, const CropStats *safe, const Limits *limits, Report *report) {
-  int count = look->size * look->size, noise = report->entry[NOISE][0].applied, erase = report->entry[ERASE][0].applied;
+  int count = look->size * look->size;
   const u8 *crop_luma = look->crop.plane[3];
   Planes *view = &look->view;
   Toned toned = colour_map(now, crop_luma, report->colour, count, view), whole = toned;
-  if (noise) {
-    add_noise(view, look->size, report->noise_seed, report->entry[NOISE][0].value);
-    whole = toned_sums(view, crop_luma, count);
-  }
+  if (late_view(view, look->size, policy, report, GRAINS)) whole = toned_sums(view, crop_luma, count);
   Toned final = whole;
-  if (erase) {
-    erase_view(view, look->size, report->entry[ERASE]);
-    if (policy->guards) final = toned_sums(view, crop_luma, count);
-  }
+  if (late_view(view, look->size, policy, report, COVERS) && policy->guards) final = toned_sums(view, crop_luma, count);
   if (!policy->guards) return;
   Evidence seen = {.crop_mean = safe->mean, .crop_std = safe->std};
   double unused, crop_sum = safe->mean * 255.0;
@@ -353,8 +366,8 @@ static int replay_one(const Source *source, const Policy *policy, const Report *
   int changed = filter_view(&crop, policy, report, size, &filtered, arena);
   if (changed < 0) return -1;
   colour_map(changed ? &filtered : &crop, crop.plane[3], report->colour, size * size, &view);
-  if (report->entry[NOISE][0].applied) add_noise(&view, size, report->noise_seed, report->entry[NOISE][0].value);
-  if (report->entry[ERASE][0].applied) erase_view(&view, size, report->entry[ERASE]);
+  late_view(&view, size, policy, report, GRAINS);
+  late_view(&view, size, policy, report, COVERS);
   if (report->strength < 1.0) blend(&view, &crop, size * size, report->strength);
   sums = (Sums){0, 0};
   if (output->channels == 1) luma_of_planes(&view, size * size, &sums);
@@ -464,4 +477,9 @@ CORE_API int core_plan(const Source *source, const Policy policies[2], const int
   return failed ? -1 : 0;
 }
 
-CORE_API int core_operations(void) { return (1 << KNOWN) - 1 - (1 << 5); }
+CORE_API int core_operations(void) {
+  uint32_t known = 1u << CROP | 1u << BLUR | 1u << SHARPEN | 1u << EXPOSURE | 1u << BRIGHTNESS | 1u << CONTRAST | 1u << CHROMA;
+  for (int slot = 0; slot < SLOTS; slot++)
+    known |= (uint32_t)(distorts(slot) || tabulates(slot) || colours(slot) || GRAINS[slot] || COVERS[slot]) << slot;
+  return (int)known;
+}

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from adaptaug.backend.arrays import Array, clamp, extremes, may_look
 from adaptaug.backend.levels import BLANK_STD, box_reduce, is_blank, luma_levels, luma_moments, whole_sum
 from adaptaug.params import Entry
-from adaptaug.policy.ops import OPS, erase_mask, noise_levels
+from adaptaug.policy.ops import OPS
 from adaptaug.stats.crop import CropStats
 
 Pixels = torch.Tensor
@@ -167,20 +167,14 @@ def filters(pixels: Pixels, entries: dict[str, Entry]) -> Pixels:
     return pixels
 
 
-def noise(pixels: Pixels, entries: dict[str, Entry], seed: Array) -> Pixels:
-    if "noise" not in entries:
-        return pixels
-    grain = noise_levels(seed, pixels.shape[-1], entries["noise"].value).to(pixels.dtype)
-    return torch.round(pixels + grain[:, None]).clamp(0, 255)
-
-
-def erase(pixels: Pixels, entries: dict[str, Entry]) -> Pixels:
-    if "erase.area" not in entries:
-        return pixels
-    area, ratio, x, y = (entries[f"erase.{part}"].value for part in ("area", "ratio", "x", "y"))
-    mask = erase_mask(area, ratio, x, y, pixels.shape[-1])[:, None]
-    fill = torch.round(pixels.mean((2, 3), keepdim=True))
-    return torch.where(mask, fill, pixels)
+def late(pixels: Pixels, entries: dict[str, Entry], seed: Array, covers: bool) -> Pixels:
+    """The late operations that cover a part of the view, or the others, in the table's order; where there is none,
+    the very tensor that came. Identity amounts leave a row as it is; seed: (B,) whole numbers below 2^24."""
+    for op in OPS.values():
+        amounts = [entries[name].value for name in op.labels if name in entries]
+        if op.late is not None and op.covers == covers and amounts:
+            pixels = op.late(pixels, seed, *amounts)
+    return pixels
 
 
 def blend(crop: Pixels, view: Pixels, strength: Array) -> Pixels:

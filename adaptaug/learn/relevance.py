@@ -49,9 +49,7 @@ def relevance(
     at_rest, out = missed(clean), []
     for dimension in (d for d in DIMENSIONS if d.alone):
         half = dimension.none + 0.5 * (dimension.far - dimension.none)
-        if (
-            dimension.unit == "probability"
-        ):  # half a probability is not half a strength: the operation as it is
+        if dimension.chance:  # half a probability is not half a strength: the operation as it is
             half = 1.0
         view = embed(AdaptiveAugment(_only(dimension.change(half)), size=size)(images, key=keys))
         moved = float((1 - (view * clean).sum(1)).mean())

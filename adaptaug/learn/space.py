@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from adaptaug.policy import Policy
@@ -34,6 +35,7 @@ class Dimension:
     read: Callable[[Policy], float]
     change: Callable[[float], Changes]
     alone: bool = True  # whether it shows without another dimension's operation
+    chance: bool = False  # a probability: at half of it, the operation is as strong where it is applied
 
     @property
     def far(self) -> float:
@@ -105,11 +107,15 @@ def _factor(name: str, field: str, fields: dict[str, float], drop: bool) -> Call
     return change
 
 
-def _probability(name: str, fields: dict[str, Any]) -> Callable[[float], Changes]:
-    def change(p: float) -> Changes:
-        return {name: None if p < _SMALLEST else {"p": p, **fields}}
+def _probability(name: str, operation: str, high: float) -> Dimension:
+    """How often an operation is applied, with the numbers that its record starts with."""
+    numbers = {part: tuple(ends) for part, ends in OPS[operation].start.items() if part != "p"}
 
-    return change
+    def change(p: float) -> Changes:
+        return {operation: None if p < _SMALLEST else {**numbers, "p": p}}
+
+    read = partial(_chance, name=operation)
+    return Dimension(name, 0.0, high, 0.0, "probability", (operation,), read, change, chance=True)
 
 
 def _shear(degrees: float) -> Changes:
@@ -131,15 +137,12 @@ DIMENSIONS: tuple[Dimension, ...] = (
     Dimension("shear", 0.0, 25.0, 0.0, "degrees", ("shear",), lambda p: _entry(p, "shear", "x", 0.0), _shear),
     Dimension("rotation", 0.0, 30.0, 0.0, "degrees", ("rotate",),
               lambda p: _entry(p, "rotate", "range", 0.0), _around("rotate", "range", 0.8, 30.0)),
-    Dimension("flip", 0.0, 0.5, 0.0, "probability", ("hflip",),
-              lambda p: _chance(p, "hflip"), _probability("hflip", {})),
+    _probability("flip", "hflip", 0.5),
     Dimension("tone", 0.0, 1.0, 0.0, "strength s", tuple(_TONE), _strength(_TONE), _jitter(_TONE)),
     Dimension("colour", 0.0, 1.0, 0.0, "strength s", tuple(_COLOUR), _strength(_COLOUR), _jitter(_COLOUR)),
-    Dimension("grey", 0.0, 0.4, 0.0, "probability", ("grey",), lambda p: _chance(p, "grey"), _probability("grey", {})),
-    Dimension("exposure", 0.0, 0.8, 0.0, "probability", ("exposure",),
-              lambda p: _chance(p, "exposure"), _probability("exposure", {"mean": (0.3, 0.7), "std": (0.12, 0.28)})),
-    Dimension("blur", 0.0, 0.7, 0.0, "probability", ("blur",),
-              lambda p: _chance(p, "blur"), _probability("blur", {"range": (0.1, 2.0)})),
+    _probability("grey", "grey", 0.4),
+    _probability("exposure", "exposure", 0.8),
+    _probability("blur", "blur", 0.7),
 )  # fmt: skip
 
 

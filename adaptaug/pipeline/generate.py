@@ -91,13 +91,13 @@ def make_view(
     colour, tone, tone_evidence = planning.plan_tone(now, policy, draws, limit)
     toned = engine.affine(filtered, colour)
     late, seed = planning.plan_late(policy, draws)
-    noised = engine.noise(toned, late, seed)
-    out = engine.erase(noised, late)
+    noised = engine.late(toned, late, seed, covers=False)
+    out = engine.late(noised, late, seed, covers=True)
 
     strength = torch.ones_like(safe.stats.mean)
     failed = torch.zeros_like(strength, dtype=torch.int64)
     if limit is not None:
-        certificate = certify(_evidence(safe, toned, noised, out, late, limit), limit)
+        certificate = certify(_evidence(safe, toned, noised, out, limit), limit)
         strength, failed = torch.where(seen.blank, 0.0, certificate[0]), certificate[1]
         if engine.any_true(strength < 1.0):
             out = engine.blend(safe.pixels, out, strength)
@@ -167,18 +167,18 @@ def _any(flags: list[Array]) -> Array:
 
 
 def _evidence(
-    safe: _Safe, toned: Any, noised: Any, out: Any, late: dict[str, Entry], limit: guards.Limits
+    safe: _Safe, toned: Any, noised: Any, out: Any, limit: guards.Limits
 ) -> Evidence:  # fmt: skip
     """The moments that the certificate judges, computed once where no late operation changes them."""
     toned_plane = engine.luma(toned)
     mean, std = engine.moments(toned_plane)
     covariance = engine.covariance(toned_plane, safe.plane)
     whole_std, whole_covariance = std, covariance
-    if "noise" in late:
+    if noised is not toned:
         noised_plane = engine.luma(noised)
         whole_mean, whole_std = engine.moments(noised_plane)
         whole_covariance, mean = engine.covariance(noised_plane, safe.plane), whole_mean
-    if "erase.area" in late:
+    if out is not noised:
         mean, _ = engine.moments(engine.luma(out))
     clipped = engine.newly_clipped(out, safe.pixels, limit.promise.clip)
     return Evidence(
@@ -195,5 +195,6 @@ def replay(
         return crop
     crop = engine.lift(crop, params.lift)
     out = engine.affine(engine.filters(crop, params.entries), params.colour)
-    out = engine.erase(engine.noise(out, params.entries, params.noise_seed), params.entries)
+    for covers in (False, True):
+        out = engine.late(out, params.entries, params.noise_seed, covers)
     return engine.blend(crop, out, params.strength)

@@ -14,12 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from adaptaug.backend.arrays import Array
 from adaptaug.errors import did_you_mean
 from adaptaug.policy.ops import OPS
+from adaptaug.stats import image
 
-# The numbers of ImageStats that say something of an image as such, whatever its size.
-STATISTICS = (
-    "mean", "contrast", "dark_fraction", "bright_fraction", "entropy", "chroma", "colourfulness", "spread",
-    "sharpness", "border_uniformity", "foreground_fraction",
-)  # fmt: skip
+STATISTICS = tuple(row.name for row in image.STATISTICS.values() if row.policy)
 REACH = 3.0  # standard deviations beyond which an image counts as no more unusual
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

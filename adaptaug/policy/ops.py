@@ -9,9 +9,10 @@ An operation belongs to one kind, which says how it is applied:
 * `tone`: gain and offset, chosen by `plan` from the crop's statistics.
 * `colour`: ``matrix(amount)`` is 3x3 on RGB and keeps luma; without one, it is chosen by `plan` from the crop's
   statistics, after tone. All tone and colour is one affine map.
-* `late`: after everything else, bounded: noise and erase.
+* `late`: after everything else; ``late(pixels, seed, *amounts)`` of (B, 3, S, S) levels. The certificate judges
+  contrast before them. Grain comes first, then what `covers` a part, which is judged by its area instead.
 
-To add an operation: write its record here, its test in tests/test_ops.py, its line in policies/README.md.
+CONTRIBUTING.md says how one is added.
 """
 
 from __future__ import annotations
@@ -62,17 +63,25 @@ class Op:
     matrix: Callable[..., list[list[Any]]] | None = None
     table: Callable[..., Array] | None = None
     torch: Callable[..., torch.Tensor] | None = None
+    late: Callable[..., Array] | None = None
+    covers: bool = False  # a late one that hides a part of the view
+    start: dict[str, Any] = field(default_factory=dict)  # a policy's entry to begin with: something to see
+    caption: str = "{name} {numbers}"  # under a view; {numbers} are short, a parameter's name is its value
     guard: tuple[str, str] | None = (
         None  # what is looked at, and how that narrows it; None: the certificate alone
     )
 
+    labels: tuple[str, ...] = field(init=False)  # of its numbers, in ViewParams
     single: bool = field(init=False)  # whether it has one number, called `range` in a policy file
     switch: bool = field(
         init=False
     )  # whether it is only on or off: a policy gives its probability and no range
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "single", len(self.parameters) == 1)
+        single = len(self.parameters) == 1
+        labels = (self.name,) if single else tuple(f"{self.name}.{part}" for part in self.parameters)
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "single", single)
         object.__setattr__(self, "switch", all(part.low == part.high for part in self.parameters.values()))
 
 
@@ -203,6 +212,12 @@ def _sharpen_torch(images: torch.Tensor, amount: torch.Tensor) -> torch.Tensor:
 
 
 # --- late: noise and erase --------------------------------------------------------------------------------
+def _noise(pixels: torch.Tensor, seed: Array, sigma: Array) -> torch.Tensor:
+    """The same grain on every channel."""
+    grain = noise_levels(seed, pixels.shape[-1], sigma).to(pixels.dtype)
+    return torch.round(pixels + grain[:, None]).clamp(0, 255)
+
+
 def noise_levels(seed: Array, size: int, sigma: Array) -> Array:
     """(B, S, S) near-normal noise in levels: the sum of four hashed 16-bit uniforms, the same bits everywhere.
 
@@ -215,6 +230,12 @@ def noise_levels(seed: Array, size: int, sigma: Array) -> Array:
         total += (bits >> shift & 0xFFFF).to(torch.float64)
     unit = (total / 65535.0 - 2.0) * math.sqrt(3.0)  # four uniforms have variance 4/12
     return (unit * (sigma * 255.0)[:, None]).reshape(-1, size, size)
+
+
+def _erase(pixels: torch.Tensor, seed: Array, area: Array, ratio: Array, x: Array, y: Array) -> torch.Tensor:
+    """The view's mean colour over a rectangle."""
+    mask = erase_mask(area, ratio, x, y, pixels.shape[-1])[:, None]
+    return torch.where(mask, torch.round(pixels.mean((2, 3), keepdim=True)), pixels)
 
 
 def erase_mask(area: Array, ratio: Array, x: Array, y: Array, size: int) -> Array:
@@ -258,44 +279,67 @@ OPS: dict[str, Op] = {
             settings={"content": (0.0, 0.0, 0.95)},
             guard=("the detail of the source, on a map of 64 px",
                    "a box that holds too little is enlarged; a flat crop gives way to the whole frame"),
+            start={"area": [0.2, 1.0], "ratio": [0.75, 1.3333333333333333]},
         ),
-        Op("hflip", "geometry", 1, "mirror left and right", _SWITCH, matrix=_hflip),
-        Op("vflip", "geometry", 2, "mirror top and bottom", _SWITCH, matrix=_vflip),
+        Op(
+            "hflip", "geometry", 1, "mirror left and right", _SWITCH, matrix=_hflip,
+            start={"p": 0.5}, caption="mirrored",
+        ),
+        Op(
+            "vflip", "geometry", 2, "mirror top and bottom", _SWITCH, matrix=_vflip,
+            start={"p": 0.5}, caption="upside down",
+        ),
         Op(
             "rotate", "geometry", 3, "turn about the centre",
             _one(-180, 0, 180, "degrees"), matrix=_rotate, guard=_DISTORTED,
+            start={"range": [-15, 15]}, caption="{name} {numbers}°",
         ),
         Op(
             "shear", "geometry", 4, "slant sideways (x) or up and down (y)",
             {"x": Parameter(-30, 0, 30, "degrees"), "y": Parameter(-30, 0, 30, "degrees")},
             matrix=_shear, guard=_DISTORTED,
+            start={"x": [-10, 10], "y": [-10, 10]}, caption="{name} {numbers}°",
         ),
         Op(
             "stretch", "geometry", 6, "wider or narrower at constant area",
             _one(0.4, 1, 2.5, "width / height", log=True), matrix=_stretch, guard=_DISTORTED,
+            start={"range": [0.8, 1.25]},
         ),
         Op(
             "perspective", "geometry", 7, "one side recedes",
             {"x": Parameter(-0.3, 0, 0.3, "share"), "y": Parameter(-0.3, 0, 0.3, "share")},
             matrix=_perspective, guard=_DISTORTED,
+            start={"x": [-0.1, 0.1], "y": [-0.1, 0.1]},
         ),
         Op(
             "blur", "filter", 8, "Gaussian blur", _one(0, 0, 5, "sigma in pixels of the view"),
             torch=_blur_torch,
             guard=("the fine detail of the crop",
                    "no stronger than the detail that is there can bear; not at all in views of 32 px and less"),
+            start={"p": 0.5, "range": [0.1, 2.0]}, caption="{name} {numbers} px",
         ),
         Op(
             "sharpen", "filter", 9, "add detail back", _one(0, 0, 4, "share of the detail"),
             torch=_sharpen_torch,
+            start={"p": 0.3, "range": [0.2, 1.0]},
         ),
-        Op("gamma", "table", 10, "level ** amount", _one(0.2, 1, 5, "exponent", log=True), table=_gamma),
-        Op("invert", "table", 11, "negative", _SWITCH, table=_invert),
+        Op(
+            "gamma", "table", 10, "level ** amount", _one(0.2, 1, 5, "exponent", log=True), table=_gamma,
+            start={"p": 0.5, "range": [0.7, 1.4]},
+        ),
+        Op(
+            "invert", "table", 11, "negative", _SWITCH, table=_invert,
+            start={"p": 0.2}, caption="{name}",
+        ),
         Op(
             "solarize", "table", 12, "invert the bright part",
             _one(0, 2, 1, "threshold"), table=_solarize,
+            start={"p": 0.2, "range": [0.4, 0.8]},
         ),
-        Op("posterize", "table", 13, "fewer levels", _one(1, 8, 8, "bits"), table=_posterize),
+        Op(
+            "posterize", "table", 13, "fewer levels", _one(1, 8, 8, "bits"), table=_posterize,
+            start={"p": 0.2, "range": [4, 7]}, caption="{name} {numbers} bits",
+        ),
         Op(
             "exposure", "tone", 14, "set mean and contrast to targets of their own",
             {
@@ -303,19 +347,34 @@ OPS: dict[str, Op] = {
                 "std": Parameter(0.01, 0, 0.5, "luma std of the view"),
             },
             settings={"gain": (1.0, 6.0, 12.0)}, guard=_TONE,
+            start={"p": 0.8, "mean": [0.3, 0.7], "std": [0.12, 0.28]},
         ),
-        Op("brightness", "tone", 15, "lighter or darker", _one(-0.9, 0, 2, "relative change"), guard=_TONE),
-        Op("contrast", "tone", 16, "more or less contrast", _one(-0.9, 0, 2, "relative change"), guard=_TONE),
+        Op(
+            "brightness", "tone", 15, "lighter or darker", _one(-0.9, 0, 2, "relative change"), guard=_TONE,
+            start={"range": [-0.4, 0.4]},
+        ),
+        Op(
+            "contrast", "tone", 16, "more or less contrast", _one(-0.9, 0, 2, "relative change"), guard=_TONE,
+            start={"range": [-0.4, 0.4]},
+        ),
         Op(
             "saturation", "colour", 17, "more or less colour",
             _one(-1, 0, 2, "relative change"), matrix=_saturation, guard=_MEANT,
+            start={"range": [-0.4, 0.4]},
         ),
-        Op("hue", "colour", 18, "turn the colours", _one(-0.5, 0, 0.5, "turns"), matrix=_hue, guard=_FUSED),
+        Op(
+            "hue", "colour", 18, "turn the colours", _one(-0.5, 0, 0.5, "turns"), matrix=_hue, guard=_FUSED,
+            start={"range": [-0.1, 0.1]},
+        ),
         Op(
             "temperature", "colour", 22, "warmer or colder light",
             _one(-1, 0, 1, "share, warmer above 0"), matrix=_temperature, guard=_FUSED,
+            start={"range": [-0.3, 0.3]},
         ),
-        Op("grey", "colour", 19, "drop the colours", _SWITCH, matrix=_grey, guard=_MEANT),
+        Op(
+            "grey", "colour", 19, "drop the colours", _SWITCH, matrix=_grey, guard=_MEANT,
+            start={"p": 0.2}, caption="{name}",
+        ),
         Op(
             "chroma", "colour", 23, "set cast and colourfulness to targets of their own",
             {
@@ -326,8 +385,12 @@ OPS: dict[str, Op] = {
             settings={"gain": (1.0, 6.0, 12.0)},
             guard=("mean and deviation of the crop's colours",
                    "set to targets of its own as far as channels do not clip; a grey crop stays grey"),
+            start={"p": 0.4, "rg": [-0.2, 0.25], "yb": [-0.25, 0.45], "std": [0.05, 0.5]},
         ),
-        Op("noise", "late", 20, "add grain", _one(0, 0, 0.2, "std")),
+        Op(
+            "noise", "late", 20, "add grain", _one(0, 0, 0.2, "std"),
+            late=_noise, start={"p": 0.5, "range": [0.01, 0.05]},
+        ),
         Op(
             "erase", "late", 21, "cover a rectangle with the view's mean",
             {
@@ -337,6 +400,8 @@ OPS: dict[str, Op] = {
                 "y": Parameter(0.0, 0.0, 1.0, "position", default=(0.0, 1.0), place=True),
             },
             guard=("the policy's promise", "covers no more of the view than that allows"),
+            late=_erase, covers=True, start={"p": 0.5, "area": [0.02, 0.15], "ratio": [0.5, 2.0]},
+            caption="erased {area:.0%} of the view",
         ),
     )
 }  # fmt: skip

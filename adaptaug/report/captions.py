@@ -16,7 +16,6 @@ _DULL = (Reason.NOT_DRAWN, Reason.WHOLE_RANGE, Reason.UNGUARDED, Reason.EXCLUSIV
 # The numbers in these reasons' brackets stand on the line above them.
 _TOLD = (Reason.DARK, Reason.BRIGHT, Reason.CLIPPING)
 _TONE = ("exposure", "brightness", "contrast")
-_UNITS = {"blur": " px", "rotate": "°", "shear": "°", "posterize": " bits"}
 
 
 class Note(NamedTuple):
@@ -94,17 +93,17 @@ def _where_notes(rows: dict[str, Any], params: ViewParams) -> list[Note]:
     if float(params.lift[0, 0]) < 1.0:
         moved = "lightened" if float(params.lift[0, 1]) > 0 else "darkened"
         notes.append(Note(f"crop {moved}", "its mean lay outside the promised range", alert=True))
-    flips = [name for name in ("hflip", "vflip") if name in rows and rows[name]["applied"]]
-    if flips and not bool(params.frame[0]):
+    if bool(params.frame[0]):
+        return notes
+    warped = [op for op in OPS.values() if op.kind == "geometry" and op.name != "crop"]
+    flips = {op.name: op.caption for op in warped if op.switch and _applied(rows, op.name)}
+    if flips:
         notes.append(
-            Note("mirrored" if flips == ["hflip"] else "upside down" if len(flips) == 1 else "turned by 180°")
+            Note("turned by 180°" if set(flips) == {"hflip", "vflip"} else ", ".join(flips.values()))
         )
-    bent = [
-        op.name for op in OPS.values() if op.kind == "geometry" and op.name not in ("crop", "hflip", "vflip")
-    ]
-    for name in bent:
-        if not bool(params.frame[0]):
-            notes += _plain_notes(rows, params, name)
+    for op in warped:
+        if not op.switch:
+            notes += _plain_notes(rows, params, op.name)
     return notes
 
 
@@ -165,15 +164,12 @@ def _plain_notes(rows: dict[str, Any], params: ViewParams, name: str) -> list[No
     why = next((reason for row in mine if (reason := _why(rows, params, row["parameter"]))), "")
     if not any(row["applied"] for row in mine):
         return [Note(f"no {name}", why)] if why else []
-    if name == "erase":
-        return [Note(f"erased {rows['erase.area']['value']:.0%} of the view", why)]
-    if OPS[name].switch:
-        return [Note(name, why)]
     if why and all(_at_identity(row) for row in mine):
         return [Note(f"no {name}", why)]
     signed = any(row["policy"][0] < 0 for row in mine)
-    values = ", ".join(short(row["value"], signed) for row in mine)
-    return [Note(f"{name} {values}{_UNITS.get(name, '')}", why)]
+    numbers = ", ".join(short(row["value"], signed) for row in mine)
+    values = {row["parameter"].partition(".")[2]: row["value"] for row in mine}
+    return [Note(OPS[name].caption.format(name=name, numbers=numbers, **values), why)]
 
 
 def _applied(rows: dict[str, Any], name: str) -> bool:

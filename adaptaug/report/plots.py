@@ -10,17 +10,21 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from adaptaug.report.profile import PRESETS, STATISTICS, Profile, Statistic
+from adaptaug.report.profile import LIMITS, PRESETS, STATISTICS, THRESHOLDS, Profile
+from adaptaug.stats.image import Statistic
 
 _GREEN, _BAND, _INK, _RED, _BLUE = "#0b6e4f", "#e3ece7", "#222222", "#c8402a", "#2456a6"
 
 
 def draw(profile: Profile, source: str) -> Figure:
     """The votes and one histogram a statistic, with quantiles, limits of the promise and presets' thresholds."""
-    figure = Figure(figsize=(12.5, 8), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
-    axes = list(figure.subplots(3, 4).flat)
+    lines = -(-(1 + len(STATISTICS)) // 4)
+    figure = Figure(figsize=(12.5, 8 / 3 * lines), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
+    axes = list(figure.subplots(lines, 4).flat)
     _plot_votes(axes[0], {name: 100 * profile.share(name) for name in PRESETS})
-    for ax, (name, shown) in zip(axes[1:], STATISTICS.items(), strict=True):
+    for spare in axes[1 + len(STATISTICS) :]:
+        spare.remove()
+    for ax, (name, shown) in zip(axes[1:], STATISTICS.items(), strict=False):
         quantiles = [profile.quantile(name, q) for q in (0.05, 0.5, 0.95)]
         _plot_histogram(ax, shown, 100 * profile.histograms[name] / len(profile.names), quantiles)
     figure.suptitle(f"{source}: {len(profile.names):,} images; suggested preset: {profile.suggestion()[0]}",
@@ -48,8 +52,9 @@ def _plot_histogram(ax: Any, shown: Statistic, shares: np.ndarray, quantiles: li
     ax.axvspan(low, high, color=_BAND, linewidth=0)
     ax.stairs(shares.reshape(50, -1).sum(1), np.linspace(shown.low, shown.high, 51), fill=True, color=_GREEN)
     ax.axvline(median, color=_INK, linewidth=1.2)
-    for mark in shown.promise + shown.preset:
-        color, style = (_RED, "--") if mark in shown.promise else (_BLUE, ":")
+    promised = LIMITS.get(shown.short, ())
+    for mark in promised + THRESHOLDS.get(shown.short, ()):
+        color, style = (_RED, "--") if mark in promised else (_BLUE, ":")
         ax.axvline(mark, color=color, linestyle=style, linewidth=1.5)
         ax.text(
             mark,

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,8 +19,10 @@ import torch
 from adaptaug.backend.levels import BLANK_STD, box_reduce, luma_levels
 from adaptaug.data import Images
 from adaptaug.policy.ops import OPS
+from adaptaug.policy.schema import Promise
 from adaptaug.promise import guards
-from adaptaug.stats.image import ANALYSIS_SIZE, ImageStats, measure_pixels
+from adaptaug.stats.image import ANALYSIS_SIZE, ImageStats, Statistic, measure_pixels
+from adaptaug.stats.image import STATISTICS as image_statistics
 from adaptaug.views import Views
 
 _BINS = 200
@@ -32,32 +34,19 @@ _WINDOW = 8  # neighbours in the order of the hashes that an image is compared w
 _CHUNK = 1 << 16  # pairs compared at a time
 
 
-class Statistic(NamedTuple):
-    """How a statistic is shown: its range, and the limits of the promise and of the presets marked in it."""
-
-    title: str
-    low: float
-    high: float
-    unit: str
-    promise: tuple[float, ...] = ()
-    preset: tuple[float, ...] = ()
-
-
-STATISTICS = {
-    "mean": Statistic(
-        "Brightness", 0, 1, "mean luma (views: .10 to .90, or as it is)", (0.10, 0.90), (DARK,)
-    ),
-    "contrast": Statistic("Contrast", 0, 0.5, "std of luma (views: .06, or .4 of this)", (0.06,)),
-    "dark": Statistic("Dark pixels", 0, 1, "share with luma below .05"),
-    "bright": Statistic("Bright pixels", 0, 1, "share with luma above .95"),
-    "entropy": Statistic("Tones", 0, 5, "entropy of luma in bits, 5 at most"),
-    "chroma": Statistic("Colour", 0, 0.5, "mean distance from grey"),
-    "sharpness": Statistic("Sharpness", 0, 2, "squared steps / variance: 0 smooth, 2 noise"),
-    "foreground": Statistic("Foreground", 0, 1, "share of pixels unlike the border"),
-    "border": Statistic("Even border", 0, 1, "share of the border near its median", preset=(EVEN,)),
-    "levels": Statistic("Two levels", 0, 1, "luma variance between two classes (Otsu)", preset=(LEVELS,)),
-    "ink": Statistic("Ink", -1, 1, "fine detail: 1 all dark, -1 all light", preset=(-INK, INK)),
+_OWN = (  # of whole images, which tell apart what presets are for
+    Statistic("levels", "Two levels", 0, 1, "luma variance between two classes (Otsu)", "levels"),
+    Statistic("ink", "Ink", -1, 1, "fine detail: 1 all dark, -1 all light", "ink"),
+)
+STATISTICS = {row.short: row for row in (*image_statistics.values(), *_OWN) if row.short}
+_PROMISE = Promise()
+# What is marked in a statistic: the promise's limits of views, and how they are said; presets' thresholds.
+LIMITS = {"mean": (_PROMISE.dark, _PROMISE.bright), "contrast": (_PROMISE.std,)}
+_SAID = {
+    "mean": f" (views: {_PROMISE.dark:.2f} to {_PROMISE.bright:.2f}, or as it is)",
+    "contrast": f" (views: {_PROMISE.std:.2f}, or {_PROMISE.std_share:.1f} of this)",
 }
+THRESHOLDS = {"mean": (DARK,), "border": (EVEN,), "levels": (LEVELS,), "ink": (-INK, INK)}
 # The targets of the operation chroma, of the images that have colour: the range in which they are counted.
 COLOURS = {"rg": (-1.0, 1.0), "yb": (-1.0, 1.0), "std": (0.0, 1.0)}
 # preset: (what an image is that votes for it, what follows)
@@ -92,7 +81,7 @@ class Profile:
         stats = measure_pixels(_planes(image))
         values = _values(stats, image)
         for statistic, value in values.items():
-            _count(self.histograms[statistic], value, *STATISTICS[statistic][1:3])
+            _count(self.histograms[statistic], value, *_ends(statistic))
         if guards.coloured(stats.colouring.chroma)[0] == 1.0:
             for name, counts in self.colours.items():
                 _count(counts, float(getattr(stats.colouring, name)[0]), *COLOURS[name])
@@ -111,7 +100,7 @@ class Profile:
 
     def quantile(self, statistic: str, share: float) -> float:
         """Of a statistic over the images, to the width of a bin."""
-        return _quantile(self.histograms[statistic], share, *STATISTICS[statistic][1:3])
+        return _quantile(self.histograms[statistic], share, *_ends(statistic))
 
     def chroma(self) -> dict[str, list[float]] | None:
         """The images' own colours as ranges for the operation chroma: 5 to 95 % of those that are not grey; None where
@@ -213,13 +202,17 @@ class Profile:
         for name, shown in STATISTICS.items():
             quantiles = "".join(f"{self.quantile(name, q):6.2f}" for q in (0.05, 0.5, 0.95))
             bar = f"{shown.low:>2g}|{_bar(self.histograms[name])}|{shown.high:<3g}"
-            lines.append(f"{name:<11}{quantiles}  {bar}  {shown.unit}")
+            lines.append(f"{name:<11}{quantiles}  {bar}  {shown.unit}{_SAID.get(name, '')}")
         lines += ["", "looks like"]
         lines += [f"{name:<11}{self.share(name):>6.0%}  {told}" for name, (told, _) in PRESETS.items()]
         if (ranges := self.chroma()) is not None:
             written = ", ".join(f"{name}: [{low:g}, {high:g}]" for name, (low, high) in ranges.items())
             lines += ["", f"colours as targets, 5 to 95 % of the images: chroma: {{p: 0.2, {written}}}"]
         return "\n".join(lines)
+
+
+def _ends(statistic: str) -> tuple[float, float]:
+    return STATISTICS[statistic].low, STATISTICS[statistic].high
 
 
 def _count(counts: np.ndarray, value: float, low: float, high: float) -> None:
@@ -243,12 +236,7 @@ def _luma(image: np.ndarray, factor: int = 1) -> np.ndarray:
 
 
 def _values(stats: ImageStats, image: np.ndarray) -> dict[str, float]:
-    measured = {
-        "mean": stats.mean, "contrast": stats.contrast, "dark": stats.dark_fraction, "bright": stats.bright_fraction,
-        "entropy": stats.entropy, "chroma": stats.chroma, "sharpness": stats.sharpness,
-        "foreground": stats.foreground_fraction, "border": stats.border_uniformity,
-    }  # fmt: skip
-    values = {name: float(value[0]) for name, value in measured.items()}
+    values = {row.short: float(getattr(stats, row.name)[0]) for row in image_statistics.values() if row.short}
     return values | {"levels": separation(stats.histogram[0].numpy()), "ink": ink(image)}
 
 

@@ -261,12 +261,8 @@ class ImageStats:
 
     def summary(self, row: int = 0) -> dict[str, Any]:
         """One image's statistics as plain numbers, for people and JSON."""
-        names = (
-            "mean", "contrast", "dark_fraction", "bright_fraction", "entropy", "chroma", "colourfulness",
-            "spread", "sharpness", "border_uniformity", "foreground_fraction",
-        )  # fmt: skip
         out: dict[str, Any] = {"height": self.height, "width": self.width}
-        out.update({name: round(float(getattr(self, name)[row]), 4) for name in names})
+        out.update({name: round(float(getattr(self, name)[row]), 4) for name in STATISTICS})
         out["grey"] = bool(self.grey[row])
         out["quantiles"] = {
             f"{100 * q:g}%": round(float(self.quantile(q)[row]), 4)
@@ -275,6 +271,41 @@ class ImageStats:
         out["centroid"] = [round(float(v), 4) for v in self.centroid[row]]
         out["detail_box"] = [round(float(v), 4) for v in self.detail_box[row]]
         return out
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """A number of `ImageStats` that says something of an image as such, whatever its size."""
+
+    name: str
+    title: str
+    low: float  # where a bar or a histogram begins,
+    high: float  # and ends
+    unit: str
+    short: str = ""  # its name in the profile of a data set, which leaves it out without one
+    page: bool = True  # shown beside an image in the app
+    policy: bool = (
+        True  # a policy's weights may use it: the core measures it, too, in the order of this table
+    )
+
+
+STATISTICS: dict[str, Statistic] = {
+    row.name: row
+    for row in (
+        Statistic("mean", "Brightness", 0, 1, "mean luma", "mean"),
+        Statistic("contrast", "Contrast", 0, 0.5, "std of luma", "contrast"),
+        Statistic("dark_fraction", "Dark pixels", 0, 1, "share with luma below .05", "dark"),
+        Statistic("bright_fraction", "Bright pixels", 0, 1, "share with luma above .95", "bright"),
+        Statistic("entropy", "Entropy", 0, 5, "of luma, bits: 0 one tone, 5 all alike", "entropy"),
+        Statistic("chroma", "Colour", 0, 0.5, "mean distance from grey", "chroma", page=False),
+        Statistic("colourfulness", "Colourfulness", 0, 150, "Hasler and Suesstrunk: above 80 very colourful"),
+        Statistic("spread", "Detail spread", 0, 0.5, "distance from its centre, share of the frame"),
+        Statistic("sharpness", "Sharpness", 0, 2, "squared steps / variance: 0 smooth, 2 noise", "sharpness"),
+        Statistic("border_uniformity", "Even border", 0, 1, "share of the border near its median", "border"),
+        Statistic("foreground_fraction", "Foreground", 0, 1, "share of pixels unlike the border", "foreground",
+                  page=False),
+    )
+}  # fmt: skip
 
 
 def _within(start: Array, end: Array, length: int, dtype: torch.dtype) -> Array:

@@ -1,9 +1,14 @@
-"""The judge of the promise: one verdict for an image, alone or in a batch, and each test where it is broken."""
+"""The checker of the promise: one verdict for an image, alone or in a batch, and each test where it is broken."""
+
+import ast
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.checker import violations
+from adaptaug.policy.schema import Promise
+from adaptaug.promise import checker
+from adaptaug.promise.checker import violations
 
 RNG = np.random.default_rng(0)
 TESTS = {"std", "clip", "mean", "like", "any"}
@@ -34,7 +39,7 @@ def test_a_batch_gets_the_verdicts_of_its_images(size: int):
     rows = [(view, frame) for frame in frames(size) for view in views_of(frame).values()]
     view, frame = (np.stack(images) for images in zip(*rows, strict=True))
     quiet = np.roll(view, 1, 0)
-    limits = {"std": 0.08, "clip": 0.1, "like": 0.6}
+    limits = {"promise": Promise(std=0.08, clip=0.1, correlation=0.6)}
     together = violations(view, frame, frame, quiet, view, np.linspace(0, 0.5, len(view)), **limits)
     assert set(together) == TESTS | {"erased"}
     assert 0 < together["any"].sum() < len(view)
@@ -62,3 +67,11 @@ def test_a_blank_source_breaks_nothing():
     black = np.zeros_like(blank)
     assert not any(violations(black, blank, blank).values())
     assert violations(black, blank, frames(32)[0])["any"]
+
+
+def test_it_shares_nothing_with_what_it_checks():
+    """Nor does anything that it imports: import-linter's contract, in pyproject.toml."""
+    tree = ast.parse(Path(checker.__file__).read_text())
+    names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    names |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    assert names == {"__future__", "dataclasses", "functools", "typing", "numpy", "adaptaug.policy.schema"}

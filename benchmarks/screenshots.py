@@ -1,4 +1,4 @@
-"""Take the pictures of the app for the documentation: `python -m adaptaug.ui.screenshots [FOLDER [RUNS]]`.
+"""Take the pictures of the app for the documentation: `python -m benchmarks.screenshots [FOLDER [RUNS]]`.
 
 Every tab in light and dark at 1280 px, and on a phone (390 px wide, twice the density). RUNS is a folder
 with a search, as `--runs`; without it those pictures are left as they are. Needs Chromium, as the browser tests do.
@@ -78,14 +78,15 @@ def shrink(png: bytes) -> bytes:
 
 def with_palette(image: Image.Image, colours: int) -> Image.Image:
     """The image in few colours, dithered, but its most frequent ones exact: a page's white stays white."""
-    flat = [colour for _, colour in sorted(image.getcolors(image.width * image.height), reverse=True)[:16]]
-    rest = image.quantize(colours - len(flat)).getpalette()[: 3 * (colours - len(flat))]
+    pixels = np.asarray(image)
+    shades, counts = np.unique(pixels.reshape(-1, 3), axis=0, return_counts=True)
+    flat = shades[np.argsort(counts)[::-1][:16]].tolist()
+    rest = (image.quantize(colours - len(flat)).getpalette() or [])[: 3 * (colours - len(flat))]
     levels = [level for colour in flat for level in colour] + rest
     palette = Image.new("P", (1, 1))
     palette.putpalette(levels)
     # Pillow looks up the nearest colour in a coarse grid, so that even an exact one may be missed.
     index = np.array(image.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG))
-    pixels = np.asarray(image)
     for number, colour in enumerate(flat):
         index[(pixels == colour).all(-1)] = number
     shown = Image.fromarray(index)
