@@ -28,6 +28,7 @@ from adaptaug.data.labels import renumbered
 from adaptaug.encoders.networks import fast_precision
 from adaptaug.errors import AdaptAugError
 from adaptaug.learn.arms import keys_of
+from adaptaug.simclr import growing
 from adaptaug.simclr.contrast import Contrast, new_contrast
 from adaptaug.simclr.metrics import features, knn_correct, labelled_subset
 from adaptaug.simclr.settings import sources_of
@@ -45,7 +46,8 @@ class Recipe:
     A step has 2 * `batch` views, `views` of each image, and a training as many steps whatever `views` is: `epochs`
     passes over the images with two, epochs * 2 / views with more; `small` more views have half the side and count as a
     fourth each. `norm`: whether BatchNorm's statistics are those of a step's views together (`step`), or of each view's
-    number apart (`view`), a control. `labels`: images of the bank for kNN and probe, 0: all trained on.
+    number apart (`view`), a control. `first_size`: the side of the first views, which grow (`growing`), in as many more
+    steps as cost the same; 0: all of full size. `labels`: images of the bank for kNN and probe, 0: all trained on.
     """
 
     arch: str = "resnet-tiny"
@@ -58,6 +60,7 @@ class Recipe:
     views: int = 2
     small: int = 0
     norm: str = "step"
+    first_size: int = 0
 
     def __post_init__(self) -> None:
         sources_of(self.batch, self.views, self.small / 4)
@@ -71,7 +74,7 @@ class Recipe:
 
     def common(self) -> dict[str, Any]:
         """What all lines of a table share."""
-        return {name: value for name, value in asdict(self).items() if name not in ("views", "small", "norm")}
+        return {name: value for name, value in asdict(self).items() if name not in ("views", "small", "norm", "first_size")}
 
 
 SUITES = {
@@ -198,11 +201,15 @@ class Training:
         make: Make | None = None,
     ):  # fmt: skip
         self.model, self.images, self.recipe, self.seed = model, images, recipe, seed
-        self.make = make or maker(name, int(images.shape[-1]), recipe.views, recipe.small)
+        self.size = int(images.shape[-1])
+        self.first_size = recipe.first_size or self.size
+        of_size = lambda side: maker(name, side, recipe.views, recipe.small)  # noqa: E731
+        self.make = {side: make or of_size(side) for side in growing.sides(self.first_size, self.size)}
         self.embed = _each_view_apart(model, recipe.sources) if recipe.norm == "view" else model._embed
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=1e-4)
         self.per_epoch = len(images) // recipe.batch
-        self.steps, self.done = recipe.epochs * self.per_epoch, 0
+        self.steps = round(recipe.epochs * self.per_epoch / growing.cost(self.first_size, self.size))
+        self.done = 0
         self.loss = torch.tensor(float("nan"))
 
     def go(self, steps: int) -> None:
@@ -216,7 +223,8 @@ class Training:
             for group in self.optimizer.param_groups:
                 group["lr"] = self._rate()
             batch = self.images[torch.from_numpy(index).to(self.images.device)].to(device)
-            views = self.make(batch, keys_of(self.seed, epoch, index), self.model)
+            side = growing.side_at(self.done / self.steps, self.first_size, self.size)
+            views = self.make[side](batch, keys_of(self.seed, epoch, index), self.model)
             loss = self.model.objective(self.embed, self.model.encoder, views)[0]
             self.optimizer.zero_grad()
             loss.backward()
@@ -348,7 +356,7 @@ def run(
     seconds, cpu = time.perf_counter() - began, time.process_time() - used
     return {
         "steps": steps, "pairs": steps * recipe.batch, "epochs": recipe.epochs * 2 / (recipe.views + recipe.small / 4),
-        "views": recipe.views, "small": recipe.small, "loss": round(loss, 4),
+        "views": recipe.views, "small": recipe.small, "first_size": recipe.first_size, "loss": round(loss, 4),
         "seconds": round(seconds, 1), "cpu_seconds": round(cpu, 1), "device": device, "recipe": asdict(recipe),
         **judge(model, apart, exposure, recipe, seed, steps),
     }  # fmt: skip

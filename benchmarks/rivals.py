@@ -36,6 +36,7 @@ CHANGES: dict[str, Callable[[str], Any]] = {
     "batch": int,
     "rate": float,
     "norm": str,
+    "first_size": int,
 }
 
 
