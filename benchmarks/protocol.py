@@ -28,10 +28,11 @@ from adaptaug.data.labels import renumbered
 from adaptaug.encoders.networks import fast_precision
 from adaptaug.errors import AdaptAugError
 from adaptaug.learn.arms import keys_of
+from adaptaug.simclr import growing
 from adaptaug.simclr.contrast import Contrast, new_contrast
 from adaptaug.simclr.metrics import features, knn_correct, labelled_subset
 from adaptaug.simclr.settings import sources_of
-from benchmarks.rivals import Make, maker, parted
+from benchmarks.rivals import Make, maker, parted, policy_of
 from benchmarks.shifts import EXPOSURES, RELIANCE, expose, is_grey
 
 PENALTIES = (0.003, 0.03, 0.3)  # C of the linear probe, chosen on a fifth of the bank
@@ -45,7 +46,9 @@ class Recipe:
     A step has 2 * `batch` views, `views` of each image, and a training as many steps whatever `views` is: `epochs`
     passes over the images with two, epochs * 2 / views with more; `small` more views have half the side and count as a
     fourth each. `norm`: whether BatchNorm's statistics are those of a step's views together (`step`), or of each view's
-    number apart (`view`), a control. `labels`: images of the bank for kNN and probe, 0: all trained on.
+    number apart (`view`), a control. `first_size`: the side of the first views, which grow (`growing`), in as many more
+    steps as cost the same; 0: all of full size. `tell`: what the head is told of each view, joined by +.
+    `labels`: images of the bank for kNN and probe, 0: all trained on.
     """
 
     arch: str = "resnet-tiny"
@@ -58,11 +61,18 @@ class Recipe:
     views: int = 2
     small: int = 0
     norm: str = "step"
+    first_size: int = 0
+    tell: str = ""
 
     def __post_init__(self) -> None:
         sources_of(self.batch, self.views, self.small / 4)
         if self.norm not in ("step", "view"):
             raise AdaptAugError(f"norm: expected step or view, got {self.norm!r}.")
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What the head is told of each view."""
+        return tuple(filter(None, self.tell.split("+")))
 
     @property
     def sources(self) -> int:
@@ -71,7 +81,8 @@ class Recipe:
 
     def common(self) -> dict[str, Any]:
         """What all lines of a table share."""
-        return {name: value for name, value in asdict(self).items() if name not in ("views", "small", "norm")}
+        own = ("views", "small", "norm", "first_size", "tell")  # of a name
+        return {name: value for name, value in asdict(self).items() if name not in own}
 
 
 SUITES = {
@@ -198,11 +209,16 @@ class Training:
         make: Make | None = None,
     ):  # fmt: skip
         self.model, self.images, self.recipe, self.seed = model, images, recipe, seed
-        self.make = make or maker(name, int(images.shape[-1]), recipe.views, recipe.small)
         self.embed = _each_view_apart(model, recipe.sources) if recipe.norm == "view" else model._embed
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=1e-4)
         self.per_epoch = len(images) // recipe.batch
-        self.steps, self.done = recipe.epochs * self.per_epoch, 0
+        size = int(images.shape[-1])
+        self.steps = round(recipe.epochs * self.per_epoch / growing.cost(recipe.first_size or size, size))
+        self.done = 0
+        self.views = growing.Growing(
+            lambda side: make or maker(name, side, recipe.views, recipe.small, recipe.told),
+            recipe.first_size, size, self.steps,
+        )  # fmt: skip
         self.loss = torch.tensor(float("nan"))
 
     def go(self, steps: int) -> None:
@@ -216,8 +232,9 @@ class Training:
             for group in self.optimizer.param_groups:
                 group["lr"] = self._rate()
             batch = self.images[torch.from_numpy(index).to(self.images.device)].to(device)
-            views = self.make(batch, keys_of(self.seed, epoch, index), self.model)
-            loss = self.model.objective(self.embed, self.model.encoder, views)[0]
+            made = self.views.at(self.done)(batch, keys_of(self.seed, epoch, index), self.model)
+            views, told = made if self.recipe.tell else (made, None)
+            loss = self.model.objective(self.embed, self.model.encoder, views, told)[0]
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
@@ -263,8 +280,11 @@ def _batches(count: int, batch: int, seed: int) -> Iterator[tuple[int, np.ndarra
 
 def _each_view_apart(model: Contrast, sources: int) -> Callable[..., torch.Tensor]:
     """As the model embeds, but view number by view number, so that BatchNorm sees one number at a time."""
-    return lambda encoder, head, images: torch.cat(
-        [model._embed(encoder, head, p) for p in images.split(sources)]
+    return lambda encoder, head, *images: torch.cat(
+        [
+            model._embed(encoder, head, *parts)
+            for parts in zip(*(i.split(sources) for i in images), strict=True)
+        ]
     )
 
 
@@ -340,15 +360,17 @@ def run(
     apart = split(data, test, exposure, recipe, seed, size)
     name, changes = parted(name)
     recipe = replace(recipe, epochs=max(1, round(recipe.epochs * longer)), **changes)
-    model = new_contrast(recipe.arch, "natural", apart.size, seed, precision=fast_precision(device)).to(
-        device
-    )
+    told = {"policy": policy_of(name), "tell": recipe.told} if recipe.told else {"policy": "natural"}
+    model = new_contrast(
+        recipe.arch, size=apart.size, seed=seed, precision=fast_precision(device), **told
+    ).to(device)
     began, used = time.perf_counter(), time.process_time()
     steps, loss = train(model, name, apart.train, recipe, seed)
     seconds, cpu = time.perf_counter() - began, time.process_time() - used
     return {
         "steps": steps, "pairs": steps * recipe.batch, "epochs": recipe.epochs * 2 / (recipe.views + recipe.small / 4),
-        "views": recipe.views, "small": recipe.small, "loss": round(loss, 4),
+        "views": recipe.views, "small": recipe.small, "first_size": recipe.first_size, "tell": recipe.tell,
+        "loss": round(loss, 4),
         "seconds": round(seconds, 1), "cpu_seconds": round(cpu, 1), "device": device, "recipe": asdict(recipe),
         **judge(model, apart, exposure, recipe, seed, steps),
     }  # fmt: skip

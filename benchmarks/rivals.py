@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,13 @@ from torchvision.transforms import v2
 from adaptaug.errors import AdaptAugError
 from adaptaug.pipeline.inputs import IMAGENET_MEAN, IMAGENET_STD
 from adaptaug.policy import Policy, preset_names
+from adaptaug.simclr.conditioning import describe
 from adaptaug.simclr.contrast import Contrast, views_of
 from adaptaug.views import AdaptiveAugment, Views
 
 Pair = list[torch.Tensor]
-Make = Callable[[torch.Tensor, np.ndarray, Contrast], Pair]  # images, keys (B, 3), the network -> the views
+# Images, keys (B, 3), the network -> the views; with them, of a head that is told, what was done to each.
+Make = Callable[[torch.Tensor, np.ndarray, Contrast], Any]
 
 _RATIO = (0.75, 1.3333333333333333)
 CHANGES: dict[str, Callable[[str], Any]] = {
@@ -36,6 +38,8 @@ CHANGES: dict[str, Callable[[str], Any]] = {
     "batch": int,
     "rate": float,
     "norm": str,
+    "first_size": int,
+    "tell": str,
 }
 
 
@@ -133,20 +137,28 @@ def policy_of(name: str) -> Policy | None:
     return None if name in RIVALS else Policy.load(name)
 
 
-def maker(name: str, size: int, views: int = 2, small: int = 0) -> Make:
+def maker(name: str, size: int, views: int = 2, small: int = 0, told: Sequence[str] = ()) -> Make:
     """What makes so many views, float32 (B, 3, size, size), normalised, and so many of half the size.
 
-    Raises: AdaptAugError: nothing has this name; more than two views of a rival, which makes pairs.
+    Raises: AdaptAugError: nothing has this name; more than two views of a rival, which makes pairs, or `told`.
     """
     again = name.startswith("again:")
     name = name.removeprefix("again:")
     if name in RIVALS:
-        if views + small != 2:
-            raise AdaptAugError(f"{name}: expected 2 views, for it makes pairs, got {views + small}.")
+        if views + small != 2 or told:
+            raise AdaptAugError(
+                f"{name}: expected 2 views and no tell, for it makes pairs, got {views + small}."
+            )
         make = RIVALS[name](size)
     else:
-        several = views_of(policy_of(name), views, size, small, size // 2)  # type: ignore[arg-type]
-        make = lambda images, keys, _: several(images, key=keys)  # noqa: E731
+        several = views_of(policy_of(name), views, size, small, size // 2, bool(told))  # type: ignore[arg-type]
+
+        def make(images: torch.Tensor, keys: np.ndarray, _: Contrast) -> Any:
+            if not told:
+                return several(images, key=keys)
+            made, params = several(images, key=keys)
+            return made, [describe(p, told) for p in params]
+
     if not again:
         return make
     return lambda images, keys, model: make(images, keys + np.array([1_000_003, 0, 0]), model)

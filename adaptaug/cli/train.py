@@ -158,6 +158,15 @@ def pretrain(
     small_size: Annotated[
         int | None, typer.Option(min=8, max=1024, help="Side of a small view; default half of --size.")
     ] = None,
+    first_size: Annotated[
+        int | None,
+        typer.Option(
+            min=8, max=1024, help="Side of the first views, which grow up to --size; default: none grow."
+        ),
+    ] = None,
+    tell: Annotated[
+        str, typer.Option(help="Tell the projection head what was done to a view: some of tone,colour,crop.")
+    ] = "",
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many images to train on.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of weights, order and draws.")] = 0,
     range_: Annotated[str, typer.Option("--range", metavar="RANGE", help=RANGE)] = "auto",
@@ -213,7 +222,7 @@ def pretrain(
         optimizer, rate, scaling, objective=objective, temperature=temperature, layers=layers, precision=precision,
         views_on=views_on, workers=workers, knn_every=knn_every, checkpoint_every=checkpoint_every,
         accumulate=accumulate, compile=compile, tensorboard=tensorboard, band=band, heads=heads, views=views,
-        small_views=small_views, small_size=small_size or 0,
+        small_views=small_views, small_size=small_size or 0, first_size=first_size or 0, tell=tell,
         range=settled_range(data, range_), **{"devices": devices or 1, "nodes": nodes or 1} | launched(),
     )  # fmt: skip
     done = train(settings, resume, progress=sys.stderr.isatty())

@@ -12,8 +12,9 @@ from adaptaug.encoders.networks import build_encoder
 from adaptaug.online.band import BandController
 from adaptaug.online.heads import ConditionalHeads
 from adaptaug.policy import Policy
+from adaptaug.simclr.conditioning import numbers_of
 from adaptaug.simclr.objectives import Objective
-from adaptaug.views import MultiCrop, Views
+from adaptaug.views import MultiCrop, Views, as_policy
 
 
 class Contrast(nn.Module):
@@ -26,24 +27,28 @@ class Contrast(nn.Module):
         objective, layers, temperature, projection: as Objective.
         precision: computes forward in this type where it is not None.
         return_params: of `views`: whether they come with what was drawn.
+        tell: what the head is told of each view, `conditioning.TOLD`; it needs `return_params`.
     """
 
     def __init__(
         self, encoder: nn.Module, policy: Policy | str, size: int, objective: str = "simclr", layers: int = 2,
         temperature: float = 0.5, projection: int = 128, precision: torch.dtype | None = None,
-        return_params: bool = False, n: int = 2, small: int = 0, small_size: int = 0,
+        return_params: bool = False, n: int = 2, small: int = 0, small_size: int = 0, tell: Sequence[str] = (),
     ):  # fmt: skip
         super().__init__()
         self.encoder = encoder
-        self.objective = Objective(objective, encoder, layers, temperature, projection)
+        told = numbers_of(as_policy(policy), tell) if tell else 0
+        self.objective = Objective(objective, encoder, layers, temperature, projection, told)
         self.views = views_of(policy, n, size, small, small_size, return_params)
         self.precision = precision
         self.controller: BandController | ConditionalHeads | None = None  # what steers the views, if anything
 
-    def _embed(self, encoder: nn.Module, head: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    def _embed(
+        self, encoder: nn.Module, head: nn.Module, images: torch.Tensor, *told: torch.Tensor
+    ) -> torch.Tensor:
         images = images.contiguous(memory_format=torch.channels_last)
         with torch.autocast(images.device.type, self.precision, enabled=self.precision is not None):
-            return head(encoder(images)).float()
+            return head(encoder(images), *told).float()
 
     def embed_clean(self, images: torch.Tensor) -> torch.Tensor:
         """Normalised views (B, 3, S, S) -> embeddings (B, D), in evaluation mode, without gradients, on the CPU."""
@@ -54,9 +59,13 @@ class Contrast(nn.Module):
         self.train(was_training)
         return embedded
 
-    def loss_of(self, views: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
-        """The objective's loss of K normalised views (B, 3, S, S) each, then the embeddings (B, D) of each."""
-        return self.objective(self._embed, self.encoder, list(views))
+    def loss_of(
+        self, views: Sequence[torch.Tensor], told: list[torch.Tensor] | None = None
+    ) -> tuple[torch.Tensor, ...]:
+        """The objective's loss of K normalised views (B, 3, S, S) each, then the embeddings (B, D) of each.
+
+        told: of a head that is told, what was done to each view, (B, numbers) each."""
+        return self.objective(self._embed, self.encoder, list(views), told)
 
     def forward(self, images: torch.Tensor, key: Any) -> torch.Tensor:
         """Images (B, 3, H, W) uint8 with their keys -> the loss."""

@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from adaptaug.data import Images
 from adaptaug.errors import AdaptAugError
-from adaptaug.views import MultiCrop, Views
+from adaptaug.simclr.conditioning import describe
+from adaptaug.simclr.growing import Growing
 
 _WORST_SHARE = 0.01  # of images that may be unreadable before training stops
 
@@ -48,11 +49,19 @@ class Order:
 class _Batches(Dataset[Any]):
     """Number -> batch, so that a worker reads and makes a whole batch."""
 
-    def __init__(self, images: Images, order: Order, index: np.ndarray, views: Views[Any] | MultiCrop | None):
-        self.images, self.order, self.index, self.views = images, order, index, views
+    def __init__(
+        self,
+        images: Images,
+        order: Order,
+        index: np.ndarray,
+        views: Growing[Any] | None,
+        told: tuple[str, ...],
+    ):
+        self.images, self.order, self.index, self.views, self.told = images, order, index, views, told
 
     def __getitem__(self, number: int) -> dict[str, Any]:
         keys, kept, bad = self.order.keys(number), [], []
+        make = None if self.views is None else self.views.at(number // self.order.together)
         pixels: list[Any] = []
         for row, i in enumerate(self.index[keys[:, 2]]):
             try:
@@ -60,13 +69,18 @@ class _Batches(Dataset[Any]):
             except AdaptAugError as error:
                 bad.append(str(error))
                 continue
-            pixels.append(self.views(image, key=tuple(keys[row])) if self.views else image)
+            pixels.append(make(image, key=tuple(keys[row])) if make else image)
             kept.append(row)
         batch: dict[str, Any] = {"keys": keys[kept], "bad": bad}
         if self.views is None:
             batch["images"] = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous()
-        else:
-            batch["views"] = [torch.stack(view) for view in zip(*pixels, strict=True)]
+            return batch
+        if self.told:
+            pixels, params = map(list, zip(*pixels, strict=True))
+            batch["told"] = [
+                torch.cat([describe(p, self.told) for p in view]) for view in zip(*params, strict=True)
+            ]
+        batch["views"] = [torch.stack(view) for view in zip(*pixels, strict=True)]
         return batch
 
 
@@ -80,11 +94,12 @@ class Batches:
             with the next because nothing here has a memory of its own.
         total: batches in the whole run; workers read on across epochs up to it.
         views: made in the workers where given, else uint8 images of one size are handed on.
+        told: what is told of each such view (`conditioning`), which then come with what was drawn.
     """
 
     def __init__(self, images: Images, index: np.ndarray, order: Order, done: Callable[[], int], total: int,
-                 views: Views[Any] | MultiCrop | None = None, workers: int = 0):  # fmt: skip
-        self.dataset, self.order = _Batches(images, order, index, views), order
+                 views: Growing[Any] | None = None, workers: int = 0, told: tuple[str, ...] = ()):  # fmt: skip
+        self.dataset, self.order = _Batches(images, order, index, views, told), order
         self.done, self.total, self.workers = done, total, workers
         self.reader: Iterator[dict[str, Any]] | None = None
         self.given = -1  # batches up to the last one read

@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from adaptaug.errors import AdaptAugError
+from adaptaug.simclr.conditioning import ConditionedHead
 
 OBJECTIVES = ("simclr", "mocov2", "byol", "vicreg", "barlow")
 _BANK = 4096  # keys in MoCo's queue
@@ -61,6 +62,7 @@ class Objective(nn.Module):
             prediction of the teacher's projection; vicreg and barlow: variance, covariance, cross-correlation.
         encoder: what the teacher copies; `encoder.width` features go into the head.
         layers: of SimCLR's head (2, or 3 as SimCLRv2); temperature: of simclr and mocov2; projection: of the same.
+        told: of how many numbers about each view SimCLR's head is told (`conditioning`); of none by default.
 
     Of more than two views the loss is the mean over pairs: ordered ones for simclr and byol, whose two sides differ,
     unordered ones for vicreg and barlow. mocov2 takes two.
@@ -70,8 +72,9 @@ class Objective(nn.Module):
     """
 
     def __init__(
-        self, name: str, encoder: nn.Module, layers: int = 2, temperature: float = 0.5, projection: int = 128
-    ):
+        self, name: str, encoder: nn.Module, layers: int = 2, temperature: float = 0.5, projection: int = 128,
+        told: int = 0,
+    ):  # fmt: skip
         super().__init__()
         if name not in OBJECTIVES:
             raise AdaptAugError(f"objective: expected one of {', '.join(OBJECTIVES)}, got {name!r}.")
@@ -82,7 +85,10 @@ class Objective(nn.Module):
         self.head: nn.Module
         self.loss: nn.Module
         if name == "simclr":
-            self.head = heads.SimCLRProjectionHead(width, width, projection, num_layers=layers)
+            more = ConditionedHead.width if told else 0
+            self.head = heads.SimCLRProjectionHead(width + more, width, projection, num_layers=layers)
+            if told:
+                self.head = ConditionedHead(self.head, told)
             self.loss = NTXent(temperature, gather_distributed=True)
         elif name == "mocov2":
             self.head = heads.MoCoProjectionHead(width, width, projection)
@@ -106,13 +112,14 @@ class Objective(nn.Module):
             deactivate_requires_grad(self.teacher)
 
     def forward(
-        self, embed: Callable[..., torch.Tensor], encoder: nn.Module, views: list[torch.Tensor]
-    ) -> tuple[torch.Tensor, ...]:
+        self, embed: Callable[..., torch.Tensor], encoder: nn.Module, views: list[torch.Tensor],
+        told: list[torch.Tensor] | None = None,
+    ) -> tuple[torch.Tensor, ...]:  # fmt: skip
         """The loss of K views (B, 3, S, S) each, then the embeddings (B, D) of each view.
 
         `embed(encoder, head, images)` is how both networks are run. All views of one size go through a
         network as one batch, but for MoCo, where one is the query and one the key. Small views, of simclr alone,
-        come last.
+        come last. `told`: of a head that is told, what was done to each view, (B, numbers) each.
         """
         if self.name == "mocov2":
             first, second = views
@@ -120,7 +127,10 @@ class Objective(nn.Module):
             key = self._of_teacher(embed, second)
             return self.loss(query, key), query, key
         sizes = [[*group] for _, group in groupby(views, lambda view: view.shape[-1])]
-        made = [z for group in sizes for z in embed(encoder, self.head, torch.cat(group)).chunk(len(group))]
+        made: list[torch.Tensor] = []
+        for group in sizes:
+            of_group = () if told is None else (torch.cat(told[len(made) : len(made) + len(group)]),)
+            made += embed(encoder, self.head, torch.cat(group), *of_group).chunk(len(group))
         if self.name == "simclr":
             return self.loss(*made, large=len(sizes[0]) if len(sizes) > 1 else None), *made
         if self.name == "byol":

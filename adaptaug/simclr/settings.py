@@ -36,7 +36,9 @@ class Settings:
     equal batches and steps are equal compute whatever `views` is. It counts those of all processes: each of devices *
     nodes has an equal part of the images, and the negatives are all others. `epochs` counts passes over the images.
     `small_views` more of each image have `small_size` pixels a side (0: half of `size`) and count by their share of
-    pixels; a batch is then of as many images as cost no more.
+    pixels; a batch is then of as many images as cost no more. `first_size`: the side of the first views, which grow up
+    to `size` while the network trains (`growing`); 0: all are of `size`. `tell`: what SimCLR's head is told of each
+    view, some of tone, colour and crop with commas between (`conditioning`).
     `accumulate` adds the gradients of so many batches before a step; each batch has its own negatives only.
     `rate` None: LARS .3 * batch / 256, AdamW .001 * batch / 256 (`scaling="linear"`), or with the square root of
     batch / 256 (`"sqrt"`), a batch being what a step adds up. `views_on` auto: on the device where all images have
@@ -83,6 +85,8 @@ class Settings:
     devices: int = 1
     nodes: int = 1
     range: str = "auto"
+    first_size: int = 0
+    tell: str = ""
 
     @property
     def processes(self) -> int:
@@ -98,6 +102,23 @@ class Settings:
     def small_side(self) -> int:
         """Of a small view, in pixels."""
         return self.small_size or self.size // 2
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What the head is told of each view."""
+        return tuple(name.strip() for name in self.tell.split(",") if name.strip())
+
+    def check_views(self) -> None:
+        """Whether views may grow and be told of. Raises: AdaptAugError: what is not so."""
+        if self.first_size and not 8 <= self.first_size <= self.size:
+            raise AdaptAugError(f"first_size: expected 8 to the size {self.size}, got {self.first_size}.")
+        for other, off in {"band": "off", "heads": "off", "small_views": 0}.items():
+            if self.first_size and getattr(self, other) != off:
+                raise AdaptAugError(
+                    f"first_size: expected 0 with {other} {getattr(self, other)}, got {self.first_size}."
+                )
+        if self.tell and self.objective != "simclr":
+            raise AdaptAugError(f"tell: expected nothing with objective {self.objective}, got {self.tell!r}.")
 
     def check_batch(self, trained: int, held: int) -> None:
         """Whether so many views can be, and of `trained` images a step has as many on each process, at least two.

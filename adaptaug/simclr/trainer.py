@@ -38,11 +38,14 @@ from adaptaug.online.heads import ConditionalHeads
 from adaptaug.policy import Policy
 from adaptaug.simclr import checkpoints
 from adaptaug.simclr.callbacks import Held, Log, Save
+from adaptaug.simclr.conditioning import describe
 from adaptaug.simclr.contrast import Contrast, new_contrast, views_of
+from adaptaug.simclr.growing import Growing
 from adaptaug.simclr.loader import Batches, Order, Unreadable
 from adaptaug.simclr.objectives import OBJECTIVES
 from adaptaug.simclr.settings import OPTIMIZERS, PRECISIONS, VIEWS_ON, Settings, launched
 from adaptaug.simclr.timing import Laps
+from adaptaug.views import MultiCrop, Views
 
 __all__ = ["Finished", "Pretraining", "Settings", "launched", "pretrain"]
 
@@ -55,15 +58,22 @@ class Pretraining(pl.LightningModule):
 
     Args:
         decided: what decides the weights, kept in every checkpoint.
+        views: what makes a step's views, with what was drawn, where that is on the device.
         batches: (order, batches done, batches in all) -> the loader; called once the processes know each other.
         steps: of the optimizer, in the whole run.
     """
 
     def __init__(self, settings: Settings, decided: dict[str, Any], model: Contrast, order: Order,
-                 batches: Callable[..., Batches], unreadable: Unreadable):  # fmt: skip
+                 views: Growing[Any], batches: Callable[..., Batches], unreadable: Unreadable):  # fmt: skip
         super().__init__()
         self.save_hyperparameters(decided)
-        self.settings, self.model, self.order, self.batches = settings, model, order, batches
+        self.settings, self.model, self.order, self.views, self.batches = (
+            settings,
+            model,
+            order,
+            views,
+            batches,
+        )
         self.steps = settings.epochs * order.per_epoch // settings.accumulate
         self.unreadable = unreadable
         self.followed: int | None = None
@@ -81,15 +91,19 @@ class Pretraining(pl.LightningModule):
             self.followed, self.measured = self.global_step, defaultdict(list)
         self.unreadable.add(batch["bad"])
         laps = Laps(self.device)
+        told = batch.get("told")
         if "views" in batch:
             views, certificate = batch["views"], float("nan")
         else:
             push = None if self.model.controller is None else self.model.controller.strength
-            views, params = self.model.views(batch["images"], key=batch["keys"], strength=push)
+            make = self.views.at(self.global_step)
+            views, params = make(batch["images"], key=batch["keys"], strength=push)
+            if self.settings.told:
+                told = [describe(p, self.settings.told).to(self.device) for p in params]
             acted = torch.stack([(p.strength < 1) & ~p.blank | p.frame for p in params])
             certificate = float(acted.float().mean())
         laps.mark()
-        loss, *embedded = self.model.loss_of(views)
+        loss, *embedded = self.model.loss_of(views, told)
         if self.model.controller is not None:
             self.told = self.model.controller.observe(embedded[0], embedded[1], params)
         value = float(self.trainer.strategy.reduce(loss.detach(), reduce_op="mean"))
@@ -107,7 +121,11 @@ class Pretraining(pl.LightningModule):
     def transfer_batch_to_device(self, batch: dict[str, Any], device: torch.device, _: int) -> dict[str, Any]:
         move = lambda x: x.to(device, non_blocking=True)  # noqa: E731
         return {
-            name: move(value) if name == "images" else [move(v) for v in value] if name == "views" else value
+            name: move(value)
+            if name == "images"
+            else [move(v) for v in value]
+            if name in ("views", "told")
+            else value
             for name, value in batch.items()
         }
 
@@ -174,18 +192,18 @@ def _train(settings: Settings, folder: Path, prepared: Prepared, resume: bool, p
         settings.arch, policy, settings.size, settings.seed, settings.stem,
         objective=settings.objective, layers=settings.layers, temperature=settings.temperature,
         precision=precision, return_params=True, n=settings.views, small=settings.small_views,
-        small_size=settings.small_side,
+        small_size=settings.small_side, tell=settings.told,
     )  # fmt: skip
     model.controller = _controller(settings, settings.epochs * order.per_epoch)
     if settings.compile:
         model.encoder.compile()
     unreadable = Unreadable(len(trained))
     on_device = settings.views_on == "device" or (settings.views_on == "auto" and images.same_size)
-    views = None if on_device else views_of(
-        policy, settings.views, settings.size, settings.small_views, settings.small_side
-    )  # fmt: skip
-    batches = partial(Batches, images, trained, views=views, workers=settings.workers)
-    module = Pretraining(settings, decided, model, order, batches, unreadable)
+    steps = settings.epochs * order.per_epoch // settings.accumulate
+    making = _growing(settings, policy, steps, return_params=on_device or bool(settings.told))
+    batches = partial(Batches, images, trained, views=None if on_device else making, workers=settings.workers,
+                      told=settings.told)  # fmt: skip
+    module = Pretraining(settings, decided, model, order, making, batches, unreadable)
     log = Log(folder, settings)
     measured = Held(images, held, trained, settings, log)
     callbacks = [log, measured, Save(folder, settings.checkpoint_every, settings.keep)]
@@ -209,6 +227,15 @@ def _train(settings: Settings, folder: Path, prepared: Prepared, resume: bool, p
         folder, getattr(measured, "last", {}), trainer.global_step, module.steps, bad, notes,
         {part: spent / total for part, spent in log.seconds.items()}, trainer.is_global_zero,
     )  # fmt: skip
+
+
+def _growing(settings: Settings, policy: Policy, steps: int, return_params: bool) -> Growing[Any]:
+    def of_size(side: int) -> Views[Any] | MultiCrop:
+        return views_of(
+            policy, settings.views, side, settings.small_views, settings.small_side, return_params
+        )
+
+    return Growing(of_size, settings.first_size, settings.size, steps)
 
 
 def _controller(settings: Settings, batches: int) -> BandController | ConditionalHeads | None:
@@ -267,6 +294,7 @@ def _prepare(settings: Settings) -> Prepared:
     chosen = np.random.default_rng((settings.seed, 7)).permutation(len(images))
     held_count = min(settings.held_out, len(images) // 5)
     held, trained = chosen[:held_count], chosen[held_count:][: settings.limit]
+    settings.check_views()
     settings.check_batch(len(trained), held_count)
     order = Order(len(trained), settings.sources, settings.seed, together=settings.accumulate)
     return images, order, trained, held

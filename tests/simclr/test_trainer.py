@@ -124,6 +124,7 @@ def test_encoder_is_read_back(settings, finished):
         {"heads": "on", "warm_up": 0.2},
         {"views": 4, "limit": 64},
         {"small_views": 8, "limit": 64},
+        {"first_size": 8, "tell": "tone,crop"},
     ],
     ids=lambda changes: "-".join(map(str, next(iter(changes.items())))),
 )
@@ -171,7 +172,7 @@ def test_more_views_are_as_many_a_step_of_fewer_images(plain, tmp_path, monkeypa
     seen = []
     loss_of = Contrast.loss_of
     monkeypatch.setattr(
-        Contrast, "loss_of", lambda self, v: (seen.append([*map(len, v)]), loss_of(self, v))[1]
+        Contrast, "loss_of", lambda self, v, told: (seen.append([*map(len, v)]), loss_of(self, v, told))[1]
     )
     mine = replace(plain, out=str(tmp_path), views=8, batch=16, limit=8, **changes)
     assert pretrain(mine).step == 4
@@ -184,7 +185,9 @@ def test_small_views_count_by_their_pixels(plain, tmp_path, monkeypatch):
     seen = []
     loss_of = Contrast.loss_of
     monkeypatch.setattr(
-        Contrast, "loss_of", lambda self, v: (seen.append([x.shape for x in v]), loss_of(self, v))[1]
+        Contrast,
+        "loss_of",
+        lambda self, v, told: (seen.append([x.shape for x in v]), loss_of(self, v, told))[1],
     )
     mine = replace(plain, out=str(tmp_path), small_views=3, batch=16, limit=22, epochs=1, held_out=24)
     done = pretrain(mine)
@@ -192,8 +195,26 @@ def test_small_views_count_by_their_pixels(plain, tmp_path, monkeypatch):
     assert seen == [[(11, 3, 16, 16)] * 2 + [(11, 3, 8, 8)] * 3] * 2
 
 
-def test_views_on_the_device_and_in_workers_are_the_same(plain, tmp_path):
-    mine = replace(plain, views=4, small_views=1, batch=8, limit=8, epochs=1)
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_views_grow_from_step_to_step(plain, tmp_path, monkeypatch, accumulate):
+    """Eight steps from 8 to 16 pixels: all sides but the last in equal parts of three quarters of them."""
+    seen = []
+    loss_of = Contrast.loss_of
+    monkeypatch.setattr(
+        Contrast, "loss_of", lambda self, v, told: (seen.append(v[0].shape[-1]), loss_of(self, v, told))[1]
+    )
+    mine = replace(plain, out=str(tmp_path), first_size=8, batch=32 // accumulate, accumulate=accumulate)
+    assert pretrain(mine).step == STEPS
+    assert seen == sorted([8, 8, 10, 12, 12, 14, 16, 16] * accumulate)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"views": 4, "small_views": 1, "batch": 8, "limit": 8}, {"first_size": 8, "tell": "tone,crop"}],
+    ids=["small views", "growing, told"],
+)
+def test_views_on_the_device_and_in_workers_are_the_same(plain, tmp_path, changes):
+    mine = replace(plain, **changes, epochs=1)
     for name, changes in (("device", {}), ("workers", {"views_on": "cpu"})):
         pretrain(replace(mine, out=str(tmp_path / name), **changes))
     assert weights(tmp_path / "device") == weights(tmp_path / "workers")
@@ -211,7 +232,13 @@ def test_views_on_the_device_and_in_workers_are_the_same(plain, tmp_path):
      ({"views": 4, "heads": "on"}, "views: expected 2 with heads on"),
      ({"small_views": 2, "band": "auto"}, "views: expected 2 with band auto, got 4"),
      ({"small_views": 2, "objective": "byol"}, "small_views: expected none with objective byol"),
-     ({"small_views": 2, "small_size": 16}, "small_size: expected 8 to 15")],
+     ({"small_views": 2, "small_size": 16}, "small_size: expected 8 to 15"),
+     ({"first_size": 4}, "first_size: expected 8 to the size 16, got 4"),
+     ({"first_size": 17}, "first_size: expected 8 to the size 16, got 17"),
+     ({"first_size": 8, "band": "auto"}, "first_size: expected 0 with band auto, got 8"),
+     ({"first_size": 8, "small_views": 2}, "first_size: expected 0 with small_views 2, got 8"),
+     ({"tell": "tone", "objective": "byol"}, "tell: expected nothing with objective byol, got 'tone'"),
+     ({"tell": "tone,light"}, "tell: expected one or more of tone, colour, crop, each once, got 'tone, light'")],
     ids=lambda x: "-".join(map(str, x.values())) if isinstance(x, dict) else "",
 )  # fmt: skip
 def test_views_that_cannot_be_trained_on_are_refused(settings, tmp_path, changes, sentence):
