@@ -25,7 +25,7 @@ from adaptaug.backend.writing import write_atomically
 
 Clock = Callable[[], float]
 LEAST_VIEWS = (
-    16  # of a slice: what is drawn for a view decides what it costs, most so where a peer's blur is dear
+    16  # of a slice: what is drawn for a view decides what it costs, most so where a peer's blur is costly
 )
 PACKAGES = (
     "adaptaug", "torch", "torchvision", "albumentations", "kornia", "lightly", "opencv-python", "numpy", "pillow",
