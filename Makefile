@@ -7,13 +7,14 @@ ARGS ?=
 TWO := -n 2 --dist loadgroup --durations=10 --durations-min=1
 BENCH ?= runs/bench
 DATA ?= sklearn:digits
+SITE ?= build/site
 
 export PYTHON
 export NO_ALBUMENTATIONS_UPDATE = 1
 export GRADIO_ANALYTICS_ENABLED = False
 
 .DEFAULT_GOAL := help
-.PHONY: help run core test test-fast test-slow check bench clean setup setup-ui
+.PHONY: help run core test test-fast test-slow check bench docs clean setup setup-ui
 
 # The app does without a compiled core and says so; tests and measurements do not (ADAPTAUG_CORE=off make test does).
 core test test-fast test-slow check bench: export ADAPTAUG_CORE ?= require
@@ -53,6 +54,10 @@ bench: setup  ## promises counted, then a short table of accuracy (DATA=any labe
 	@$(BIN)/python -m benchmarks.accuracy --data $(DATA) --suite short --labels 200 --seeds 3 \
 		--policies simclr-cifar simclr digits natural --out $(BENCH)/accuracy.jsonl $(ARGS)
 	@$(BIN)/python -m benchmarks.report $(BENCH)/accuracy.jsonl --out $(BENCH)/accuracy.md
+
+docs: setup  ## the site, into build/site; a warning is an error, notebooks are run (SITE=folder)
+	@$(BIN)/python -m sphinx -q -W --keep-going -c docs -d build/doctrees -b html . $(SITE) $(ARGS)
+	@echo "docs: $(SITE)/index.html"
 
 clean:  ## remove caches and build leftovers (the environment stays: rm -rf .venv removes it)
 	@rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .gradio

@@ -10,7 +10,7 @@ from adaptaug.report.sheet import show
 from adaptaug.stats.image import ImageStats
 from adaptaug.views import AdaptiveAugment, MultiCrop, Views, explain, measure, plan, render
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "AdaptAugError", "AdaptiveAugment", "Explanation", "ImageStats", "Keyed", "MultiCrop", "Policy",
     "ViewParams", "Views", "collate", "decode", "explain", "measure", "plan", "render", "show",

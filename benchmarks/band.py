@@ -24,6 +24,7 @@ from adaptaug.data import open_data
 from adaptaug.encoders.backbone import load_backbone
 from adaptaug.pipeline import band as bands
 from adaptaug.stats import similarity as measures
+from benchmarks.schema import today
 
 BANDS = ((0.0, 0.6), (0.2, 0.7), (0.4, 0.9))
 
@@ -90,7 +91,8 @@ def main() -> None:
             print(row, flush=True)
     if options.out:
         flags = f"{'--run RUN ' if options.run else ''}--images {options.images} --epochs {options.epochs}"
-        result = {"command": f"python -m benchmarks.band --data ../shared/data {flags}", "policy": options.policy,
+        result = {"measured": today(), "command": f"python -m benchmarks.band --data ../shared/data {flags}",
+                  "policy": options.policy,
                   "candidates": bands.CANDIDATES, "torch": torch.__version__, "rows": rows}  # fmt: skip
         Path(options.out).write_text(json.dumps(result, indent=1) + "\n")
 

@@ -23,6 +23,7 @@ from skimage.exposure import is_low_contrast
 import adaptaug
 from adaptaug.data import Images, open_data
 from benchmarks.judging import FRAME, judge
+from benchmarks.schema import today
 
 POLICIES = ("simclr", "simclr-cifar", "mocov2", "natural", "digits", "documents", "lowlight")
 
@@ -69,7 +70,9 @@ def main() -> None:
             for k, v in vars(options).items()
             if v is not None
         )
-        Path(options.out).write_text(json.dumps({"command": command, "rows": rows}, indent=1))
+        Path(options.out).write_text(
+            json.dumps({"measured": today(), "command": command, "rows": rows}, indent=1)
+        )
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from adaptaug.learn.intervals import over_runs
 from adaptaug.policy import Policy
 from adaptaug.simclr.contrast import new_contrast
 from adaptaug.simclr.metrics import features, knn_correct, labelled_subset, linear_probe
+from benchmarks.schema import today
 
 WIDER = {  # the digits preset with every shape change wider
     "crop": {"area": (0.25, 1.0), "ratio": (0.5, 2.0)}, "rotate": {"range": (-25, 25)},
@@ -117,6 +118,7 @@ def main() -> None:
         for k, v in vars(options).items() if v
     )  # fmt: skip
     result = {
+        "measured": today(),
         "command": f"python -m benchmarks.digits_search {command}",
         "machine": f"2 CPU cores, torch {torch.__version__}",
         "summary": summary(rows, options.reference), "rows": rows,

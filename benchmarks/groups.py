@@ -52,7 +52,7 @@ class Group:
         return float(np.mean(found)) if found else None
 
     def longer(self, policy: str) -> bool:
-        """Whether it trained longer than the recipe says, to spend as much time as a dearer policy."""
+        """Whether it trained longer than the recipe says, to spend as much time as a costlier policy."""
         row = next(iter(self.rows[policy].values()))
         passes = row["epochs"] * (row.get("views", 2) + row.get("small", 0) / 4) / 2  # with two views
         return round(passes) > self.recipe["epochs"]

@@ -29,6 +29,7 @@ from adaptaug.encoders.backbone import Backbone, load_backbone
 from adaptaug.encoders.networks import build_encoder
 from adaptaug.simclr.classifier import Head, HeadSettings, train_head
 from adaptaug.simclr.embeddings import Embeddings, embed, open_embeddings
+from benchmarks.schema import today
 
 EPOCHS, VIEWS, DROPOUTS, MOST = (1, 2, 4, 8, 16, 30), (0, 1, 4), (0.0, 0.5), 4
 ROWS = {name: tuple(itertools.product(DROPOUTS, VIEWS)) for name in ("SimCLR", "untrained")}
@@ -166,6 +167,7 @@ def main() -> None:
             print(f"{name:10} dropout {dropout:g} views {views}: {after}", flush=True)
             if options.out:
                 result = {
+                    "measured": today(),
                     "command": "python -m benchmarks.head " + " ".join(
                         f"--{k} {v}" for k, v in vars(options).items() if k not in ("out", "figure", "work")),
                     "made_with": json.loads((Path(options.run) / "encoder.json").read_text())["settings"],

@@ -43,6 +43,7 @@ from adaptaug.stats.image import ImageStats
 from adaptaug.views import MultiCrop, Views
 from benchmarks.accuracy import start_worker
 from benchmarks.protocol import Probe, Recipe, Split, split
+from benchmarks.schema import today
 from benchmarks.shifts import expose, is_grey
 
 PLAIN, ARMS = "policy as it is", ("policy as it is", "heads", "heads, permuted", "band")
@@ -168,7 +169,7 @@ def run(arm: str, data: str, exposure: str, policy: str | None, recipe: Recipe, 
         "leak": round(leak(model.views, steered, apart.train, seed), 2),
         "scores": judge(model, apart, exposure, recipe, seed, steps),
         "told": steered.last(),
-        "learned": None if learned is None else learned.conditional.model_dump(mode="json"),
+        "learned": None if learned is None else learned.conditional.model_dump(mode="json"), "when": today(),
     }  # fmt: skip
 
 

@@ -25,6 +25,7 @@ import adaptaug
 from adaptaug.data import open_data
 from adaptaug.encoders.likeness import Judge
 from adaptaug.simclr.contrast import new_contrast
+from benchmarks.schema import today
 
 BATCH = 64
 
@@ -95,7 +96,8 @@ def main() -> None:
     times = medians(tasks, options.repeats)
     print(times)
     if options.out:
-        result = {"command": f"python -m benchmarks.judge --data {options.data} --judge RUN --images {options.images}",
+        result = {"measured": today(),
+                  "command": f"python -m benchmarks.judge --data {options.data} --judge RUN --images {options.images}",
                   "policy": policy.name, "batch": BATCH, "size": size, "torch": torch.__version__, "apart": judge.apart,
                   "rows": rows, "ms a batch": times}  # fmt: skip
         options.out.write_text(json.dumps(result, indent=1) + "\n")

@@ -19,6 +19,7 @@ import torch
 
 from adaptaug.simclr.classifier import HeadSettings, train_head
 from adaptaug.simclr.embeddings import open_embeddings
+from benchmarks.schema import today
 
 CLASSES = 1000
 
@@ -64,6 +65,7 @@ def main() -> None:
           f"in training, peak memory {peak:.2f} GB")  # fmt: skip
     if options.out:
         Path(options.out).write_text(json.dumps({
+            "measured": today(),
             "command": f"python -m benchmarks.million --count {options.count} --width {options.width}",
             "machine": f"CPU, {torch.get_num_threads()} threads, {platform.machine()}, torch {torch.__version__}",
             "seconds": seconds, "rows_per_second": done.rate, "peak_gb": peak,

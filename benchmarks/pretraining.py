@@ -15,6 +15,8 @@ from statistics import mean, median
 
 import torch
 
+from benchmarks.schema import today
+
 
 def summary(folder: Path) -> dict[str, object]:
     """Mean loss of each epoch, every measurement on the held-out part, medians of the rest."""
@@ -47,7 +49,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     machine = f"{torch.get_num_threads()} CPU threads, {platform.machine()}, torch {torch.__version__}"
-    result = {"command": options.command, "machine": machine, **summary(options.run)}
+    result = {"measured": today(), "command": options.command, "machine": machine, **summary(options.run)}
     options.out.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
 

@@ -39,7 +39,7 @@ from adaptaug.errors import AdaptAugError
 from adaptaug.policy import Policy, preset_names
 from benchmarks.judging import FRAME, Seen, gather_sources, see, together
 from benchmarks.random_policies import random_policy
-from benchmarks.turns import Load, commit, machine
+from benchmarks.turns import Load, commit, machine, now
 
 # By what comes in: that alone decides who makes the views. A batch with gradients is torch's.
 ARRAY, BATCH, TORCH = "array", "uint8 batch", "float batch, torch"
@@ -221,7 +221,13 @@ def run(
     """Count until there are so many views, the time is over or somebody stops it; the totals are in `path`."""
     total = begun(path, settings)
     todo = list(units(settings, views))[total["units"] :]
-    sitting = {"command": command, "commit": commit(), "machine": machine(), "from unit": total["units"]}
+    sitting = {
+        "command": command,
+        "commit": commit(),
+        "at": now(),
+        "machine": machine(),
+        "from unit": total["units"],
+    }
     before = total["seconds"]
     total["sittings"].append(sitting)
     start, load = time.perf_counter(), Load()

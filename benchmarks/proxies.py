@@ -23,6 +23,7 @@ from adaptaug.learn.proxies import TASKS
 from adaptaug.learn.report import write_report
 from adaptaug.learn.runner import Progress
 from adaptaug.learn.search import COUNTED, Search
+from benchmarks.schema import today
 
 SCORES = (*TASKS, "lidar", "rankme")
 
@@ -58,6 +59,7 @@ def main() -> None:
     outcome.policy.save(options.folder / "policy.yaml")
     arms = [_row(options.folder, arm.number, arm.name) for arm in outcome.arms]
     result: dict[str, Any] = {
+        "measured": today(),
         "command": "python -m benchmarks.proxies "
         + " ".join(f"--{k} {v}" for k, v in vars(options).items()),
         "shipped": outcome.shipped, "verified": outcome.verified, "cost": outcome.cost,

@@ -1,6 +1,6 @@
 """Tables and plots of what benchmarks.accuracy measured, as one Markdown page.
 
-    python -m benchmarks.report benchmarks/results/accuracy-*.jsonl --out benchmarks/results/accuracy.md
+    python -m benchmarks.report runs/accuracy.jsonl --out runs/accuracy.md
 
 One section for each data set, exposure and recipe. Every policy is compared with the best manual one, which is chosen
 by the hold-out, on the test split, seed by seed: mean difference and 95 % interval, Student's t over seeds and test
@@ -116,6 +116,51 @@ def points(group: Group, names: list[str], other: str) -> list[str]:
     return lines
 
 
+def section(group: Group, pictures: list[str] | None = None) -> list[str]:
+    """All that is known of one data set and recipe; below its table the lines of its pictures."""
+    recipe = group.recipe
+    lines = [
+        f"## {group.title}", "",
+        f"Up to {recipe['limit']:,} images, {recipe['epochs']} epochs, {recipe['arch']}, batch {recipe['batch']}, "
+        f"{recipe['labels'] or 'all'} labels. CPU s: of one training; search: in epochs of its own.", "",
+        *table(group), "", *(pictures or []),
+    ]  # fmt: skip
+    for title, found in (
+        ("Views of each image, in as many views a step and steps (points above the fewest)", of_views(group)),
+        ("Light of the test images (linear probe)", variants(group, SHIFTS)),
+        ("What features rely on (linear probe)", variants(group, RELIED_ON)),
+    ):
+        lines += [f"### {title}", "", *found, ""] if found else []
+    best, ours = group.best(manual=True), [n for n in group.rows if not is_manual(n)]
+    others = [n for n in group.rows if n in PARTS or (is_manual(n) and n != best)]
+    for title, chosen, other in (
+        (f"ours, above {best}, the best manual policy", ours, best or ""),
+        (f"other manual policies, and {WHOLE} with a part changed, above {WHOLE}", others, WHOLE),
+    ):
+        changed = points(group, chosen, other)
+        if changed:
+            lines += [f"### Points of {title}; bold: 0 is outside the interval", "", *changed, ""]
+    return lines
+
+
+def pictures(group: Group, out: Path) -> list[str]:
+    """Draws what is to be drawn of a group beside `out`; the lines that show it."""
+    drawn = [
+        ("", plot, group.best(manual=True) and len(group.rows) > 1,
+         "Differences from the best manual policy, and accuracy by brightness"),
+        ("-targets", plot_targets, "guards only" in group.rows and len(set(KAPPA) & set(group.rows)) > 2,
+         "What exposure targets gain, by the share of pixels that may clip and by range"),
+        ("-views", plot_views, group.by_views(), "Accuracy by the number of views"),
+    ]  # fmt: skip
+    lines = []
+    for suffix, draw, wanted, title in drawn:
+        if wanted:
+            name = f"{out.stem}-{group.slug}{suffix}.png"
+            draw(group, out.with_name(name))
+            lines += [f"![{title}]({name})", ""]
+    return lines
+
+
 def page(groups: list[Group], out: Path) -> str:
     """The page; its plots are written beside it."""
     assert __doc__ is not None
@@ -123,49 +168,9 @@ def page(groups: list[Group], out: Path) -> str:
     lines = ["# Accuracy", "", __doc__.split("\n\n")[2].strip(), "", *summary(shown), ""]
     if shown:
         plot_bouts(shown, out.with_suffix(".png"))
-        lines += [
-            f"![The best of ours against the best manual policy, and against the usual one]({out.stem}.png)",
-            "",
-        ]
-    for group in groups:
-        recipe = group.recipe
-        stem = f"{out.stem}-{group.slug}"
-        lines += [
-            f"## {group.title}", "",
-            f"Up to {recipe['limit']:,} images, {recipe['epochs']} epochs, {recipe['arch']}, batch {recipe['batch']}, "
-            f"{recipe['labels'] or 'all'} labels. CPU s: of one training; search: in epochs of its own.", "",
-            *table(group), "",
-        ]  # fmt: skip
-        if group.best(manual=True) and len(group.rows) > 1:
-            name = f"{stem}.png"
-            plot(group, out.with_name(name))
-            lines += [f"![Differences from the best manual policy, and accuracy by brightness]({name})", ""]
-        if "guards only" in group.rows and len(set(KAPPA) & set(group.rows)) > 2:
-            name = f"{stem}-targets.png"
-            plot_targets(group, out.with_name(name))
-            lines += [
-                f"![What exposure targets gain, by the share of pixels that may clip and by range]({name})",
-                "",
-            ]
-        if group.by_views():
-            name = f"{stem}-views.png"
-            plot_views(group, out.with_name(name))
-            lines += ["### Views of each image, in as many views a step and steps (points above the fewest)", "",
-                      *of_views(group), "", f"![Accuracy by the number of views]({name})", ""]  # fmt: skip
-        for title, names in (("Light of the test images (linear probe)", SHIFTS),
-                             ("What features rely on (linear probe)", RELIED_ON)):  # fmt: skip
-            found = variants(group, names)
-            lines += [f"### {title}", "", *found, ""] if found else []
-        best, ours = group.best(manual=True), [n for n in group.rows if not is_manual(n)]
-        others = [n for n in group.rows if n in PARTS or (is_manual(n) and n != best)]
-        for title, chosen, other in (
-            (f"ours, above {best}, the best manual policy", ours, best or ""),
-            (f"other manual policies, and {WHOLE} with a part changed, above {WHOLE}", others, WHOLE),
-        ):
-            changed = points(group, chosen, other)
-            if changed:
-                lines += [f"### Points of {title}; bold: 0 is outside the interval", "", *changed, ""]
-    return "\n".join(lines)
+        title = "The best of ours against the best manual policy, and against the usual one"
+        lines += [f"![{title}]({out.stem}.png)", ""]
+    return "\n".join([*lines, *(line for group in groups for line in section(group, pictures(group, out)))])
 
 
 def main() -> None:

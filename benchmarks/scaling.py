@@ -25,6 +25,7 @@ import torch
 import adaptaug
 from adaptaug.policy import Policy
 from benchmarks import peers, turns
+from benchmarks.schema import today
 from benchmarks.workloads import operations_row, photographs, small_images
 
 
@@ -177,7 +178,7 @@ def main() -> None:
     parts["measure"] = partial(million, 2000 if options.quick else options.thumbnails)
     if options.quick:
         parts |= {name: partial(parts[name], 2) for name in ("operations", "parts")}
-    result, load = turns.line("scaling", "scaling"), turns.Load()
+    result, load = turns.line("scaling", "scaling") | {"measured": today()}, turns.Load()
     for name in options.only:
         result[name] = parts[name]()
         print(name, json.dumps(result[name]), flush=True)

@@ -19,6 +19,7 @@ import torch
 from adaptaug import AdaptiveAugment
 from adaptaug.data import open_data
 from benchmarks.rivals import policy_of
+from benchmarks.schema import today
 from benchmarks.shifts import YIQ, expose
 
 POLICIES = ("simclr-cifar", "hand s=1 crop=0.08", "guards only", "targets without guards", "clip .05", "natural",
@@ -68,7 +69,9 @@ def main() -> None:
             rows.append({"exposure": exposure, "policy": name, **told})
             print(rows[-1])
     command = f"python -m benchmarks.shortcuts --data {options.data} --images {options.images}"
-    options.out.write_text(json.dumps({"command": command, "rows": rows}, indent=1) + "\n")
+    options.out.write_text(
+        json.dumps({"measured": today(), "command": command, "rows": rows}, indent=1) + "\n"
+    )
 
 
 if __name__ == "__main__":

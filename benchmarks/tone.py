@@ -17,6 +17,7 @@ import torch
 import adaptaug
 from adaptaug.promise.checker import luma
 from benchmarks.judging import gather_sources
+from benchmarks.schema import today
 
 KINDS = ("dark", "dark_lowcontrast", "highkey", "normal")
 
@@ -70,6 +71,7 @@ def main() -> None:
         for policy, numbers in policies.items():
             print(f"{kind:<18}{policy:<14}{numbers}")
     if options.out:
+        result["measured"] = today()
         result["command"] = (
             f"python -m benchmarks.tone --data {options.data} --keys {options.keys} --out {options.out}"
         )

@@ -21,6 +21,7 @@ from torchvision.transforms import functional
 import adaptaug
 from adaptaug.data import open_data
 from adaptaug.policy import Policy
+from benchmarks.schema import today
 
 REACH = {"brightness": 0.8, "contrast": 0.8, "saturation": 0.8, "hue": 0.2}
 APPLY = {
@@ -75,6 +76,7 @@ def main() -> None:
     if options.out:
         command = " ".join(f"--{k} {v}" for k, v in vars(options).items())
         result = {
+            "measured": today(),
             "command": f"python -m benchmarks.torchvision_difference {command}",
             "images": len(images),
             "rows": rows,

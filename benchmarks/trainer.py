@@ -33,6 +33,7 @@ from torch.utils.data import DataLoader, Dataset
 from adaptaug.data import open_data
 from adaptaug.encoders.networks import build_encoder
 from adaptaug.simclr.trainer import Settings, pretrain
+from benchmarks.schema import today
 
 
 class Example(pl.LightningModule):
@@ -160,6 +161,7 @@ def main() -> None:
         settings = {k: v for k, v in vars(options).items() if k not in ("out", "lightning_precision")}
         flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in settings.items())
         result = {
+            "measured": today(),
             "command": f"python -m benchmarks.trainer {flags}",
             "machine": f"{device}, {torch.get_num_threads()} threads, {platform.machine()}, torch {torch.__version__}",
             "median": float(np.median(ratios)), "spread": [min(ratios), max(ratios)], "rounds": rounds,

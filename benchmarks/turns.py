@@ -25,7 +25,7 @@ from adaptaug.backend.writing import write_atomically
 
 Clock = Callable[[], float]
 LEAST_VIEWS = (
-    16  # of a slice: what is drawn for a view decides what it costs, most so where a peer's blur is dear
+    16  # of a slice: what is drawn for a view decides what it costs, most so where a peer's blur is costly
 )
 PACKAGES = (
     "adaptaug", "torch", "torchvision", "albumentations", "kornia", "lightly", "opencv-python", "numpy", "pillow",
@@ -168,11 +168,15 @@ class Load:
 
 
 # --- results ------------------------------------------------------------------------------------------------
+def now() -> str:
+    """The time in UTC, to the minute."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M")
+
+
 def line(module: str, row: str, **found: Any) -> dict[str, Any]:
     """A row's line of results: what was asked, when and where, then what was found."""
     command = " ".join(["python -m", f"benchmarks.{module}", *sys.argv[1:]])
-    now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M")
-    return {"row": row, "command": command, "commit": commit(), "at": now, "machine": machine(), **found}
+    return {"row": row, "command": command, "commit": commit(), "at": now(), "machine": machine(), **found}
 
 
 def keep(result: dict[str, Any], path: str | None) -> None:

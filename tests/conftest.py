@@ -26,7 +26,7 @@ cv2.setNumThreads(1)
 # Workers that start from here have these already; to spawn one takes seconds.
 multiprocessing.set_forkserver_preload(["torch", "cv2", "adaptaug", "lightly.loss", "lightly.models.modules"])
 
-# Folders and files whose tests share what is dear to make: each stays in one process (make test runs two).
+# Folders and files whose tests share what is costly to make: each stays in one process (make test runs two).
 TOGETHER = {
     "ui": "browser", "test_search": "searches", "test_storage": "searches",
     "test_filters": "kernels", "test_warp": "kernels", "test_levels": "kernels",

@@ -115,7 +115,7 @@ def _overlap(value: Any) -> Any:
 
 
 class Pair(BaseModel):
-    """How the views of one image hang together."""
+    """What the views of one image share."""
 
     model_config = STRICT
     share: tuple[str, ...] = Field((), description="operations drawn once for all views of an image")

@@ -32,6 +32,7 @@ from adaptaug.errors import AdaptAugError, printable
 from adaptaug.policy import Policy
 from benchmarks.fuzz import images, policies
 from benchmarks.fuzz.reading import readers
+from benchmarks.schema import today
 
 POLICY_SECONDS = 0.2
 
@@ -148,6 +149,7 @@ def main() -> None:
     )
     if asked.out is not None:
         whole = {
+            "measured": today(),
             "command": f"python -m benchmarks.fuzz --files {asked.files} --commands {asked.commands} "
                        f"--policies {asked.policies} --seed {asked.seed}",
             "adaptaug": __version__,

@@ -92,7 +92,7 @@ def test_the_same_seed_gives_the_same_line():
 
 @pytest.mark.slow
 def test_blank_views_are_last():
-    """On few labels; the table of benchmarks/results/accuracy.md has the same on CIFAR-10."""
+    """On few labels; the table of benchmarks/pages/accuracy-rows.md has the same on CIFAR-10."""
     recipe = replace(SMALL, epochs=10, labels=100)
     made = {name: run(name, DIGITS, None, "clean", recipe, 0) for name in ("blank", "digits", "documents")}
     score = {name: line["scores"]["clean"]["knn"] for name, line in made.items()}

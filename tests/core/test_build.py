@@ -238,6 +238,22 @@ from pathlib import Path
 print(library.load()._name)
 """
 
+OF_EXTRAS = (
+    "gradio", "lightly", "pytorch_lightning", "sklearn", "tensorboard", "huggingface_hub", "optuna", "psycopg",
+    "albumentations", "kornia", "timm", "datasets", "webdataset", "pillow_heif", "pillow_jxl", "pillow_avif",
+    "pytest", "sphinx",
+)  # fmt: skip
+VIEWS = f"""
+import sys
+sys.modules.update(dict.fromkeys({OF_EXTRAS}))  # as where they are not installed
+import numpy as np, adaptaug
+image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+for policy in ("natural", "digits", "documents", "lowlight", "simclr"):
+    views = adaptaug.Views(policy, n=2, size=32)
+    print(policy, *(tuple(view.shape) for view in views(image, key=(0, 0, 0))))
+    assert "certificate" in str(views.explain(image, key=(0, 0, 0))[0])
+"""
+
 
 def fresh(folder: Path) -> Path:
     """An empty environment's Python. Its packages (torch and on, and what pip would fetch to build) are this one's."""
@@ -269,6 +285,13 @@ def where_it_loads(python: Path, env: dict[str, str]) -> Path:
     return Path(done.stdout.strip())
 
 
+def assert_makes_views(python: Path, env: dict[str, str]) -> None:
+    """Without any extra, as `pip install .` leaves it."""
+    done = run(python, "-c", VIEWS, cwd=python.parent, env={**env, "ADAPTAUG_CORE": "require"})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("(3, 32, 32) (3, 32, 32)") == 5
+
+
 @pytest.mark.slow
 def test_a_wheel_brings_it(tmp_path, environment):
     checkout = copy_of(tmp_path / "checkout", whole=True)
@@ -285,6 +308,7 @@ def test_a_wheel_brings_it(tmp_path, environment):
     python = fresh(tmp_path / "venv")
     install(python, wheel, environment)
     assert where_it_loads(python, environment).is_relative_to(tmp_path / "venv")
+    assert_makes_views(python, environment)
 
 
 @pytest.mark.slow
@@ -311,6 +335,7 @@ def test_a_source_distribution_builds_it(tmp_path, environment):
     python = fresh(tmp_path / "venv")
     install(python, archive, environment)
     assert where_it_loads(python, environment).is_relative_to(tmp_path / "venv")
+    assert_makes_views(python, environment)
 
 
 @pytest.mark.slow

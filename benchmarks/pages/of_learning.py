@@ -1,0 +1,187 @@
+"""Values of the pages about learning a policy: searches, proxies without labels, conditional weights, bands."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+
+from adaptaug.learn.intervals import Interval, over_runs
+from benchmarks import schema
+from benchmarks.groups import MEASURES
+from benchmarks.pages.show import half, lines, measured, number, one, points, share, signed, table
+
+SETS = {"cifar10": "CIFAR-10", "mnist": "MNIST", "fashion": "Fashion-MNIST"}
+PROXIES = {"objective images": "rotation and edges (`images`)", "edges": "edges", "rotation": "rotation",
+           "retrieval": "retrieval", "lidar": "LiDAR", "rankme": "RankMe"}  # fmt: skip
+_SHIPS = re.compile(r"^\*\*(.+?) ships\*\*: (.*)$", re.MULTILINE)
+_POINTS = re.compile(r"([+-]\d+\.\d+) \(([+-]\d+\.\d+) to ([+-]\d+\.\d+)\)")
+
+
+def _reports() -> list[list[str]]:
+    """A row for each search that is kept: what ships and by how much, by its own verification."""
+    rows = []
+    for report in sorted(schema.RESULTS.glob("search-*/report.md")):
+        text = report.read_text(encoding="utf-8")
+        title, ships = re.search(r"^# Search on (.*)$", text, re.MULTILINE), _SHIPS.search(text)
+        cost = re.search(r"^Cost: (\d+ arms, [\d,]+ epochs)", text, re.MULTILINE)
+        assert title and ships and cost, report
+        told = _POINTS.search(ships[2])
+        assert told, report
+        mean, low, high = map(float, told.groups())
+        link = f"[{report.parent.name.removeprefix('search-')}](../results/{report.parent.name}/report.md)"
+        rows.append([link, ships[1].lower(), points(Interval(mean, low, high)), cost[1]])
+    return rows
+
+
+def _trained(name: str, reference: str) -> str:
+    """What was found, trained anew with several seeds: the table of a run of benchmarks.digits_search."""
+    rows = []
+    for row in one(name).found()["summary"]:
+        cells = [f"`{row['policy']}`", str(row["epochs"]), str(row["seeds"])]
+        for measure in MEASURES:
+            told = row.get(f"{measure} - {reference}")
+            cells += [number(row[measure]), "" if told is None else points(half(told))]
+        rows.append(cells)
+    heads = [
+        "policy",
+        "epochs",
+        "seeds",
+        "kNN-20",
+        f"above `{reference}`",
+        "linear probe",
+        f"above `{reference}`",
+    ]
+    return table(heads, rows)
+
+
+def search() -> dict[str, str]:
+    summary = one("digits-search.json").found()["summary"]
+    found = [half(row["knn - simclr"]) for row in summary if row["policy"].startswith("searched")]
+    (longer,) = [row for row in summary if row["epochs"] > 12]
+    by_hand = half(next(row for row in summary if row["policy"] == "digits")["knn - simclr"])
+    reports = _reports()
+    return {
+        "least": points(min(found, key=lambda f: f.mean)),
+        "most": points(max(found, key=lambda f: f.mean)),
+        "hand": points(by_hand),
+        "longer": points(half(longer["knn - simclr"])),
+        "longer_epochs": str(longer["epochs"]),
+        "longer_seeds": str(longer["seeds"]),
+        "searches": str(len(reports)),
+        "kept": str(sum(row[1] == "the start" for row in reports)),
+        "table": _trained("digits-search.json", "simclr"),
+        "reports": table(["search", "ships", "above its start", "cost"], reports),
+        "photographs": _trained("search-cifar10-from-digits/final.json", "simclr-cifar"),
+        "photographs_again": _trained("search-cifar10-from-digits-2/final.json", "simclr-cifar"),
+        "measured": measured("digits-search.json", "search-*/final.json"),
+    }
+
+
+def proxies() -> dict[str, str]:
+    found = {name: one(f"proxies-{name}.json").found() for name in SETS}
+    rows = []
+    for proxy, title in PROXIES.items():
+        cells = [title]
+        for entry in found.values():
+            row = entry["correlation"][proxy]
+            middle, low, high = (number(value, 2) for value in row["with kNN and ridge"])
+            cells += [f"{middle} ({low} to {high})", number(row["points below the best"])]
+        rows.append(cells)
+    heads = [f"{title} ({found[name]['cost']['arms']} arms)" for name, title in SETS.items()]
+    images = [
+        number(entry["correlation"]["objective images"]["with kNN and ridge"][0], 2)
+        for entry in found.values()
+    ]
+    return {
+        **dict(zip(SETS, images, strict=True)),
+        "table": table(["proxy", *(cell for head in heads for cell in (head, "lost"))], rows),
+        "measured": measured("proxies-*.json"),
+    }
+
+
+def _by_seed(rows: list[dict[str, Any]], arm: str, value: Any) -> np.ndarray:
+    return np.array([value(row) for row in sorted(rows, key=lambda row: row["seed"]) if row["arm"] == arm])
+
+
+def heads() -> dict[str, str]:
+    rows = lines("learning-heads.jsonl")
+    plain = "policy as it is"
+    cells, values = [], {}
+    for arm in (plain, "heads", "heads, permuted"):
+        mine = [row for row in rows if row["arm"] == arm]
+        told = [arm]
+        for name, value in (
+            ("knn", lambda row: row["scores"]["mixed"]["knn"] / 100),
+            ("probe", lambda row: row["scores"]["mixed"]["probe"] / 100),
+            ("leak", lambda row: row["leak"] / 100),
+        ):
+            own, theirs = _by_seed(rows, arm, value), _by_seed(rows, plain, value)
+            above = None if arm == plain else over_runs(own, theirs)
+            told.append(number(100 * own.mean()) + (f", {points(above)}" if above else ""))
+            if arm == "heads":
+                values[name] = points(above)
+        early = [row["own_ms_a_step"] for row in mine if row["seed"] < 3]
+        for key, digits in (("heads_inside", 2), ("heads_kl", 2)):
+            have = [row["told"][key] for row in mine if row["told"]]
+            told.append(number(float(np.mean(have)), digits) if have else "")
+        cells.append([*told, number(float(np.mean(early)))])
+    titles = ["arm", "kNN-20", "linear probe", "leak, %", "in the band", "KL, nats a view", "ms a step"]
+    return {**values, "table": table(titles, cells), "measured": measured("learning-heads.jsonl")}
+
+
+_ASKED = ("floor, 50 % below", "floor, 25 % below", "policy left alone", "ceiling, 25 % above", "ceiling, 50 % above",
+          "own band")  # fmt: skip
+_OFF = 0.02  # a side is held within this of a tenth
+
+
+def _held(row: dict[str, Any]) -> bool:
+    sides = [
+        row[side] for side, edge in zip(("below", "above"), row["edges"], strict=True) if edge is not None
+    ]
+    return all(side <= 0.1 + _OFF for side in sides)
+
+
+def _spread(values: list[float], digits: int = 1) -> str:
+    low, high = number(min(values), digits), number(max(values), digits)
+    return low if low == high else f"{low} to {high}"
+
+
+def controller() -> dict[str, str]:
+    by: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in lines("band-controller.jsonl"):
+        by[row["data"], row["asked"]].append(row)
+    cells, held, alone = [], 0, "policy left alone"
+    for data in ("cifar10", "mnist"):
+        for asked in _ASKED:
+            rows = sorted(by[data, asked], key=lambda row: row["seed"])
+            knn = np.array([row["knn"] / 100 for row in rows])
+            base = np.array(
+                [row["knn"] / 100 for row in sorted(by[data, alone], key=lambda row: row["seed"])]
+            )
+            strengths = [s for row in rows for s in row["strengths"].values()]
+            sides = ["" if edge is None else f"{_spread([100 * row[side] for row in rows])} %"
+                     for side, edge in zip(("below", "above"), rows[0]["edges"], strict=True)]  # fmt: skip
+            kept = sum(map(_held, rows))
+            held += kept == len(rows) and asked != alone
+            cells.append([
+                SETS[data], f"`{rows[0]['policy']}`", asked, *sides,
+                "" if asked == alone else f"{kept} of {len(rows)}", _spread(strengths, 2),
+                f"{number(100 * knn.mean())} ± {number(100 * knn.std(ddof=1))}",
+                "" if asked == alone else points(over_runs(knn, base)),
+                share(float(np.mean([row["share of the time"] for row in rows]))),
+            ])  # fmt: skip
+    costs = [row["share of the time"] for rows in by.values() for row in rows]
+    titles = ["data", "policy", "asked", "below", "above", "held", "strengths at the end", "kNN-20", "above alone",
+              "of the time"]  # fmt: skip
+    gains = [cell[8] for cell in cells if cell[8]]
+    return {
+        "held": str(held),
+        "asked": str(len(gains)),
+        "cost": share(max(costs)),
+        "best": signed(max(float(re.sub(r"\*|\s.*", "", gain)) for gain in gains)),
+        "table": table(titles, cells),
+        "measured": measured("band-controller.jsonl"),
+    }
