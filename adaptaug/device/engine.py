@@ -1,6 +1,9 @@
-"""The batched renderer: (B, 3, H, W) float32 levels 0..255, per-image parameters, CPU or GPU.
+"""What both engines do to pixels, stage by stage, written down once; the same in C (core/warp.c, filters.c, levels.c).
 
-No host synchronisation and no branch on data. Every stage rounds to whole levels, as uint8 does.
+Pixels are (B, 3, H, W) float32 of whole levels 0..255, in C planes of uint8: every stage rounds to levels and clips.
+Parameters have one row an image, (B, ...). In the order of a view: `warp`, `lift`, `filters`, `affine`, `late` (grain,
+then what covers), `blend` towards the crop. Planes of luma are (B, S, S) whole levels; what is measured of them is
+in [0, 1] and made of whole sums, exact in any order. On a device nothing waits and no branch depends on data.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from adaptaug.policy.ops import OPS
 from adaptaug.stats.crop import CropStats
 
 Pixels = torch.Tensor
+luma, moments = luma_levels, luma_moments  # of pixels; of a plane
+crop_stats = CropStats  # of pixels and their plane
 
 
 def warp(images: Pixels, matrix: Array, span: Array, size: int, nearest: bool = False) -> Pixels:
@@ -128,6 +133,8 @@ def affine(pixels: Pixels, colour: Array) -> Pixels:
 
 
 def lift(pixels: Pixels, scale_offset: Array) -> Pixels:
+    """scale x + 255 offset, by (B, 2) scales and offsets: the shift that brings a crop's mean into the promise."""
+
     def lifted(rows: Pixels, by: Array) -> Pixels:
         scale, offset = by.to(rows.dtype)[:, :, None, None, None].unbind(1)
         return torch.round(rows * scale + 255.0 * offset)
@@ -217,25 +224,13 @@ def _at_an_end(pixels: Pixels) -> Array:
     return (least <= 0) | (most >= 255)
 
 
-def moments(luma: Pixels) -> tuple[Array, Array]:
-    return luma_moments(luma)
-
-
-def luma(pixels: Pixels) -> Pixels:
-    return luma_levels(pixels)
-
-
 def luma_again(flags: Array, pixels: Pixels, plane: Pixels) -> Pixels:
     """The luma of pixels that changed in the rows that are flagged; `plane`, as it was, may be written to."""
     return _changed(flags, lambda _, pixels: luma_levels(pixels), plane, pixels)
 
 
-def crop_stats(pixels: Pixels, plane: Pixels) -> CropStats:
-    return CropStats(pixels, plane)
-
-
 def blank(pixels: Pixels, luma_std: Array) -> Array:
-    """(B,) as `measure.is_blank`; luma varies no more than the channel that varies most."""
+    """(B,) as `levels.is_blank`; luma varies no more than the channel that varies most."""
     flat = luma_std < 2 * BLANK_STD
     return _changed(flat, lambda _, pixels: is_blank(pixels), flat, pixels)
 
