@@ -130,9 +130,11 @@ def build(
         return "", gr.Tabs(selected="tune"), *shown
 
     show = [found, told, halted, complaint, view, stop]
+    # Gradio's client takes a look that was cancelled for one that failed, and says "Error" wherever it shows progress,
+    # hidden or not: that is where nothing is shown.
     see: dict[str, Any] = {
         "fn": again, "inputs": [chosen, one, other, seed], "outputs": show, "concurrency_id": "dataset",
-        "concurrency_limit": 1, **QUIET,
+        "concurrency_limit": 1, "show_progress_on": found, **QUIET,
     }  # fmt: skip
     running = []
     takes = [files.upload(take_files, files, chosen, preprocess=False, **QUIET)]

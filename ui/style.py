@@ -37,6 +37,7 @@ CSS = """
 #problems { position: sticky; top: 8px; z-index: 5; gap: 8px; min-width: 0 !important; } #problems:not(:has(p)) { display: none; }
 #problems .aa-problem { background: var(--aa-card); }
 #tabs .tab-container button.selected { color: var(--aa-a); }
+[data-testid=status-tracker].hide { display: none; }  /* transparent only, it would still be read out */
 .min_value, .max_value { color: var(--aa-faint) !important; }
 #policies, #seed-row { gap: 10px; flex-wrap: nowrap; align-items: flex-end; }
 #policies > *, #seed-row > * { min-width: 0 !important; }
