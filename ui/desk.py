@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from adaptaug import AdaptAugError, Policy
 from adaptaug.ui import editor
 from adaptaug.ui.logic import Comparison, Source
+from adaptaug.ui.sweep import Sweeps
 
 MOST_UNDO = 50
 MOST_BYTES = 500_000_000  # of pixels that all visitors' desks hold together
@@ -32,7 +33,7 @@ class Desk:
 
     `policy` is the right one as it stands, `drawn` the one its controls stand for since drawing number `drawing`,
     `begun` the one that was chosen, imported or sent, to which a reset goes back. `sent` has what the page shows, part
-    by part.
+    by part. `looked` is the operation that is looked at alone.
     """
 
     policy: Policy
@@ -44,6 +45,8 @@ class Desk:
     chosen: tuple[int, int] = (1, 0)
     seen: Comparison | None = None
     sent: dict[str, Any] = field(default_factory=dict)
+    looked: str = ""
+    sweeps: Sweeps = field(default_factory=Sweeps)
     _source: Source | None = None
     _reopen: Callable[[], Source] | None = None
 
@@ -70,6 +73,7 @@ class Desk:
     def give_back(self) -> None:
         """Let go of pixels; should the page come back, they are read again."""
         self._source = self.seen = None
+        self.sweeps.clear()
         self.sent = {
             part: content for part, content in self.sent.items() if isinstance(content, (str, tuple))
         }

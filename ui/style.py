@@ -171,6 +171,22 @@ html:has(#detail[data-open]) { scroll-padding-bottom: 57vh; }
 .aa-slide input { width: 100%; min-width: 0; margin: 0; accent-color: var(--aa-bar); }
 .aa-slide input[type=number] { text-align: right; font: inherit; font-variant-numeric: tabular-nums; padding: 1px 4px; appearance: textfield;
   border: 1px solid var(--aa-line); border-radius: 5px; background: transparent; color: var(--body-text-color); }
+.aa-op { position: relative; } .aa-look { position: absolute; right: 12px; top: 8px; border: 0; background: none; padding: 0; font: inherit;
+  font-size: 12px; color: var(--aa-a); text-decoration: underline; cursor: pointer; }
+#sweep { display: none; } .aa-slot:not(:empty) { clear: both; padding-top: 8px; }
+.aa-sweep { display: grid; gap: 8px; padding: 10px; border-radius: 8px; background: var(--aa-soft); font-size: 12px; }
+.aa-sweep .aa-formula { font-size: 13px; font-style: italic; } .aa-strip { display: grid; gap: 4px; }
+.aa-shots { display: grid; grid-template-columns: repeat(var(--n), minmax(0, 1fr)); gap: 4px; justify-items: center; }
+.aa-shots figure { width: 100%; max-width: 72px; } .aa-shots img { display: block; width: 100%; aspect-ratio: 1; margin: 0; border-radius: 6px;
+  outline: 2px solid transparent; outline-offset: -2px; }
+.aa-shots img.back { outline-color: #d97706; } .aa-shots img.broken { outline: 3px solid var(--aa-bad-fill); outline-offset: -3px; }
+.aa .aa-shots figcaption { text-align: center; font-variant-numeric: tabular-nums; margin: 1px 0 0; }
+.aa-scale { display: block; width: 80%; height: 14px; margin: 0 auto; overflow: visible; }
+.aa-scale .kept { fill: #22a55b; } .aa-scale .back { fill: #d97706; } .aa-scale .broken { fill: var(--aa-bad-fill); }
+.aa-scale .asked { fill: none; stroke: var(--body-text-color); stroke-width: 1.5; vector-effect: non-scaling-stroke; }
+.aa-kinds { display: flex; flex-wrap: wrap; gap: 2px 12px; } .aa-kinds span::before { content: ""; display: inline-block; width: 12px; height: 6px; margin-right: 5px; vertical-align: middle; }
+.aa-kinds .asked::before { border: solid var(--body-text-color); border-width: 0 1.5px 1.5px; }
+.aa-kinds .kept::before { background: #22a55b; } .aa-kinds .back::before { background: #d97706; } .aa-kinds .broken::before { background: var(--aa-bad-fill); }
 .aa-controls small { color: var(--aa-faint); font-size: 12px; }
 #views-a, #views-b { display: none; }
 #files, #exchange { gap: 8px; flex-wrap: nowrap; } #files > *, #exchange > * { min-width: 0 !important; }
@@ -243,6 +259,8 @@ html:has(#detail[data-open]) { scroll-padding-bottom: 57vh; }
 .aa-guide ul { margin: 0; padding-left: 20px; display: grid; gap: 4px; }
 .aa-guide h2 { margin-top: 14px; } .aa-guide table { min-width: 480px; } .aa-guide td:last-child { min-width: 0; }
 
+@media (min-width: 861px) { #left { position: sticky; top: 0; max-height: 100vh; overflow: hidden auto; scrollbar-width: thin;
+  padding: 6px 6px 6px 2px; flex-wrap: nowrap; } }
 @media (max-width: 1100px) { .aa-view { width: 84px; height: 84px; } }
 @media (max-width: 860px) {
   #layout, .aa-layout { flex-direction: column; gap: 18px; align-items: stretch; }

@@ -14,7 +14,8 @@ from PIL import Image
 
 from adaptaug import AdaptAugError, Policy
 from adaptaug.data.depth import AUTO, Range
-from adaptaug.ui import detail, editor, likeness, logic, sharing, templates
+from adaptaug.policy.ops import OPS
+from adaptaug.ui import detail, editor, likeness, logic, sharing, sweep_html, templates
 from adaptaug.ui.desk import Desk, Desks
 from adaptaug.ui.logic import Source
 
@@ -89,6 +90,7 @@ def build(
                 controls = gr.HTML(
                     editor.html(policies[first[1]]), elem_id="editor", js_on_load=editor.JS, **NO_SKIN
                 )
+                swept = gr.HTML("", elem_id="sweep", js_on_load=sweep_html.JS, **NO_SKIN)
                 with gr.Row(elem_id="files"):
                     undo = gr.Button("Undo", elem_id="undo", size="sm", min_width=50)
                     redo = gr.Button("Redo", elem_id="redo", size="sm", min_width=50)
@@ -119,9 +121,9 @@ def build(
 
     parts: dict[str, Any] = {
         "picture": picture, "problem": problem, "statistics": measured, "status": status, "views a": views[0],
-        "views b": views[1], "pairs": pairs, "detail": reasons, "controls": controls, "complaint": complaint,
-        "export": export, "link": link, "code": lines, "other": other, "one": one, "seed": seed, "count": count,
-        "size": size, "kept": kept,
+        "views b": views[1], "pairs": pairs, "detail": reasons, "controls": controls, "sweep": swept,
+        "complaint": complaint, "export": export, "link": link, "code": lines, "other": other, "one": one,
+        "seed": seed, "count": count, "size": size, "kept": kept,
     }  # fmt: skip
 
     def show(
@@ -164,15 +166,33 @@ def build(
         source = desk.source
         if source is None:
             sentence = "No image: choose a photograph, or upload, drop or paste one."
-            nothing: dict[str, Any] = dict.fromkeys(("statistics", "views a", "views b", "detail"), "")
+            nothing: dict[str, Any] = dict.fromkeys(
+                ("statistics", "views a", "views b", "detail", "sweep"), ""
+            )
             return nothing | {"status": sentence, "pairs": templates.EMPTY}
         seen = logic.compare(source, manual, desk.policy, key, number, side, backbone, desk.seen)
         desk.seen, desk.chosen = seen, (desk.chosen[0], min(desk.chosen[1], number - 1))
         return {
             "statistics": source, "views a": seen.columns[0], "views b": seen.columns[1],
             "status": templates.escape(logic.status(seen)), "pairs": templates.pairs(seen, desk.chosen),
-            "detail": detail.pair_detail(seen, desk.chosen),
+            "detail": detail.pair_detail(seen, desk.chosen), "sweep": alone(desk, source, side),
         }  # fmt: skip
+
+    def alone(desk: Desk, source: Source, side: int) -> str:
+        """What the operation that is looked at does to the image."""
+        if desk.looked not in OPS:
+            return ""
+        strips = desk.sweeps.of(source, desk.looked, side, desk.policy.promise)
+        return sweep_html.html(desk.looked, strips, desk.policy)
+
+    def touch(desk: Desk, event: gr.EventData) -> dict[str, Any] | None:
+        """A control that was moved, or an operation that is looked at."""
+        said = event._data
+        if "sweep" in said:
+            desk.looked = str(said["sweep"])
+            return AS_IS
+        desk.edit(said.get("changes"), said.get("drawing"))
+        return None
 
     def answer(
         act: Callable[..., dict[str, Any] | None], request: gr.Request, desk: Desk, *values: Any
@@ -276,7 +296,7 @@ def build(
     shelf.select(**change(lambda desk, event: sample(desk, int(event.index)), hears=True))
     # Not `input`: a choice by keyboard has none, and leaving the box has one.
     other.change(**change(choose, other, preprocess=False))
-    controls.select(**change(lambda desk, event: desk.edit(event.changes, event.drawing), hears=True))
+    controls.select(**change(touch, hears=True))
     for button, act in ((undo, Desk.undo), (redo, Desk.redo), (reset, Desk.reset)):
         button.click(**change(act))
     load.upload(**change(take_file, load, preprocess=False))

@@ -65,6 +65,7 @@ class Op:
     guard: tuple[str, str] | None = (
         None  # what is looked at, and how that narrows it; None: the certificate alone
     )
+    formula: str = ""  # what it does to a pixel x or its place; without one, its function's docstring says it
 
     single: bool = field(init=False)  # whether it has one number, called `range` in a policy file
     switch: bool = field(
@@ -72,16 +73,21 @@ class Op:
     )  # whether it is only on or off: a policy gives its probability and no range
 
     def __post_init__(self) -> None:
+        function = self.matrix or self.table or self.torch
+        if function is not None and not self.formula:
+            object.__setattr__(self, "formula", " ".join((function.__doc__ or "").split()))
         object.__setattr__(self, "single", len(self.parameters) == 1)
         object.__setattr__(self, "switch", all(part.low == part.high for part in self.parameters.values()))
 
 
 # --- geometry: 3x3 matrices from view to source -----------------------------------------------------------
 def _hflip(amount: Array) -> list[list[Any]]:
+    """x becomes -x."""
     return [[1.0 - 2.0 * amount, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
 
 
 def _vflip(amount: Array) -> list[list[Any]]:
+    """y becomes -y."""
     return [[1.0, 0.0, 0.0], [0.0, 1.0 - 2.0 * amount, 0.0], [0.0, 0.0, 1.0]]
 
 
@@ -148,10 +154,12 @@ def _levels(amount: Array) -> Array:
 
 
 def _gamma(exponent: Array) -> Array:
+    """level ** exponent, of levels from 0 to 1."""
     return _levels(exponent) ** exponent[:, None]
 
 
 def _invert(amount: Array) -> Array:
+    """1 - level, of levels from 0 to 1."""
     levels = _levels(amount)
     return levels + amount[:, None] * (1.0 - 2.0 * levels)
 
@@ -258,6 +266,7 @@ OPS: dict[str, Op] = {
             settings={"content": (0.0, 0.0, 0.95)},
             guard=("the detail of the source, on a map of 64 px",
                    "a box that holds too little is enlarged; a flat crop gives way to the whole frame"),
+            formula="A box of this share of the image's area and this width over height, resized to the view.",
         ),
         Op("hflip", "geometry", 1, "mirror left and right", _SWITCH, matrix=_hflip),
         Op("vflip", "geometry", 2, "mirror top and bottom", _SWITCH, matrix=_vflip),
@@ -284,10 +293,11 @@ OPS: dict[str, Op] = {
             torch=_blur_torch,
             guard=("the fine detail of the crop",
                    "no stronger than the detail that is there can bear; not at all in views of 32 px and less"),
+            formula="A Gaussian of this deviation over about a tenth of the view, reflected at its border.",
         ),
         Op(
             "sharpen", "filter", 9, "add detail back", _one(0, 0, 4, "share of the detail"),
-            torch=_sharpen_torch,
+            torch=_sharpen_torch, formula="x + amount (x - smooth), smooth a mean of 3 by 3 pixels.",
         ),
         Op("gamma", "table", 10, "level ** amount", _one(0.2, 1, 5, "exponent", log=True), table=_gamma),
         Op("invert", "table", 11, "negative", _SWITCH, table=_invert),
@@ -303,9 +313,16 @@ OPS: dict[str, Op] = {
                 "std": Parameter(0.01, 0, 0.5, "luma std of the view"),
             },
             settings={"gain": (1.0, 6.0, 12.0)}, guard=_TONE,
+            formula="g x + o, with gain g and offset o such that luma's mean and deviation are the targets.",
         ),
-        Op("brightness", "tone", 15, "lighter or darker", _one(-0.9, 0, 2, "relative change"), guard=_TONE),
-        Op("contrast", "tone", 16, "more or less contrast", _one(-0.9, 0, 2, "relative change"), guard=_TONE),
+        Op(
+            "brightness", "tone", 15, "lighter or darker", _one(-0.9, 0, 2, "relative change"), guard=_TONE,
+            formula="x + amount / 2 with guards, as far as that is safe; (1 + amount) x without.",
+        ),
+        Op(
+            "contrast", "tone", 16, "more or less contrast", _one(-0.9, 0, 2, "relative change"), guard=_TONE,
+            formula="mean + (1 + amount) (x - mean), with the mean of the crop's luma.",
+        ),
         Op(
             "saturation", "colour", 17, "more or less colour",
             _one(-1, 0, 2, "relative change"), matrix=_saturation, guard=_MEANT,
@@ -326,8 +343,13 @@ OPS: dict[str, Op] = {
             settings={"gain": (1.0, 6.0, 12.0)},
             guard=("mean and deviation of the crop's colours",
                    "set to targets of its own as far as channels do not clip; a grey crop stays grey"),
+            formula="luma + gain (x - luma) + cast, which grows with luma: the colours' mean and deviation, over "
+                    "mean luma, are the targets.",
         ),
-        Op("noise", "late", 20, "add grain", _one(0, 0, 0.2, "std")),
+        Op(
+            "noise", "late", 20, "add grain", _one(0, 0, 0.2, "std"),
+            formula="x + n, with n near normal of this deviation in levels from 0 to 1, the same in all channels.",
+        ),
         Op(
             "erase", "late", 21, "cover a rectangle with the view's mean",
             {
@@ -337,6 +359,7 @@ OPS: dict[str, Op] = {
                 "y": Parameter(0.0, 0.0, 1.0, "position", default=(0.0, 1.0), place=True),
             },
             guard=("the policy's promise", "covers no more of the view than that allows"),
+            formula="The view's mean within a rectangle of this share of the view; x elsewhere.",
         ),
     )
 }  # fmt: skip
