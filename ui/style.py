@@ -189,7 +189,8 @@ html:has(#detail[data-open]) { scroll-padding-bottom: 57vh; }
 .aa-kinds .kept::before { background: #22a55b; } .aa-kinds .back::before { background: #d97706; } .aa-kinds .broken::before { background: var(--aa-bad-fill); }
 .aa-controls small { color: var(--aa-faint); font-size: 12px; }
 #views-a, #views-b { display: none; }
-#files, #exchange { gap: 8px; flex-wrap: nowrap; } #files > *, #exchange > * { min-width: 0 !important; }
+#lines .cm-scroller { font-size: 12px; } #use > div { gap: 8px; }
+#files, #exchange, #papers { gap: 8px; flex-wrap: nowrap; } #files > *, #exchange > *, #papers > * { min-width: 0 !important; }
 .aa-share { display: grid; gap: 6px; }
 .aa-share button { border: 1px solid var(--aa-line); border-radius: 8px; background: var(--aa-soft); padding: 6px 12px;
   font-size: 13px; font-weight: 600; cursor: pointer; color: var(--body-text-color); }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from PIL import Image
 from adaptaug import AdaptAugError, Policy
 from adaptaug.data.depth import AUTO, Range
 from adaptaug.policy.ops import OPS
-from adaptaug.ui import detail, editor, likeness, logic, sharing, sweep_html, templates
+from adaptaug.ui import detail, editor, likeness, logic, papers, sharing, snippets, sweep_html, templates
 from adaptaug.ui.desk import Desk, Desks
 from adaptaug.ui.logic import Source
 
@@ -104,7 +105,17 @@ def build(
                     sharing.share(policies[first[1]]), elem_id="share", js_on_load=sharing.LINK_JS, **NO_SKIN
                 )
                 with gr.Accordion("Use it in a training loop", open=False, elem_id="use"):
-                    lines = gr.HTML(sharing.code(128), **NO_SKIN)
+                    host = policy_choice(
+                        "Training code", list(snippets.HOSTS), next(iter(snippets.HOSTS)), "host"
+                    )
+                    lines = gr.Code(
+                        snippets.code("PyTorch", 128), language="python", interactive=False, show_label=False,
+                        show_line_numbers=False, wrap_lines=True, elem_id="lines",
+                    )  # fmt: skip
+                with gr.Row(elem_id="papers"):
+                    sheet = gr.Button("Contact sheet", elem_id="sheet", size="sm", min_width=60)
+                    report = gr.Button("HTML report", elem_id="report", size="sm", min_width=60)
+                paper = gr.DownloadButton("", elem_id="paper", visible="hidden")
             measured = gr.HTML("", elem_id="statistics", **NO_SKIN)
         with gr.Column(elem_id="results"):
             with gr.Column(elem_id="problems"):  # stays in sight, wherever the page is scrolled to
@@ -122,7 +133,7 @@ def build(
     parts: dict[str, Any] = {
         "picture": picture, "problem": problem, "statistics": measured, "status": status, "views a": views[0],
         "views b": views[1], "pairs": pairs, "detail": reasons, "controls": controls, "sweep": swept,
-        "complaint": complaint, "export": export, "link": link, "code": lines, "other": other, "one": one,
+        "complaint": complaint, "export": export, "link": link, "other": other, "one": one,
         "seed": seed, "count": count, "size": size, "kept": kept,
     }  # fmt: skip
 
@@ -148,7 +159,7 @@ def build(
         told |= {part: templates.problem(said) for part, said in sentences.items() if said is not None}
         told |= {"export": templates.digest(desk.policy), "link": sharing.share(desk.policy)}
         told |= {"other": desk.offer(policies), "controls": editor.html(desk.drawn, desk.drawing)}
-        told |= {"code": sharing.code(side), "kept": sharing.link(desk.policy)}
+        told |= {"kept": sharing.link(desk.policy)}
         make: dict[str, Callable[[Any], Any]] = {
             "export": lambda _: sharing.write(desk.policy),
             "other": lambda offered: gr.update(choices=offered[0], value=offered[1]),
@@ -265,6 +276,13 @@ def build(
             except AdaptAugError as error:
                 raise AdaptAugError(f"{error} The policy is kept.") from None
 
+    def written(make: Callable[[Desk], str], desk: Desk) -> tuple[str | None, str]:
+        """A file to save, or what keeps it from being made."""
+        try:
+            return make(desk), ""
+        except AdaptAugError as error:
+            return None, templates.problem(str(error))
+
     def explain(desk: Desk, event: gr.EventData) -> dict[str, Any]:
         side, index = int(event.side), int(event.pair)
         if side in (0, 1) and 0 <= index < logic.MAX_PAIRS:
@@ -301,6 +319,12 @@ def build(
         button.click(**change(act))
     load.upload(**change(take_file, load, preprocess=False))
     gr.on([control.change for control in (one, seed, count, size)], **change(lambda desk: AS_IS))
+    for chosen in (host, size):  # Gradio drops what is no news
+        chosen.change(lambda *told: snippets.code(*told), [host, size], lines, **QUIET)
+    for button, make in ((sheet, papers.sheet), (report, papers.report)):
+        button.click(partial(written, make), desk, [paper, complaint], concurrency_id="paper", **QUIET).then(
+            None, paper, None, js=papers.SAVE_JS, **QUIET
+        )
     dice.click(None, None, seed, js="() => Math.floor(10000 * Math.random())", **QUIET)
     pairs.select(**change(explain, hears=True))
     # Gradio removes what it serves after an hour; the page may stay open for longer.

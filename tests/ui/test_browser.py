@@ -411,6 +411,18 @@ def test_check_08_a_preset_sets_the_controls(page, preset) -> None:
     assert (low, high) == pytest.approx(policy["crop"].area, abs=1e-5)
 
 
+def test_code_is_shown_for_each_host_and_papers_are_saved(page) -> None:
+    page.locator("#use").get_by_role("button", name="Use it in a training loop").click()
+    expect(page.locator("#lines")).to_contain_text("n=2, size=128")
+    page.locator("#host input").click()
+    page.get_by_role("option", name="timm", exact=True).click()
+    expect(page.locator("#lines")).to_contain_text("adaptaug.hosts.timm.two_views")
+    for button, name in (("#sheet", "contact-sheet.png"), ("#report", "report.html")):
+        with page.expect_download() as download:
+            page.locator(button).click()
+        assert download.value.suggested_filename == name and download.value.path().stat().st_size > 50_000
+
+
 def export(page):
     with page.expect_download() as download:
         page.locator("#export").click()
