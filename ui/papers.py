@@ -25,7 +25,8 @@ SHEET, REPORT = "contact-sheet.png", "report.html"
 _COLOURS = """:root { --body-text-color: #1f2937; --neutral-50: #f8fafc; --neutral-200: #e2e8f0; --neutral-400: #94a3b8;
 --neutral-600: #475569; } body { font-family: system-ui, sans-serif; background: #fff; }
 .aa-report { display: grid; gap: 18px; padding: 24px 0; } .aa-report summary { cursor: pointer; padding: 4px 0; }
-.aa-pair { cursor: default; } .aa-first { display: grid; grid-template-columns: 320px minmax(0, 1fr); gap: 28px; align-items: start; }
+.aa-pair { cursor: default; }
+.aa-first { display: grid; grid-template-columns: 320px minmax(0, 1fr); gap: 28px; align-items: start; }
 #how-to-look { display: none; }
 @media (max-width: 860px) { .aa-first { grid-template-columns: minmax(0, 1fr); } }"""
 # The file is made when it is asked for; a browser saves what a link names.

@@ -95,7 +95,7 @@ def alone(
 @likeness.one_thread()
 def sweep(source: Source, op: Op, size: int, promise: Promise) -> list[Strip]:
     """A strip a parameter."""
-    small = _reduced(source)
+    small = reduced(source)
     strips = []
     for name in parameters(op):
         found = [_look(small, op, name, value, size, promise) for value in values(op, name)]
@@ -119,7 +119,8 @@ def _look(source: Source, op: Op, name: str, value: float, size: int, promise: P
     return view, "kept" if untouched and abs(drawn - value) <= close else "back"
 
 
-def _reduced(source: Source) -> Source:
+def reduced(source: Source) -> Source:
+    """At most `LONGEST` px of it."""
     height, width = source.pixels.shape[:2]
     scale = LONGEST / max(height, width)
     if scale >= 1:

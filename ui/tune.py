@@ -16,7 +16,18 @@ from PIL import Image
 from adaptaug import AdaptAugError, Policy
 from adaptaug.data.depth import AUTO, Range
 from adaptaug.policy.ops import OPS
-from adaptaug.ui import detail, editor, likeness, logic, papers, sharing, snippets, sweep_html, templates
+from adaptaug.ui import (
+    advice,
+    detail,
+    editor,
+    likeness,
+    logic,
+    papers,
+    sharing,
+    snippets,
+    sweep_html,
+    templates,
+)
 from adaptaug.ui.desk import Desk, Desks
 from adaptaug.ui.logic import Source
 
@@ -126,13 +137,14 @@ def build(
             status = gr.HTML(
                 "Opening the first sample.", elem_id="status-line", js_on_load=templates.STATUS_JS, **NO_SKIN
             )
+            hint = gr.HTML("", elem_id="advice", js_on_load=advice.JS, **NO_SKIN)
             views = [gr.HTML("", elem_id=f"views-{side}", **NO_SKIN) for side in "ab"]
             pairs = gr.HTML(templates.EMPTY, elem_id="pairs", js_on_load=templates.PAIRS_JS, **NO_SKIN)
             reasons = gr.HTML("", elem_id="detail", js_on_load=templates.DETAIL_JS, **NO_SKIN)
 
     parts: dict[str, Any] = {
         "picture": picture, "problem": problem, "statistics": measured, "status": status, "views a": views[0],
-        "views b": views[1], "pairs": pairs, "detail": reasons, "controls": controls, "sweep": swept,
+        "views b": views[1], "pairs": pairs, "detail": reasons, "controls": controls, "sweep": swept, "advice": hint,
         "complaint": complaint, "export": export, "link": link, "other": other, "one": one,
         "seed": seed, "count": count, "size": size, "kept": kept,
     }  # fmt: skip
@@ -187,6 +199,7 @@ def build(
             "statistics": source, "views a": seen.columns[0], "views b": seen.columns[1],
             "status": templates.escape(logic.status(seen)), "pairs": templates.pairs(seen, desk.chosen),
             "detail": detail.pair_detail(seen, desk.chosen), "sweep": alone(desk, source, side),
+            "advice": advice.html(desk.advised(source), desk.policy),
         }  # fmt: skip
 
     def alone(desk: Desk, source: Source, side: int) -> str:
@@ -314,6 +327,7 @@ def build(
     shelf.select(**change(lambda desk, event: sample(desk, int(event.index)), hears=True))
     # Not `input`: a choice by keyboard has none, and leaving the box has one.
     other.change(**change(choose, other, preprocess=False))
+    hint.select(**change(lambda desk, event: choose(desk, str(event.preset)), hears=True))
     controls.select(**change(touch, hears=True))
     for button, act in ((undo, Desk.undo), (redo, Desk.redo), (reset, Desk.reset)):
         button.click(**change(act))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from adaptaug.ui import logic
 from tests.ui.editor import control
 
 pytestmark = pytest.mark.browser
@@ -68,6 +69,51 @@ def test_a_worst_pair_of_another_policy_keeps_what_was_tuned(page) -> None:
     expect(page.locator("#status-line")).to_contain_text("simclr vs documents")
     page.locator("#undo").click()
     expect(link).to_have_attribute("data-code", tuned)
+
+
+def test_numbers_bars_and_odd_images_open_what_they_stand_for(page, tmp_path) -> None:
+    """And the suggested preset is used, and what was tuned runs over the set beside what it was."""
+    photo = dict(logic.sample_images())["cat"]
+    files = {
+        "cat.png": photo,
+        "dark.png": photo.point(lambda v: v // 8),
+        "night.png": photo.point(lambda v: v // 7),
+    }
+    for name, image in files.items():
+        image.save(tmp_path / name)
+    control(page, "grey", "p").focus()
+    page.keyboard.press("End")
+    expect(page.locator("#status-line")).to_contain_text("natural (edited)")
+    open_tab(page)
+    page.locator("#set-left input[type=file]").set_input_files([tmp_path / name for name in files])
+    expect(page.locator("#set-odd")).to_contain_text("Dark: 2")
+    shelf = page.locator("#set-gallery")
+    page.locator("[data-test=any] button").first.click()
+    expect(shelf.locator("h2")).to_contain_text("simclr: any test: ")
+    page.locator("[data-chart=mean] .plot").click(position={"x": 6, "y": 40})
+    expect(shelf.locator("h2")).to_contain_text("Brightness ")
+    page.keyboard.press("Escape")
+    expect(shelf).to_be_hidden()
+    page.locator("[data-use]").click()
+    expect(page.locator("#set-view [data-use]")).to_have_count(0)
+    expect(page.locator("#set-other input")).to_have_value("lowlight")
+    page.locator("#set-tuned").click()
+    expect(page.locator("#set-view thead").first).to_contain_text("natural (edited)")
+    assert page.locator("#set-view thead").first.inner_text().split() == [
+        "Test",
+        "natural",
+        "natural",
+        "(edited)",
+    ]
+    page.locator("#set-odd [data-image]").first.click()
+    expect(page.locator("#status-line")).to_contain_text("natural vs natural (edited)")
+    expect(page.locator("#status-line")).to_contain_text("(dark.png, views of 96 px)")
+    expect(page.locator("#advice")).to_contain_text(
+        "Looks like a night, because it is dark: mean luma below 0.2"
+    )
+    page.locator("#advice button").click()
+    expect(page.locator("#status-line")).to_contain_text("natural vs lowlight")
+    expect(page.locator("#advice button")).to_have_count(0)
 
 
 def test_uploaded_files_are_looked_at_and_bad_ones_listed(page, tmp_path) -> None:

@@ -38,7 +38,7 @@ def test_what_is_pictured_is_the_operation_alone_without_guards() -> None:
     (strip,) = sweep.sweep(CAT, OPS["posterize"], 48, Promise())
     assert strip.kinds[0] == "broken" and strip.kinds[-1] == "kept"
     policy = Policy(name="one", guards=False, operations={"posterize": {"range": [1, 1]}})
-    size = sweep._reduced(CAT)
+    size = sweep.reduced(CAT)
     assert np.array_equal(
         strip.views[0].pixels, adaptaug.AdaptiveAugment(policy, 48)(size.pixels, key=(0, 0, 0))
     )
