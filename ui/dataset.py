@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +17,15 @@ from adaptaug import AdaptAugError, Policy
 from adaptaug.data.depth import AUTO, Range
 from adaptaug.data.files import printable
 from adaptaug.data.folders import search
-from adaptaug.report.profile import Profile
+from adaptaug.report.profile import STATISTICS, Profile
 from adaptaug.ui import logic
 from adaptaug.ui.logic import Column, Source, View
+from adaptaug.ui.oddities import Odd, odd
+from adaptaug.ui.templates import thumbnail
 
 MAX_FILES, MAX_BYTES = 64, 10_000_000
 WORST = 10
+BARS = 40  # of a histogram
 PAIRS = 2  # an image: more images tell more than more pairs of one
 TESTS = {
     "a": "too little contrast", "b": "too much clipped", "c": "too dark or too bright",
@@ -144,6 +147,16 @@ class Tally:
                 self.tests.update({failure.test for failure in view.failures})
 
 
+@dataclass(frozen=True)
+class Seen:
+    """One image: its statistics by the names of the profile's, and which tests each policy's views of it break."""
+
+    item: Item
+    picture: str  # a data URI
+    values: dict[str, float]
+    broken: tuple[frozenset[str], ...] = ()
+
+
 @dataclass
 class Look:
     """All that was found, after `done` of `total` images."""
@@ -156,6 +169,8 @@ class Look:
     blank: int = 0
     profile: Profile = field(default_factory=Profile)
     worst: list[Pair] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)
+    odd: list[Odd] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
 
 
@@ -176,22 +191,52 @@ def look(
         else:
             _add(found, item, source)
         found.done += 1
+        if found.done == found.total:
+            names = found.profile.names
+            found.odd += [Odd(a, "again", f"like {names[b]}") for a, b in found.profile.duplicates()]
         yield found
 
 
 def _add(found: Look, item: Item, source: Source) -> None:
-    found.profile.add(item.name, source.pixels)
+    values = found.profile.add(item.name, source.pixels)
+    found.odd += odd(len(found.seen), values, source.pixels)
+    found.seen.append(Seen(item, thumbnail(source.pixels, 128), values))
     if source.blank(found.size):  # it has nothing to lose, and the promise counts it apart
         found.blank += 1
         return
+    broken = []
     for tally in found.tallies:
         column = logic.make_pairs(source, tally.policy, found.seed, PAIRS, found.size)
         tally.add(column)
         if tally is found.tallies[0]:
-            broken = [Pair(item, i, pair, column.alike[i]) for i, pair in enumerate(column.pairs)]
-            found.worst += [pair for pair in broken if pair.failures]
+            pairs = [Pair(item, i, pair, column.alike[i]) for i, pair in enumerate(column.pairs)]
+            found.worst += [pair for pair in pairs if pair.failures]
+        broken.append(frozenset(f.test for pair in column.pairs for view in pair for f in view.failures))
+    found.seen[-1] = replace(found.seen[-1], broken=tuple(broken))
     found.worst.sort(key=lambda pair: (-pair.failures, pair.alike))
     del found.worst[WORST:]
 
 
-__all__ = ["Item", "Look", "Pair", "Tally", "digits", "from_folder", "look", "photographs", "uploaded"]
+def chosen(look: Look, test: str, side: int) -> list[int]:
+    """The images of which a view breaks that test, any where it is empty, by the policy of that side."""
+    return [
+        i for i, seen in enumerate(look.seen)
+        if side < len(seen.broken) and (test in seen.broken[side] or (not test and seen.broken[side]))
+    ]  # fmt: skip
+
+
+def within(look: Look, statistic: str, share: float) -> tuple[list[int], float, float]:
+    """The images in the bar of a histogram that lies at that share of its width, and the bar's ends."""
+    shown = STATISTICS[statistic]
+    step = (shown.high - shown.low) / BARS
+    bar = min(max(int(share * BARS), 0), BARS - 1)
+    places = [min(max(int((s.values[statistic] - shown.low) / step), 0), BARS - 1) for s in look.seen]
+    return (
+        [i for i, at in enumerate(places) if at == bar],
+        shown.low + bar * step,
+        shown.low + (bar + 1) * step,
+    )
+
+
+__all__ = ["Item", "Look", "Pair", "Seen", "Tally", "chosen", "digits", "from_folder", "look", "photographs",
+           "uploaded", "within"]  # fmt: skip

@@ -6,8 +6,9 @@ import numpy as np
 
 from adaptaug.report.profile import LIMITS, PRESETS, STATISTICS, THRESHOLDS
 from adaptaug.ui.charts import bars
-from adaptaug.ui.dataset import PAIRS, TESTS, Look, Pair, Tally
+from adaptaug.ui.dataset import BARS, PAIRS, TESTS, Look, Pair, Tally
 from adaptaug.ui.editor import BAND
+from adaptaug.ui.oddities import KINDS
 from adaptaug.ui.templates import escape, lossless, two_places
 
 EMPTY = """<div class="aa aa-empty"><h2>No data set yet</h2>
@@ -15,11 +16,30 @@ EMPTY = """<div class="aa aa-empty"><h2>No data set yet</h2>
 manual policy breaks on them appear here.</p></div>"""
 WORST_JS = """
 element.addEventListener('click', (event) => {
-  const pair = event.target.closest('[data-worst]');
-  if (!pair) return;
-  document.body.dataset.aaReveal = '1';
-  trigger('select', {worst: Number(pair.dataset.worst)});
+  const at = (name) => event.target.closest(`[data-${name}]`);
+  const image = at('image'), pair = at('worst'), test = at('test')?.querySelector('button'), preset = at('use');
+  const plot = at('chart')?.closest('#set-bars') ? at('chart').querySelector('.plot') : null;
+  if (pair) {
+    document.body.dataset.aaReveal = '1';
+    trigger('select', {worst: Number(pair.dataset.worst)});
+  } else if (image) trigger('select', {image: Number(image.dataset.image)});
+  else if (preset) trigger('select', {preset: preset.dataset.use});
+  else if (test) trigger('select', {test: test.dataset.of, side: Number(test.dataset.side)});
+  else if (plot) {
+    const box = plot.getBoundingClientRect();
+    trigger('select', {statistic: at('chart').dataset.chart, share: (event.clientX - box.left) / box.width});
+  }
 });
+"""
+# Opens the image in Tune.
+GALLERY_JS = """
+element.addEventListener('click', (event) => {
+  const image = event.target.closest('[data-image]');
+  if (image) trigger('select', {image: Number(image.dataset.image)});
+  if (event.target.closest('[data-close]')) delete element.dataset.open;
+});
+watch('value', () => { element.dataset.open = 1; });
+document.addEventListener('keydown', (event) => { if (event.key === 'Escape') delete element.dataset.open; });
 """
 
 
@@ -44,7 +64,7 @@ def view(look: Look) -> str:
     if not look.profile.names:
         return EMPTY
     return (
-        f'<section class="aa aa-set">{_suggestion(look)}{_promise(look)}{_likeness(look)}{_worst(look)}'
+        f'<section class="aa aa-set">{_suggestion(look)}{_promise(look)}{_likeness(look)}{_worst(look)}{_odd(look)}'
         f"{_statistics(look)}{_histograms(look)}</section>"
     )
 
@@ -57,11 +77,14 @@ def _suggestion(look: Look) -> str:
         f'<span class="num">{look.profile.share(name):.0%}</span><span class="faint">{escape(told)}</span></div>'
         for name, (told, _) in PRESETS.items()
     )
+    use = ""
+    if preset != look.tallies[1].policy.name:
+        use = f'<button type="button" data-use="{preset}">Use {preset}</button>'
     return (
         f'<div class="aa-card"><h2>Suggested preset: <span data-preset>{escape(preset)}</span></h2>'
         f'<div class="aa-votes">{votes}</div><p>{escape(because)}.</p>'
         + (f'<ul class="faint">{warned}</ul>' if warned else "")
-        + "</div>"
+        + f"{use}</div>"
     )
 
 
@@ -76,7 +99,8 @@ def _promise(look: Look) -> str:
     return (
         "<div><h2>Views that break the promise</h2>"
         f'<p class="faint">Of {views} views a policy, {PAIRS} pairs an image, '
-        f"seed {look.seed}, {look.size} px{blank}. A view may break more than one test.</p></div>"
+        f"seed {look.seed}, {look.size} px{blank}. A view may break more than one test. Choose a number to see "
+        "the images.</p></div>"
         '<div class="aa-scroll" tabindex="0" role="region" aria-label="Views that break the promise">'
         f'<table class="narrow"><thead><tr><th scope="col">Test</th>{heads}</tr></thead><tbody>{rows}'
         f'<tr class="first sum"><th scope="row">any test</th>{_shares(look, "")}</tr></tbody></table></div>'
@@ -84,17 +108,23 @@ def _promise(look: Look) -> str:
 
 
 def _shares(look: Look, test: str) -> str:
-    return "".join(_share(tally, test) for tally in look.tallies)
+    return "".join(_share(tally, test, side) for side, tally in enumerate(look.tallies))
 
 
-def _share(tally: Tally, test: str) -> str:
+def _share(tally: Tally, test: str, side: int) -> str:
     count = tally.tests[test] if test else tally.broken
     share = count / max(1, tally.views)
     kind = "bad" if count else "faint"
     bar = f'<span class="aa-track"><i style="width:{100 * share:.1f}%"></i></span>'
+    number = f"<b>{share:.1%}</b>"
+    if count:
+        told = escape(f"{share:.1%}, {tally.policy.name}, {TESTS.get(test, 'any test')}: show the images")
+        number = (
+            f'<button type="button" data-of="{test}" data-side="{side}" aria-label="{told}">{number}</button>'
+        )
     return (
         f'<td class="num" data-test="{test or "any"}" data-count="{count}"><span class="aa-share-cell {kind}">'
-        f"<b>{share:.1%}</b>{bar}</span></td>"
+        f"{number}{bar}</span></td>"
     )
 
 
@@ -140,6 +170,42 @@ def _pair(pair: Pair, number: int) -> str:
     )
 
 
+def _odd(look: Look) -> str:
+    """What is odd, by kind; every image opens in Tune."""
+    parts = ""
+    for kind, (title, when) in KINDS.items():
+        found = [(odd.image, odd.said) for odd in look.odd if odd.kind == kind]
+        if found:
+            parts += f'<h3>{title}: {len(found)}</h3><p class="faint">{escape(when)}</p>{images(look, found)}'
+    nothing = (
+        ""
+        if parts
+        else '<p class="faint">Nothing is: neither dark, light, blurry, narrow, empty nor twice.</p>'
+    )
+    return f'<div id="set-odd"><h2>Odd images</h2>{nothing}{parts}</div>'
+
+
+def images(look: Look, found: list[tuple[int, str]]) -> str:
+    """Pictures of some of the images, with what is said of each."""
+    cells = "".join(
+        f'<button type="button" data-image="{place}" aria-label="Open {escape(look.seen[place].item.name)} in Tune">'
+        f'<img src="{look.seen[place].picture}" alt=""><span class="told"><span>{escape(look.seen[place].item.name)}'
+        f"</span>{escape(said)}</span></button>"
+        for place, said in found
+    )
+    return f'<div class="aa-gallery">{cells}</div>'
+
+
+def gallery(look: Look, title: str, found: list[tuple[int, str]]) -> str:
+    """What a bar or a number stands for."""
+    many = f"{len(found)} image{'s' * (len(found) != 1)}"
+    return (
+        f'<section class="aa aa-set aa-card" aria-label="{escape(title)}"><header>'
+        f'<h2>{escape(title)}: {many}</h2><button type="button" data-close>Close</button></header>'
+        f"{images(look, found)}</section>"
+    )
+
+
 def _statistics(look: Look) -> str:
     profile = look.profile
     rows = "".join(
@@ -157,14 +223,16 @@ def _statistics(look: Look) -> str:
 
 
 def _histograms(look: Look) -> str:
-    charts = "".join(
-        bars(shown.title, [(shown.title, look.profile.histograms[name].reshape(40, -1).sum(1))], shown.low, shown.high,
-             shown.unit, [(v, "promise") for v in LIMITS.get(name, ())]
-             + [(v, "preset") for v in THRESHOLDS.get(name, ())], key=name)
-        for name, shown in STATISTICS.items()
-    )  # fmt: skip
+    def chart(name: str) -> str:
+        shown, counts = STATISTICS[name], look.profile.histograms[name].reshape(BARS, -1).sum(1)
+        marks = [(v, "promise") for v in LIMITS.get(name, ())] + [
+            (v, "preset") for v in THRESHOLDS.get(name, ())
+        ]
+        return bars(shown.title, [(shown.title, counts)], shown.low, shown.high, shown.unit, marks, key=name)
+
     return (
-        '<div><h2>Histograms</h2><p class="aa-marks faint"><span><i class="promise"></i>limit of the promise, for views'
+        '<div><h2>Histograms</h2><p class="faint">Choose a bar to see its images.</p>'
+        '<p class="aa-marks faint"><span><i class="promise"></i>limit of the promise, for views'
         '</span><span><i class="preset"></i>threshold of a preset</span></p></div>'
-        f'<div class="aa-charts small">{charts}</div>'
+        f'<div class="aa-charts small" id="set-bars">{"".join(map(chart, STATISTICS))}</div>'
     )

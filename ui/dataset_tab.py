@@ -9,9 +9,11 @@ import gradio as gr
 
 from adaptaug import AdaptAugError, Policy
 from adaptaug.data.depth import AUTO, Range
+from adaptaug.report.profile import STATISTICS
 from adaptaug.ui import dataset, dataset_html, logic, templates
 from adaptaug.ui.dataset import Item, Look
 from adaptaug.ui.desk import Desk
+from adaptaug.ui.templates import number
 from adaptaug.ui.tune import NO_SKIN, QUIET, Door, as_picture, policy_choice
 
 SIZE = 96  # px of a view; digits have fewer
@@ -50,6 +52,7 @@ def build(
             other = policy_choice("Adaptive policy", list(policies), first[1], "set-other")
             seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=logic.MAX_SEED, elem_id="set-seed",
                              interactive=True)  # fmt: skip
+            tuned = gr.Button("Run what Tune has, before and after", elem_id="set-tuned")
             stop = gr.Button("Stop", elem_id="set-stop", visible=False)
             told = gr.HTML("", elem_id="set-progress", js_on_load=templates.STATUS_JS, **NO_SKIN)
             halted = gr.HTML("", elem_id="set-halted", js_on_load=templates.STATUS_JS, **NO_SKIN)
@@ -58,26 +61,21 @@ def build(
             view = gr.HTML(
                 dataset_html.EMPTY, elem_id="set-view", js_on_load=dataset_html.WORST_JS, **NO_SKIN
             )
+            shelf = gr.HTML("", elem_id="set-gallery", js_on_load=dataset_html.GALLERY_JS, **NO_SKIN)
     chosen = gr.State([])  # the images and what was said of them, to look again with other policies
 
     def looking(
-        items: list[Item], said: list[str], one: str, other: str, seed: float | None
+        items: list[Item], said: list[str], one: Policy, other: Policy, seed: float | None
     ) -> Iterator[Any]:
-        """found, told, halted, complaint, view, stop."""
+        """found, told, halted, complaint, view, gallery, stop."""
         latest: Look | None = None
         size = logic.MIN_SIZE if items and items[0].digit is not None else SIZE
-        yield None, "", "", dataset_html.problems(said), gr.skip(), gr.Button(visible=True)
-        for latest in dataset.look(items, policies[one], policies[other], int(seed or 0), size, said):
-            yield gr.skip(), dataset_html.progress(latest), gr.skip(), gr.skip(), gr.skip(), gr.skip()
+        yield None, "", "", dataset_html.problems(said), gr.skip(), "", gr.Button(visible=True)
+        for latest in dataset.look(items, one, other, int(seed or 0), size, said):
+            yield gr.skip(), dataset_html.progress(latest), *[gr.skip()] * 5
         if latest is None:
-            yield (
-                None,
-                "",
-                gr.skip(),
-                dataset_html.problems([*said, "No image was chosen."]),
-                gr.skip(),
-                gr.Button(visible=False),
-            )
+            complaint = dataset_html.problems([*said, "No image was chosen."])
+            yield None, "", gr.skip(), complaint, gr.skip(), gr.skip(), gr.Button(visible=False)
             return
         done = templates.escape(f"{latest.done} of {latest.total} images")
         told = f'<div class="aa"><p class="faint">Looked at {done}.</p></div>'
@@ -87,6 +85,7 @@ def build(
             gr.skip(),
             dataset_html.problems(latest.said),
             dataset_html.view(latest),
+            gr.skip(),
             gr.Button(visible=False),
         )
 
@@ -105,46 +104,90 @@ def build(
     def again(before: Any, one: str, other: str, seed: float | None) -> Iterator[Any]:
         if not before or not before[0]:
             said = before[1] if before else []
-            yield gr.skip(), "", gr.skip(), dataset_html.problems(said), gr.skip(), gr.Button(visible=False)
+            complaint = dataset_html.problems(said)
+            yield gr.skip(), "", gr.skip(), complaint, gr.skip(), gr.skip(), gr.Button(visible=False)
             return
-        yield from looking(before[0], before[1], one, other, seed)
+        yield from looking(before[0], before[1], policies[one], policies[other], seed)
 
-    def open_worst(event: gr.EventData, found: Look | None, desk: Desk, *controls: Any) -> tuple[Any, ...]:
-        """Into Tune, with the image, the seed and the pair; Tune's right policy becomes the adaptive policy."""
-        number = int(event.worst)
-        nothing = [gr.skip()] * (1 + len(door.outputs))
-        if found is None or not 0 <= number < len(found.worst):
-            return gr.skip(), *nothing
-        pair = found.worst[number]
+    def before_and_after(chosen: Any, desk: Desk, one: str, seed: float | None) -> Iterator[Any]:
+        """The policy of Tune beside what it was edited from; beside the manual one where it is as it was chosen."""
+        if not chosen or not chosen[0]:
+            said = ["No data set yet: add images, or take a set, and its policy runs over them."]
+            yield *[gr.skip()] * 3, dataset_html.problems(said), *[gr.skip()] * 3
+            return
+        first = policies[one] if desk.policy == desk.begun else desk.begun
+        yield from looking(chosen[0], chosen[1], first, desk.policy, seed)
+
+    def choose(event: gr.EventData, found: Look | None, desk: Desk, *controls: Any) -> tuple[Any, ...]:
+        """What was clicked in the look: a number or a bar opens its images, an image or a pair opens in Tune.
+
+        complaint, tabs, gallery, adaptive policy, and what Tune shows."""
+        nothing, said = [gr.skip()] * len(door.outputs), event._data
+        if said.get("preset") in policies:
+            return "", gr.skip(), gr.skip(), said["preset"], *nothing
+        if found is None:
+            return *[gr.skip()] * 4, *nothing
+        if "test" in said or "statistic" in said:
+            return "", gr.skip(), _opened(found, said), gr.skip(), *nothing
+        places = found.worst if "worst" in said else found.seen
+        number = int(said.get("worst", said.get("image", -1)))
+        if not 0 <= number < len(places):
+            return *[gr.skip()] * 4, *nothing
         try:
-            desk.lay(pair.item.open)
+            desk.lay(places[number].item.open)
         except AdaptAugError as error:
-            return dataset_html.problems([str(error)]), *nothing
+            return dataset_html.problems([str(error)]), *[gr.skip()] * 3, *nothing
         manual, adaptive = (tally.policy for tally in found.tallies)
-        names = {id(kept): name for name, kept in policies.items()}
-        desk.chosen = (0, pair.index)
+        named = next((name for name, policy in policies.items() if policy == manual), None)
+        pair = found.worst[number].index if "worst" in said else 0
+        # Tune's left policy is one of those on offer: another is looked at on the right only.
+        desk.chosen = (0 if named else 1, pair)
         if desk.policy != adaptive:
             desk.replace(adaptive)
-        settings = {"one": names[id(manual)], "seed": found.seed, "count": 6, "size": found.size}
+        settings: dict[str, Any] = {"seed": found.seed, "count": 6, "size": found.size}
+        if named:
+            settings["one"] = named
         shown = door.show(desk, *controls, picture=as_picture(desk.source), **settings)
-        return "", gr.Tabs(selected="tune"), *shown
+        return "", gr.Tabs(selected="tune"), gr.skip(), gr.skip(), *shown
 
-    show = [found, told, halted, complaint, view, stop]
+    show = [found, told, halted, complaint, view, shelf, stop]
+    # Gradio's client takes a look that was cancelled for one that failed, and says "Error" wherever it shows progress,
+    # hidden or not: that is where nothing is shown.
     see: dict[str, Any] = {
         "fn": again, "inputs": [chosen, one, other, seed], "outputs": show, "concurrency_id": "dataset",
-        "concurrency_limit": 1, **QUIET,
+        "concurrency_limit": 1, "show_progress_on": found, **QUIET,
     }  # fmt: skip
     running = []
     takes = [files.upload(take_files, files, chosen, preprocess=False, **QUIET)]
     for button, name in ((own, "folder"), (photographs, "photographs"), (digits, "digits")):
         takes.append(button.click(lambda name=name: take_set(name), None, chosen, **QUIET))
     running += [taken.then(**see) for taken in takes]
+    running.append(tuned.click(**see | {"fn": before_and_after, "inputs": [chosen, door.desk, one, seed]}))
     running += [control.change(**see, trigger_mode="always_last") for control in (one, other, seed)]
     # Of its own, beside the count: what the look was about to say may still arrive.
     stop.click(
         lambda: (gr.Button(visible=False), '<div class="aa"><p class="faint">Stopped.</p></div>'), None, [stop, halted],
         cancels=running, **QUIET,
     )  # fmt: skip
-    view.select(
-        open_worst, [found, *door.inputs], [complaint, tabs, *door.outputs], concurrency_id="preview", **QUIET
-    )
+    for part in (view, shelf):
+        part.select(
+            choose, [found, *door.inputs], [complaint, tabs, shelf, other, *door.outputs], concurrency_id="preview",
+            **QUIET,
+        )  # fmt: skip
+
+
+def _opened(found: Look, said: dict[str, Any]) -> str:
+    """The images that a number of the table or a bar stands for."""
+    statistic, test, side = said.get("statistic"), said.get("test", ""), said.get("side")
+    if statistic in STATISTICS:
+        images, low, high = dataset.within(found, statistic, float(said.get("share", 0)))
+        title = f"{STATISTICS[statistic].title} {number(low)} to {number(high)}"
+        return dataset_html.gallery(
+            found, title, [(i, f"{found.seen[i].values[statistic]:.2f}") for i in images]
+        )
+    if side not in (0, 1) or (test and test not in dataset.TESTS):
+        return ""
+    policy = found.tallies[side].policy.name
+    title = f"{policy}: {dataset.TESTS.get(test, 'any test')}"
+    told = lambda i: ", ".join(f"({t})" for t in sorted(found.seen[i].broken[side]))  # noqa: E731
+    return dataset_html.gallery(found, title, [(i, told(i)) for i in dataset.chosen(found, test, side)])

@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 from adaptaug import AdaptAugError, Policy
 from adaptaug.ui import editor
+from adaptaug.ui.advice import Advice, advise
 from adaptaug.ui.logic import Comparison, Source
+from adaptaug.ui.sweep import Sweeps
 
 MOST_UNDO = 50
 MOST_BYTES = 500_000_000  # of pixels that all visitors' desks hold together
@@ -32,7 +34,7 @@ class Desk:
 
     `policy` is the right one as it stands, `drawn` the one its controls stand for since drawing number `drawing`,
     `begun` the one that was chosen, imported or sent, to which a reset goes back. `sent` has what the page shows, part
-    by part.
+    by part. `looked` is the operation that is looked at alone.
     """
 
     policy: Policy
@@ -44,6 +46,9 @@ class Desk:
     chosen: tuple[int, int] = (1, 0)
     seen: Comparison | None = None
     sent: dict[str, Any] = field(default_factory=dict)
+    looked: str = ""
+    sweeps: Sweeps = field(default_factory=Sweeps)
+    _advice: tuple[Source, Advice | None] | None = None
     _source: Source | None = None
     _reopen: Callable[[], Source] | None = None
 
@@ -63,13 +68,20 @@ class Desk:
         source = reopen() if reopen is not None else None
         self._source, self._reopen, self.seen = source, reopen, None
 
+    def advised(self, source: Source) -> Advice | None:
+        """What the image looks like; looked at once."""
+        if self._advice is None or self._advice[0] is not source:
+            self._advice = source, advise(source)
+        return self._advice[1]
+
     @property
     def bytes(self) -> int:
         return self._source.pixels.nbytes if self._source is not None else 0
 
     def give_back(self) -> None:
         """Let go of pixels; should the page come back, they are read again."""
-        self._source = self.seen = None
+        self._source = self.seen = self._advice = None
+        self.sweeps.clear()
         self.sent = {
             part: content for part, content in self.sent.items() if isinstance(content, (str, tuple))
         }

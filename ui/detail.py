@@ -29,18 +29,27 @@ def pair_detail(comparison: Comparison, chosen: tuple[int, int]) -> str:
             zip("AB", pair, explained["certificates"], strict=True)
         )
     )
-    rows = "".join(_rows(row, column.policy.guards) for row in explained["rows"])
     return (
         '<section class="aa aa-detail" aria-label="The chosen pair">'
         f"<header><h2>Pair {index + 1} of {escape(column.policy.name)}</h2>"
         '<a href="#pairs">Back to the pairs</a></header>'
         f'<div class="aa-pictures">{_cuts(comparison, pair)}{views}{_beside(comparison, chosen)}</div>'
-        '<div class="aa-scroll" tabindex="0" role="region" aria-label="Parameters of both views">'
-        f"<table><thead><tr>{HEADINGS}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f"{reasons(comparison, chosen)}"
         '<p class="aa-note">In each bar the thin line is the policy\'s range, the thick part what is safe '
         "for this image, the dot the value drawn. "
         f"The key of this pair is (seed {comparison.seed}, epoch 0, index {index}): training code that uses "
         "it gets the same pixels.</p></section>"
+    )
+
+
+def reasons(comparison: Comparison, chosen: tuple[int, int]) -> str:
+    """The table of the chosen (policy, pair): every number of both views, its ranges, and why."""
+    column = comparison.columns[chosen[0]]
+    explained = logic.explain_pair(column.pairs[chosen[1]])
+    rows = "".join(_rows(row, column.policy.guards) for row in explained["rows"])
+    return (
+        '<div class="aa-scroll" tabindex="0" role="region" aria-label="Parameters of both views">'
+        f"<table><thead><tr>{HEADINGS}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 

@@ -81,7 +81,26 @@ document.addEventListener('keydown', (event) => {
 });
 watch('value', () => {
   touched = {}; clearTimeout(timer); settling = true;
-  settle(); setTimeout(() => { settle(); setTimeout(() => { settling = false; }, 30); }, 30);
+  settle(); setTimeout(() => { settle(); place(); setTimeout(() => { settling = false; }, 30); }, 30);
+});
+// One operation at a time is looked at alone: what the server says of it goes below its sliders.
+let looked = '';
+const place = () => {
+  const strips = document.querySelector('#sweep .aa-sweep');
+  element.querySelectorAll('[data-sweep]').forEach((button) => {
+    const mine = button.dataset.sweep === looked, slot = button.closest('[data-op]').querySelector('.aa-slot');
+    button.setAttribute('aria-expanded', mine);
+    if (mine && strips?.dataset.for === looked) slot.replaceChildren(strips.cloneNode(true));
+    else slot.replaceChildren();
+  });
+};
+document.addEventListener('aa-sweep', place);
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-sweep]');
+  if (!button) return;
+  looked = button.dataset.sweep === looked ? '' : button.dataset.sweep;
+  place();
+  trigger('select', {sweep: looked});
 });
 """
 
@@ -135,7 +154,15 @@ def _operation(op: Op, policy: Policy) -> str:
     return (
         f'<fieldset class="aa-op{"" if there else " off"}" data-op="{op.name}"><legend><label class="aa-tick" '
         f'title="{escape(op.about)}">{_tick("on", there)} {op.name}</label></legend>'
-        f'<div class="aa-controls">{"".join(slides)}{lock}</div></fieldset>'
+        f'{_look(op)}<div class="aa-controls">{"".join(slides)}{lock}</div><div class="aa-slot"></div></fieldset>'
+    )
+
+
+def _look(op: Op) -> str:
+    """Opens and closes what the operation does to the image."""
+    return (
+        f'<button type="button" class="aa-look" data-sweep="{op.name}" aria-expanded="false" '
+        f'aria-label="{op.name}: what it does to this image">On this image</button>'
     )
 
 

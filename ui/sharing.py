@@ -1,4 +1,4 @@
-"""A policy as a file, as a link, and as the lines that load it."""
+"""A policy as a file and as a link."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from adaptaug import AdaptAugError, Policy
 from adaptaug.backend.writing import write_atomically
 from adaptaug.policy import MAX_FILE_BYTES
-from adaptaug.ui.templates import digest, escape
+from adaptaug.ui.templates import digest
 
 MAX_LINK = 6000  # characters of a policy in a link: what every browser and mail program keeps whole
 MAX_UNPACKED = 64_000  # characters of the policy itself, which zeros could pack into few
@@ -82,16 +82,3 @@ def read(path: str, name: str) -> Policy:
         return Policy.loads(Path(path).read_text(encoding="utf-8"), name)
     except UnicodeDecodeError:
         raise AdaptAugError(f"{name}: expected a policy file, which is text; got something else.") from None
-
-
-def code(size: int) -> str:
-    """How the exported file is used."""
-    lines = (
-        "import adaptaug",
-        "from torch.utils.data import DataLoader",
-        "",
-        f'views = adaptaug.Views(adaptaug.Policy.load("policy.yaml"), n=2, size={size})',
-        "for (first, second), label in DataLoader(adaptaug.Keyed(dataset, views), batch_size=256):",
-        "    ...  # dataset: images without a transform of its own",
-    )
-    return f'<div class="aa"><pre class="aa-code" tabindex="0">{escape(chr(10).join(lines))}</pre></div>'

@@ -37,6 +37,7 @@ CSS = """
 #problems { position: sticky; top: 8px; z-index: 5; gap: 8px; min-width: 0 !important; } #problems:not(:has(p)) { display: none; }
 #problems .aa-problem { background: var(--aa-card); }
 #tabs .tab-container button.selected { color: var(--aa-a); }
+[data-testid=status-tracker].hide { display: none; }  /* transparent only, it would still be read out */
 .min_value, .max_value { color: var(--aa-faint) !important; }
 #policies, #seed-row { gap: 10px; flex-wrap: nowrap; align-items: flex-end; }
 #policies > *, #seed-row > * { min-width: 0 !important; }
@@ -62,6 +63,10 @@ CSS = """
 .aa button:focus-visible, .aa [tabindex]:focus-visible, .aa a:focus-visible { outline: 3px solid var(--aa-a);
   outline-offset: 2px; }
 
+#advice:not(:has(p)) { display: none; } .aa-advice { display: flex; gap: 6px 14px; align-items: center; flex-wrap: wrap; font-size: 13px; }
+.aa-advice p { flex: 1 1 300px; color: var(--aa-faint); } .aa-advice b { color: var(--body-text-color); }
+.aa button[data-preset], .aa button[data-use] { border: 1px solid var(--aa-line); border-radius: 8px; background: var(--aa-soft); padding: 5px 12px; font: inherit; font-size: 13px;
+  font-weight: 600; cursor: pointer; color: var(--body-text-color); } .aa button[data-preset]:hover, .aa button[data-use]:hover { border-color: var(--aa-a); }
 #how-to-look { margin: 0 0 10px; }
 .aa-grid { display: grid; grid-template-columns: 1fr 1fr; gap: 10px 16px; }
 .aa-policy { border-bottom: 2px solid var(--aa-line); padding-bottom: 8px; min-width: 0; overflow-wrap: anywhere; }
@@ -170,9 +175,26 @@ html:has(#detail[data-open]) { scroll-padding-bottom: 57vh; }
 .aa-slide input { width: 100%; min-width: 0; margin: 0; accent-color: var(--aa-bar); }
 .aa-slide input[type=number] { text-align: right; font: inherit; font-variant-numeric: tabular-nums; padding: 1px 4px; appearance: textfield;
   border: 1px solid var(--aa-line); border-radius: 5px; background: transparent; color: var(--body-text-color); }
+.aa-op { position: relative; } .aa-look { position: absolute; right: 12px; top: 8px; border: 0; background: none; padding: 0; font: inherit;
+  font-size: 12px; color: var(--aa-a); text-decoration: underline; cursor: pointer; }
+#sweep { display: none; } .aa-slot:not(:empty) { clear: both; padding-top: 8px; }
+.aa-sweep { display: grid; gap: 8px; padding: 10px; border-radius: 8px; background: var(--aa-soft); font-size: 12px; }
+.aa-sweep .aa-formula { font-size: 13px; font-style: italic; } .aa-strip { display: grid; gap: 4px; }
+.aa-shots { display: grid; grid-template-columns: repeat(var(--n), minmax(0, 1fr)); gap: 4px; justify-items: center; }
+.aa-shots figure { width: 100%; max-width: 72px; } .aa-shots img { display: block; width: 100%; aspect-ratio: 1; margin: 0; border-radius: 6px;
+  outline: 2px solid transparent; outline-offset: -2px; }
+.aa-shots img.back { outline-color: #d97706; } .aa-shots img.broken { outline: 3px solid var(--aa-bad-fill); outline-offset: -3px; }
+.aa .aa-shots figcaption { text-align: center; font-variant-numeric: tabular-nums; margin: 1px 0 0; }
+.aa-scale { display: block; width: 80%; height: 14px; margin: 0 auto; overflow: visible; }
+.aa-scale .kept { fill: #22a55b; } .aa-scale .back { fill: #d97706; } .aa-scale .broken { fill: var(--aa-bad-fill); }
+.aa-scale .asked { fill: none; stroke: var(--body-text-color); stroke-width: 1.5; vector-effect: non-scaling-stroke; }
+.aa-kinds { display: flex; flex-wrap: wrap; gap: 2px 12px; } .aa-kinds span::before { content: ""; display: inline-block; width: 12px; height: 6px; margin-right: 5px; vertical-align: middle; }
+.aa-kinds .asked::before { border: solid var(--body-text-color); border-width: 0 1.5px 1.5px; }
+.aa-kinds .kept::before { background: #22a55b; } .aa-kinds .back::before { background: #d97706; } .aa-kinds .broken::before { background: var(--aa-bad-fill); }
 .aa-controls small { color: var(--aa-faint); font-size: 12px; }
 #views-a, #views-b { display: none; }
-#files, #exchange { gap: 8px; flex-wrap: nowrap; } #files > *, #exchange > * { min-width: 0 !important; }
+#lines .cm-scroller { font-size: 12px; } #use > div { gap: 8px; }
+#files, #exchange, #papers { gap: 8px; flex-wrap: nowrap; } #files > *, #exchange > *, #papers > * { min-width: 0 !important; }
 .aa-share { display: grid; gap: 6px; }
 .aa-share button { border: 1px solid var(--aa-line); border-radius: 8px; background: var(--aa-soft); padding: 6px 12px;
   font-size: 13px; font-weight: 600; cursor: pointer; color: var(--body-text-color); }
@@ -217,7 +239,7 @@ html:has(#detail[data-open]) { scroll-padding-bottom: 57vh; }
 .aa-progress progress::-moz-progress-bar { background: var(--aa-bar); }
 .aa-set { display: grid; gap: 16px; } .aa-set h2 { margin-top: 8px; } .aa-set > * { min-width: 0; }
 .aa-card { border: 1px solid var(--aa-line); border-radius: 12px; background: var(--aa-soft); padding: 14px 16px; display: grid; gap: 6px; }
-.aa-card h2 { margin: 0; } .aa-card ul, .aa ul.aa-problems { margin: 0; padding-left: 18px; font-size: 13px; overflow-wrap: anywhere; }
+.aa-card button[data-use] { justify-self: start; } .aa-card h2 { margin: 0; } .aa-card ul, .aa ul.aa-problems { margin: 0; padding-left: 18px; font-size: 13px; overflow-wrap: anywhere; }
 .aa ul.aa-problems { color: var(--aa-bad); display: grid; gap: 4px; } .aa-card span[data-preset] { color: var(--aa-a); }
 .aa table.narrow { min-width: 320px; } .aa table.narrow td:last-child { min-width: 0; padding-right: 0; }
 .aa-votes { display: grid; gap: 5px; margin: 2px 0 4px; font-size: 13px; }
@@ -234,6 +256,15 @@ html:has(#detail[data-open]) { scroll-padding-bottom: 57vh; }
 .aa-worst .aa-view { width: auto; height: auto; aspect-ratio: 1; flex: 1 1 0; min-width: 0; }
 .aa-worst .told { display: grid; font-size: 12px; overflow-wrap: anywhere; } .aa-worst .told b { color: var(--aa-bad); font-weight: 650; }
 .aa-worst .told span { color: var(--aa-faint); }
+.aa-gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(112px, 1fr)); gap: 10px; margin-top: 6px; }
+.aa-gallery button { display: grid; gap: 4px; padding: 4px; border: 1px solid var(--aa-line); border-radius: 10px; background: var(--aa-card); cursor: pointer;
+  text-align: left; font: inherit; color: var(--body-text-color); min-width: 0; align-content: start; } .aa-gallery button:hover { border-color: var(--aa-a); }
+.aa-gallery img { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; margin: 0; border-radius: 6px; background: var(--aa-soft); }
+.aa-gallery .told { display: grid; font-size: 12px; overflow-wrap: anywhere; color: var(--aa-faint); } .aa-gallery .told span { color: var(--body-text-color); }
+#set-gallery { position: sticky; bottom: 0; z-index: 4; max-height: 52vh; overflow: hidden auto !important; border-radius: 12px; box-shadow: 0 -6px 24px rgba(15, 23, 42, .18); }
+#set-gallery:not([data-open]), #set-gallery:not(:has(section)) { display: none; } #set-gallery header { display: flex; justify-content: space-between; gap: 12px; }
+.aa [data-close], .aa-share-cell button { border: 0; background: none; padding: 0; font: inherit; color: inherit; text-decoration: underline; cursor: pointer; }
+.aa-share-cell button { text-align: right; } #set-bars .plot { cursor: pointer; }
 .aa-marks { display: flex; flex-wrap: wrap; gap: 4px 18px; font-size: 12px; } .aa-marks span { display: inline-flex; gap: 8px; align-items: center; }
 .aa-marks i { width: 22px; border-top: 2px dashed var(--aa-bad); } .aa-marks i.preset { border-top: 3px dotted var(--aa-b); }
 #set-samples { gap: 8px; flex-wrap: wrap; } #set-left button { font-size: 14px; padding: 8px 12px; }
@@ -242,6 +273,8 @@ html:has(#detail[data-open]) { scroll-padding-bottom: 57vh; }
 .aa-guide ul { margin: 0; padding-left: 20px; display: grid; gap: 4px; }
 .aa-guide h2 { margin-top: 14px; } .aa-guide table { min-width: 480px; } .aa-guide td:last-child { min-width: 0; }
 
+@media (min-width: 861px) { #left { position: sticky; top: 0; max-height: 100vh; overflow: hidden auto; scrollbar-width: thin;
+  padding: 6px 6px 6px 2px; flex-wrap: nowrap; } }
 @media (max-width: 1100px) { .aa-view { width: 84px; height: 84px; } }
 @media (max-width: 860px) {
   #layout, .aa-layout { flex-direction: column; gap: 18px; align-items: stretch; }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,19 @@ from PIL import Image
 
 from adaptaug import AdaptAugError, Policy
 from adaptaug.data.depth import AUTO, Range
-from adaptaug.ui import detail, editor, likeness, logic, sharing, templates
+from adaptaug.policy.ops import OPS
+from adaptaug.ui import (
+    advice,
+    detail,
+    editor,
+    likeness,
+    logic,
+    papers,
+    sharing,
+    snippets,
+    sweep_html,
+    templates,
+)
 from adaptaug.ui.desk import Desk, Desks
 from adaptaug.ui.logic import Source
 
@@ -89,6 +102,7 @@ def build(
                 controls = gr.HTML(
                     editor.html(policies[first[1]]), elem_id="editor", js_on_load=editor.JS, **NO_SKIN
                 )
+                swept = gr.HTML("", elem_id="sweep", js_on_load=sweep_html.JS, **NO_SKIN)
                 with gr.Row(elem_id="files"):
                     undo = gr.Button("Undo", elem_id="undo", size="sm", min_width=50)
                     redo = gr.Button("Redo", elem_id="redo", size="sm", min_width=50)
@@ -102,7 +116,17 @@ def build(
                     sharing.share(policies[first[1]]), elem_id="share", js_on_load=sharing.LINK_JS, **NO_SKIN
                 )
                 with gr.Accordion("Use it in a training loop", open=False, elem_id="use"):
-                    lines = gr.HTML(sharing.code(128), **NO_SKIN)
+                    host = policy_choice(
+                        "Training code", list(snippets.HOSTS), next(iter(snippets.HOSTS)), "host"
+                    )
+                    lines = gr.Code(
+                        snippets.code("PyTorch", 128), language="python", interactive=False, show_label=False,
+                        show_line_numbers=False, wrap_lines=True, elem_id="lines",
+                    )  # fmt: skip
+                with gr.Row(elem_id="papers"):
+                    sheet = gr.Button("Contact sheet", elem_id="sheet", size="sm", min_width=60)
+                    report = gr.Button("HTML report", elem_id="report", size="sm", min_width=60)
+                paper = gr.DownloadButton("", elem_id="paper", visible="hidden")
             measured = gr.HTML("", elem_id="statistics", **NO_SKIN)
         with gr.Column(elem_id="results"):
             with gr.Column(elem_id="problems"):  # stays in sight, wherever the page is scrolled to
@@ -113,15 +137,16 @@ def build(
             status = gr.HTML(
                 "Opening the first sample.", elem_id="status-line", js_on_load=templates.STATUS_JS, **NO_SKIN
             )
+            hint = gr.HTML("", elem_id="advice", js_on_load=advice.JS, **NO_SKIN)
             views = [gr.HTML("", elem_id=f"views-{side}", **NO_SKIN) for side in "ab"]
             pairs = gr.HTML(templates.EMPTY, elem_id="pairs", js_on_load=templates.PAIRS_JS, **NO_SKIN)
             reasons = gr.HTML("", elem_id="detail", js_on_load=templates.DETAIL_JS, **NO_SKIN)
 
     parts: dict[str, Any] = {
         "picture": picture, "problem": problem, "statistics": measured, "status": status, "views a": views[0],
-        "views b": views[1], "pairs": pairs, "detail": reasons, "controls": controls, "complaint": complaint,
-        "export": export, "link": link, "code": lines, "other": other, "one": one, "seed": seed, "count": count,
-        "size": size, "kept": kept,
+        "views b": views[1], "pairs": pairs, "detail": reasons, "controls": controls, "sweep": swept, "advice": hint,
+        "complaint": complaint, "export": export, "link": link, "other": other, "one": one,
+        "seed": seed, "count": count, "size": size, "kept": kept,
     }  # fmt: skip
 
     def show(
@@ -146,7 +171,7 @@ def build(
         told |= {part: templates.problem(said) for part, said in sentences.items() if said is not None}
         told |= {"export": templates.digest(desk.policy), "link": sharing.share(desk.policy)}
         told |= {"other": desk.offer(policies), "controls": editor.html(desk.drawn, desk.drawing)}
-        told |= {"code": sharing.code(side), "kept": sharing.link(desk.policy)}
+        told |= {"kept": sharing.link(desk.policy)}
         make: dict[str, Callable[[Any], Any]] = {
             "export": lambda _: sharing.write(desk.policy),
             "other": lambda offered: gr.update(choices=offered[0], value=offered[1]),
@@ -164,15 +189,34 @@ def build(
         source = desk.source
         if source is None:
             sentence = "No image: choose a photograph, or upload, drop or paste one."
-            nothing: dict[str, Any] = dict.fromkeys(("statistics", "views a", "views b", "detail"), "")
+            nothing: dict[str, Any] = dict.fromkeys(
+                ("statistics", "views a", "views b", "detail", "sweep"), ""
+            )
             return nothing | {"status": sentence, "pairs": templates.EMPTY}
         seen = logic.compare(source, manual, desk.policy, key, number, side, backbone, desk.seen)
         desk.seen, desk.chosen = seen, (desk.chosen[0], min(desk.chosen[1], number - 1))
         return {
             "statistics": source, "views a": seen.columns[0], "views b": seen.columns[1],
             "status": templates.escape(logic.status(seen)), "pairs": templates.pairs(seen, desk.chosen),
-            "detail": detail.pair_detail(seen, desk.chosen),
+            "detail": detail.pair_detail(seen, desk.chosen), "sweep": alone(desk, source, side),
+            "advice": advice.html(desk.advised(source), desk.policy),
         }  # fmt: skip
+
+    def alone(desk: Desk, source: Source, side: int) -> str:
+        """What the operation that is looked at does to the image."""
+        if desk.looked not in OPS:
+            return ""
+        strips = desk.sweeps.of(source, desk.looked, side, desk.policy.promise)
+        return sweep_html.html(desk.looked, strips, desk.policy)
+
+    def touch(desk: Desk, event: gr.EventData) -> dict[str, Any] | None:
+        """A control that was moved, or an operation that is looked at."""
+        said = event._data
+        if "sweep" in said:
+            desk.looked = str(said["sweep"])
+            return AS_IS
+        desk.edit(said.get("changes"), said.get("drawing"))
+        return None
 
     def answer(
         act: Callable[..., dict[str, Any] | None], request: gr.Request, desk: Desk, *values: Any
@@ -245,6 +289,13 @@ def build(
             except AdaptAugError as error:
                 raise AdaptAugError(f"{error} The policy is kept.") from None
 
+    def written(make: Callable[[Desk], str], desk: Desk) -> tuple[str | None, str]:
+        """A file to save, or what keeps it from being made."""
+        try:
+            return make(desk), ""
+        except AdaptAugError as error:
+            return None, templates.problem(str(error))
+
     def explain(desk: Desk, event: gr.EventData) -> dict[str, Any]:
         side, index = int(event.side), int(event.pair)
         if side in (0, 1) and 0 <= index < logic.MAX_PAIRS:
@@ -276,11 +327,18 @@ def build(
     shelf.select(**change(lambda desk, event: sample(desk, int(event.index)), hears=True))
     # Not `input`: a choice by keyboard has none, and leaving the box has one.
     other.change(**change(choose, other, preprocess=False))
-    controls.select(**change(lambda desk, event: desk.edit(event.changes, event.drawing), hears=True))
+    hint.select(**change(lambda desk, event: choose(desk, str(event.preset)), hears=True))
+    controls.select(**change(touch, hears=True))
     for button, act in ((undo, Desk.undo), (redo, Desk.redo), (reset, Desk.reset)):
         button.click(**change(act))
     load.upload(**change(take_file, load, preprocess=False))
     gr.on([control.change for control in (one, seed, count, size)], **change(lambda desk: AS_IS))
+    for chosen in (host, size):  # Gradio drops what is no news
+        chosen.change(lambda *told: snippets.code(*told), [host, size], lines, **QUIET)
+    for button, make in ((sheet, papers.sheet), (report, papers.report)):
+        button.click(partial(written, make), desk, [paper, complaint], concurrency_id="paper", **QUIET).then(
+            None, paper, None, js=papers.SAVE_JS, **QUIET
+        )
     dice.click(None, None, seed, js="() => Math.floor(10000 * Math.random())", **QUIET)
     pairs.select(**change(explain, hears=True))
     # Gradio removes what it serves after an hour; the page may stay open for longer.

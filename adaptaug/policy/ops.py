@@ -70,6 +70,7 @@ class Op:
     guard: tuple[str, str] | None = (
         None  # what is looked at, and how that narrows it; None: the certificate alone
     )
+    formula: str = ""  # what it does to a pixel x or its place; without one, its function's docstring says it
 
     labels: tuple[str, ...] = field(init=False)  # of its numbers, in ViewParams
     single: bool = field(init=False)  # whether it has one number, called `range` in a policy file
@@ -78,6 +79,9 @@ class Op:
     )  # whether it is only on or off: a policy gives its probability and no range
 
     def __post_init__(self) -> None:
+        function = self.matrix or self.table or self.torch
+        if function is not None and not self.formula:
+            object.__setattr__(self, "formula", " ".join((function.__doc__ or "").split()))
         single = len(self.parameters) == 1
         labels = (self.name,) if single else tuple(f"{self.name}.{part}" for part in self.parameters)
         object.__setattr__(self, "labels", labels)
@@ -87,10 +91,12 @@ class Op:
 
 # --- geometry: 3x3 matrices from view to source -----------------------------------------------------------
 def _hflip(amount: Array) -> list[list[Any]]:
+    """x becomes -x."""
     return [[1.0 - 2.0 * amount, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
 
 
 def _vflip(amount: Array) -> list[list[Any]]:
+    """y becomes -y."""
     return [[1.0, 0.0, 0.0], [0.0, 1.0 - 2.0 * amount, 0.0], [0.0, 0.0, 1.0]]
 
 
@@ -157,10 +163,12 @@ def _levels(amount: Array) -> Array:
 
 
 def _gamma(exponent: Array) -> Array:
+    """level ** exponent, of levels from 0 to 1."""
     return _levels(exponent) ** exponent[:, None]
 
 
 def _invert(amount: Array) -> Array:
+    """1 - level, of levels from 0 to 1."""
     levels = _levels(amount)
     return levels + amount[:, None] * (1.0 - 2.0 * levels)
 
@@ -279,6 +287,7 @@ OPS: dict[str, Op] = {
             settings={"content": (0.0, 0.0, 0.95)},
             guard=("the detail of the source, on a map of 64 px",
                    "a box that holds too little is enlarged; a flat crop gives way to the whole frame"),
+            formula="A box of this share of the image's area and this width over height, resized to the view.",
             start={"area": [0.2, 1.0], "ratio": [0.75, 1.3333333333333333]},
         ),
         Op(
@@ -316,11 +325,13 @@ OPS: dict[str, Op] = {
             torch=_blur_torch,
             guard=("the fine detail of the crop",
                    "no stronger than the detail that is there can bear; not at all in views of 32 px and less"),
+            formula="A Gaussian of this deviation over about a tenth of the view, reflected at its border.",
             start={"p": 0.5, "range": [0.1, 2.0]}, caption="{name} {numbers} px",
         ),
         Op(
             "sharpen", "filter", 9, "add detail back", _one(0, 0, 4, "share of the detail"),
             torch=_sharpen_torch,
+            formula="x + amount (x - smooth), smooth a mean of 3 by 3 pixels.",
             start={"p": 0.3, "range": [0.2, 1.0]},
         ),
         Op(
@@ -347,14 +358,17 @@ OPS: dict[str, Op] = {
                 "std": Parameter(0.01, 0, 0.5, "luma std of the view"),
             },
             settings={"gain": (1.0, 6.0, 12.0)}, guard=_TONE,
+            formula="g x + o, with gain g and offset o such that luma's mean and deviation are the targets.",
             start={"p": 0.8, "mean": [0.3, 0.7], "std": [0.12, 0.28]},
         ),
         Op(
             "brightness", "tone", 15, "lighter or darker", _one(-0.9, 0, 2, "relative change"), guard=_TONE,
+            formula="x + amount / 2 with guards, as far as that is safe; (1 + amount) x without.",
             start={"range": [-0.4, 0.4]},
         ),
         Op(
             "contrast", "tone", 16, "more or less contrast", _one(-0.9, 0, 2, "relative change"), guard=_TONE,
+            formula="mean + (1 + amount) (x - mean), with the mean of the crop's luma.",
             start={"range": [-0.4, 0.4]},
         ),
         Op(
@@ -385,10 +399,13 @@ OPS: dict[str, Op] = {
             settings={"gain": (1.0, 6.0, 12.0)},
             guard=("mean and deviation of the crop's colours",
                    "set to targets of its own as far as channels do not clip; a grey crop stays grey"),
+            formula="luma + gain (x - luma) + cast, which grows with luma: the colours' mean and deviation, over "
+                    "mean luma, are the targets.",
             start={"p": 0.4, "rg": [-0.2, 0.25], "yb": [-0.25, 0.45], "std": [0.05, 0.5]},
         ),
         Op(
             "noise", "late", 20, "add grain", _one(0, 0, 0.2, "std"),
+            formula="x + n, with n near normal of this deviation in levels from 0 to 1, the same in all channels.",
             late=_noise, start={"p": 0.5, "range": [0.01, 0.05]},
         ),
         Op(
@@ -400,6 +417,7 @@ OPS: dict[str, Op] = {
                 "y": Parameter(0.0, 0.0, 1.0, "position", default=(0.0, 1.0), place=True),
             },
             guard=("the policy's promise", "covers no more of the view than that allows"),
+            formula="The view's mean within a rectangle of this share of the view; x elsewhere.",
             late=_erase, covers=True, start={"p": 0.5, "area": [0.02, 0.15], "ratio": [0.5, 2.0]},
             caption="erased {area:.0%} of the view",
         ),

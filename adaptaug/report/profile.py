@@ -76,8 +76,8 @@ class Profile:
     bad: list[tuple[str, str]] = field(default_factory=list)  # what could not be read: (name, sentence)
     _marks: bytearray = field(default_factory=bytearray)  # 72 bytes an image
 
-    def add(self, name: str, image: np.ndarray) -> None:
-        """Look at one (H, W, 3) uint8 image."""
+    def add(self, name: str, image: np.ndarray) -> dict[str, float]:
+        """Look at one (H, W, 3) uint8 image; returns its own statistics, by the names of `STATISTICS`."""
         stats = measure_pixels(_planes(image))
         values = _values(stats, image)
         for statistic, value in values.items():
@@ -91,6 +91,7 @@ class Profile:
         if values["contrast"] >= BLANK_STD:
             self.votes[looks_like(values, stats, image)] += 1
         self._marks += _mark(image)
+        return values
 
     def some(self, images: Images, count: int = 8) -> Iterator[np.ndarray]:
         """Some of the images that could be read, spread evenly, read again one at a time."""

@@ -370,6 +370,26 @@ def test_check_10_every_pair_says_how_alike_it_is_and_a_band_is_held_or_said_not
     assert page.locator('[data-side="0"] .aa-alike', has_text="the band").count() == 0
 
 
+def test_one_operation_is_looked_at_alone_below_its_sliders(page) -> None:
+    control(page, "hue", "on")  # opens its group
+    hue, strips = page.locator("[data-sweep=hue]"), page.locator("[data-op=hue] .aa-slot")
+    hue.click()
+    expect(strips.locator("img")).to_have_count(5)
+    expect(strips).to_contain_text("Guarded by the crop's pixels")
+    expect(strips).to_contain_text("breaks the promise: ")
+    first = strips.locator("img").first.get_attribute("src")
+    page.get_by_role("button", name="Use the sample cat", exact=True).click()
+    expect(strips.locator("img").first).not_to_have_attribute(
+        "src", first
+    )  # it is of the image that is there
+    page.locator("[data-sweep=grey]").click()
+    expect(page.locator("[data-op=grey] .aa-slot img")).to_have_count(2)
+    expect(strips.locator("img")).to_have_count(0)
+    expect(hue).to_have_attribute("aria-expanded", "false")
+    page.locator("[data-sweep=grey]").click()
+    expect(page.locator(".aa-slot img")).to_have_count(0)
+
+
 @pytest.mark.parametrize("preset", ["digits", "documents", "byol"])
 def test_check_08_a_preset_sets_the_controls(page, preset) -> None:
     page.locator("#policy-b input").click()
@@ -389,6 +409,18 @@ def test_check_08_a_preset_sets_the_controls(page, preset) -> None:
     low, high = (float(page.locator(f'#editor [data-op=crop] [data-field=area][data-end={e}]').input_value())
                  for e in ("from", "to"))  # fmt: skip
     assert (low, high) == pytest.approx(policy["crop"].area, abs=1e-5)
+
+
+def test_code_is_shown_for_each_host_and_papers_are_saved(page) -> None:
+    page.locator("#use").get_by_role("button", name="Use it in a training loop").click()
+    expect(page.locator("#lines")).to_contain_text("n=2, size=128")
+    page.locator("#host input").click()
+    page.get_by_role("option", name="timm", exact=True).click()
+    expect(page.locator("#lines")).to_contain_text("adaptaug.hosts.timm.two_views")
+    for button, name in (("#sheet", "contact-sheet.png"), ("#report", "report.html")):
+        with page.expect_download() as download:
+            page.locator(button).click()
+        assert download.value.suggested_filename == name and download.value.path().stat().st_size > 50_000
 
 
 def export(page):

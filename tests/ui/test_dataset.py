@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 import adaptaug
 from adaptaug import AdaptAugError, Policy
 from adaptaug.report.profile import Profile
 from adaptaug.ui import dataset, dataset_html, logic
+from adaptaug.ui.oddities import KINDS
 
 SIMCLR, NATURAL = Policy.load("simclr"), Policy.load("natural")
 
@@ -104,6 +105,43 @@ def test_blank_images_are_counted_apart(tmp_path) -> None:
     look = finished([dataset.Item("blank.png", str(tmp_path / "blank.png"))])
     assert look.blank == 1 and look.tallies[0].views == 0
     assert "1 blank image counted apart" in dataset_html.view(look)
+
+
+def odd_files(folder) -> list[tuple[str, str]]:
+    """A photograph, and one of each kind of odd image made of it."""
+    photo = dict(dataset.logic.sample_images())["cat"]
+    made = {
+        "cat.png": photo, "dark.png": photo.point(lambda v: v // 8), "light.png": photo.point(lambda v: 245 + v // 26),
+        "blurry.png": photo.filter(ImageFilter.GaussianBlur(8)), "narrow.png": photo.crop((0, 100, 450, 200)),
+        "empty.png": Image.fromarray(np.full((200, 200, 3), 90, np.uint8)), "again.png": photo.resize((440, 293)),
+    }  # fmt: skip
+    for name, image in made.items():
+        image.save(folder / name)
+    return [(str(folder / name), name) for name in made]
+
+
+def test_odd_images_are_told_by_kind(tmp_path) -> None:
+    look = finished(dataset.uploaded(odd_files(tmp_path))[0])
+    found = {(look.seen[odd.image].item.name, odd.kind) for odd in look.odd}
+    assert {(f"{kind}.png", kind) for kind in KINDS} <= found
+    assert not [kind for name, kind in found if name == "cat.png"]
+    html = dataset_html.view(look)
+    assert all(f"<h3>{title}: " in html for title, _ in KINDS.values())
+
+
+def test_a_bar_and_a_number_have_the_images_they_stand_for(tmp_path) -> None:
+    look = finished(dataset.uploaded(odd_files(tmp_path))[0])
+    counts = look.profile.histograms["mean"].reshape(dataset.BARS, -1).sum(1)
+    for bar, count in enumerate(counts):
+        images, low, high = dataset.within(look, "mean", (bar + 0.5) / dataset.BARS)
+        assert len(images) == count and all(low <= look.seen[i].values["mean"] <= high for i in images)
+    for side, tally in enumerate(look.tallies):
+        for test in dataset.TESTS:
+            images = dataset.chosen(look, test, side)
+            assert bool(images) == bool(tally.tests[test])
+        assert set(dataset.chosen(look, "", side)) >= set(dataset.chosen(look, "b", side))
+    shown = dataset_html.gallery(look, "<b>", [(0, "x")])
+    assert "1 image<" in shown and "&lt;b&gt;" in shown
 
 
 def test_names_are_text(tmp_path) -> None:
