@@ -2,7 +2,7 @@
 # where C in adaptaug/core does.
 PYTHON ?= python3
 BIN := .venv/bin
-CODE := adaptaug ui policies benchmarks tests examples
+CODE := adaptaug ui policies benchmarks tests examples docs
 ARGS ?=
 TWO := -n 2 --dist loadgroup --durations=10 --durations-min=1
 BENCH ?= runs/bench

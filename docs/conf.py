@@ -22,7 +22,13 @@ version = release
 author = "the adaptaug maintainers"
 copyright = f"2026, {author}"
 root_doc = "docs/index"
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "sphinx_copybutton"]
+extensions = [
+    "myst_nb",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+]
 include_patterns = [
     "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "docs/**.md", "policies/README.md",
     "examples/README.md",
@@ -55,12 +61,11 @@ nb_execution_timeout = 600
 
 
 def setup(app: Any) -> None:
-    """Write what is generated before pages are read, and read pages and docstrings as they were meant."""
+    """Write what is generated before pages are read; links to folders stay as words."""
     import reference
 
     reference.write(HERE / "reference")
     app.connect("source-read", without_folders)
-    app.connect("autodoc-process-docstring", as_lists)
 
 
 def without_folders(app: Any, name: str, source: list[str]) -> None:
@@ -71,18 +76,3 @@ def without_folders(app: Any, name: str, source: list[str]) -> None:
         return found[1] if (page.parent / found[2]).resolve().is_dir() else found[0]
 
     source[0] = re.sub(r"(?<!!)\[([^]]*)\]\(([^)#:\s]+)\)", plain, source[0])
-
-
-def as_lists(app: Any, what: str, name: str, of: Any, options: Any, lines: list[str]) -> None:
-    """Lines whose continuation is indented (`size: ...`) are a list; examples stay as they are."""
-    blocks = re.split(r"\n\s*\n", "\n".join(lines))
-    told = "\n\n".join(block if ">>>" in block else _listed(block) for block in blocks)
-    lines[:] = [*told.split("\n"), ""]
-
-
-def _listed(block: str) -> str:
-    joined = re.sub(r"\n +", " ", block.strip("\n"))
-    if joined == block.strip("\n"):
-        return block
-    first, *rest = joined.split("\n")
-    return "\n\n".join(f"- {line.strip()}" for line in (first, *rest))

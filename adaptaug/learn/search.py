@@ -316,9 +316,11 @@ class Search:
 
 
 def _as_now(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings as an earlier version wrote them: what its recipe could not yet say was as it is by default."""
+    """Settings as an earlier version wrote them: what its recipe could not yet say was as it is by default. Which
+    version began a search is kept and decides nothing: studies of earlier versions go on."""
     defaults = {f.name: f.default for f in fields(Recipe) if f.default is not MISSING}
-    return json.loads(json.dumps(settings | {"recipe": defaults | settings["recipe"]}))
+    now = {"recipe": defaults | settings["recipe"], "adaptaug": __version__}
+    return json.loads(json.dumps(settings | now))
 
 
 def _verification(arm: Arm, run: int) -> str:
