@@ -207,7 +207,9 @@ def _judged(source: Source, view: np.ndarray, params: ViewParams, whole: Whole, 
     before_erase = replay("erase") if erase else view
     before_late = replay("noise", "erase") if noise else before_erase
     erased = float(params.value("erase.area")[0]) if erase else 0.0
-    failures = judge_view(view, crop, whole, policy.promise, before_late, before_erase, erased)
+    failures = judge_view(
+        view, crop, whole, policy.by_route(params.route).promise, before_late, before_erase, erased
+    )
     return View(view, params, failures, crop)
 
 
