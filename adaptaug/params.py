@@ -6,6 +6,7 @@ Arrays have one row an image: NumPy for a single image, torch for a batch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
@@ -16,7 +17,8 @@ import torch
 from adaptaug.backend.arrays import Array, pick_rows
 from adaptaug.errors import AdaptAugError
 from adaptaug.policy.ops import OPS
-from adaptaug.promise.reasons import REASONS, TESTS
+from adaptaug.policy.routes import in_words
+from adaptaug.promise.reasons import REASONS, TESTS, Reason
 
 FORMAT = 2
 
@@ -29,7 +31,15 @@ class Entry(NamedTuple):
     high: Array
     reason: Array  # index into REASONS
     applied: Array
-    policy: tuple[float, float]
+    policy: tuple[Any, Any]  # low, high: numbers, or (B,) where a policy's routes differ
+
+
+def left_out(entry: Entry, absent: Array, identity: float, where: Callable[..., Array]) -> Entry:
+    """An entry whose operation is not in the policies of some images, flagged in `absent` (B,): nothing was drawn."""
+    value, low, high = (where(absent, identity, end) for end in (entry.value, entry.low, entry.high))
+    first, last = (where(absent, identity, end + entry.low * 0.0) for end in entry.policy)
+    reason = where(absent, int(Reason.ABSENT), entry.reason)
+    return Entry(value, low, high, reason, entry.applied & ~absent, (first, last))
 
 
 @dataclass(frozen=True)
@@ -42,7 +52,8 @@ class ViewParams:
     crop; `colour` (B, 3, 4) the affine map of RGB in [0, 1]; the filters', tables' and late operations' numbers are
     in `entries`; `strength` (B,) what the certificate left of the view; `failed` (B,) which test it failed
     (reasons.TESTS); `frame` and `blank` (B,) flags. `evidence` holds the statistics that the reasons quote. The
-    noise's seed is `noise_seed`.
+    noise's seed is `noise_seed`. Of a policy with routes, `route` (B,) is the number of the one that each image took,
+    and `routes` says of each its subject, its rule and its policy's name.
 
     >>> params = plan(image, "natural", key=(0, 0, 0), size=32)
     >>> render(image, params).shape
@@ -66,6 +77,8 @@ class ViewParams:
     blank: Array
     evidence: dict[str, Array] = field(default_factory=dict)
     guards: bool = True
+    route: Array | None = None
+    routes: tuple[dict[str, Any], ...] = ()
 
     def __len__(self) -> int:
         return int(self.matrix.shape[0])
@@ -147,9 +160,11 @@ class ViewParams:
 
         def plain(value: Any) -> Any:
             if isinstance(value, Entry):
-                return {"policy": list(value.policy)} | {k: plain(getattr(value, k)) for k in _ENTRY_ARRAYS}
+                return {"policy": plain(value.policy)} | {k: plain(getattr(value, k)) for k in _ENTRY_ARRAYS}
             if isinstance(value, dict):
                 return {k: plain(v) for k, v in value.items()}
+            if isinstance(value, (tuple, list)):
+                return [plain(v) for v in value]
             return value.tolist() if isinstance(value, (np.ndarray, torch.Tensor)) else value
 
         return {"format": FORMAT} | {f.name: plain(getattr(self, f.name)) for f in fields(self)}
@@ -161,13 +176,16 @@ class ViewParams:
             raise AdaptAugError(f"ViewParams: expected a mapping with 'format: {FORMAT}', got {data!r:.60}.")
         data = {k: v for k, v in data.items() if k != "format"}
         entries = {
-            name: Entry(policy=tuple(e["policy"]), **{k: np.asarray(e[k]) for k in _ENTRY_ARRAYS})
+            name: Entry(
+                policy=tuple(np.asarray(end) if isinstance(end, list) else end for end in e["policy"]),
+                **{k: np.asarray(e[k]) for k in _ENTRY_ARRAYS},
+            )
             for name, e in data.pop("entries").items()
         }
         evidence = {k: np.asarray(v) for k, v in data.pop("evidence").items()}
-        plain = ("size", "view", "guards")
-        rest: dict[str, Any] = {k: v if k in plain else np.asarray(v) for k, v in data.items()}
-        return cls(entries=entries, evidence=evidence, **rest)
+        routes = tuple(data.pop("routes", ()))
+        rest: dict[str, Any] = {k: v if k in _PLAIN or v is None else np.asarray(v) for k, v in data.items()}
+        return cls(entries=entries, evidence=evidence, routes=routes, **rest)
 
     def explain(self, index: int = 0) -> Explanation:
         """Why one image's view looks as it does."""
@@ -177,7 +195,7 @@ class ViewParams:
     def stack(cls, params: Sequence[ViewParams]) -> ViewParams:
         """Parameters of single images as those of their batch, in torch. All of one policy, size and view's number."""
 
-        if len({(p.size, p.view, tuple(p.entries)) for p in params}) != 1:
+        if len({(p.size, p.view, tuple(p.entries), repr(p.routes)) for p in params}) != 1:
             raise AdaptAugError(
                 "stack: expected parameters of one policy, size and view; got different ones."
             )
@@ -199,13 +217,17 @@ def _joined(parts: Sequence[Any], join: Callable[[list[Array]], Array]) -> Any:
     if isinstance(first, ViewParams):
         return replace(first, **{name: _joined([getattr(p, name) for p in parts], join) for name in _ARRAYS})
     if isinstance(first, Entry):
-        return first._replace(**{name: join([getattr(p, name) for p in parts]) for name in _ENTRY_ARRAYS})
+        arrays = {name: join([getattr(p, name) for p in parts]) for name in _ENTRY_ARRAYS}
+        ends = zip(*(part.policy for part in parts), strict=True)
+        policy = tuple(end[0] if isinstance(end[0], (int, float)) else join(list(end)) for end in ends)
+        return first._replace(**arrays, policy=policy)
     if isinstance(first, dict):  # evidence may be there for some only
         return {k: _joined([p[k] for p in parts], join) for k in first if all(k in p for p in parts)}
-    return join(list(parts))
+    return None if first is None else join(list(parts))
 
 
-_ARRAYS = tuple(f.name for f in fields(ViewParams) if f.name not in ("size", "view", "guards"))
+_PLAIN = ("size", "view", "guards", "routes")
+_ARRAYS = tuple(f.name for f in fields(ViewParams) if f.name not in _PLAIN)
 _ENTRY_ARRAYS = ("value", "low", "high", "reason", "applied")
 
 
@@ -221,9 +243,11 @@ class Explanation:
 
     def __init__(self, params: ViewParams):
         self.params = params
-        numbers = {k: float(v[0]) for k, v in params.evidence.items()}
+        numbers = self._numbers = {k: float(v[0]) for k, v in params.evidence.items()}
         self.rows: list[dict[str, Any]] = []
         for name, entry in params.entries.items():
+            if int(entry.reason[0]) == Reason.ABSENT:
+                continue
             op_name, _, part = name.partition(".")
             op = OPS[op_name]
             reason = REASONS[int(entry.reason[0])].format_map(_Quoted(numbers))
@@ -234,7 +258,7 @@ class Explanation:
                     "operation": op_name,
                     "applied": bool(entry.applied[0]),
                     "value": float(entry.value[0]),
-                    "policy": [float(entry.policy[0]), float(entry.policy[1])],
+                    "policy": [float(np.ravel(end)[0]) for end in entry.policy],
                     "safe": [float(entry.low[0]), float(entry.high[0])],
                     "unit": op.parameters[part or "range"].unit,
                     "reason": "; ".join(part for part in (reason, conditioned) if part),
@@ -258,6 +282,36 @@ class Explanation:
         return "passed"
 
     @property
+    def subject(self) -> str:
+        """What the image was taken for, and whose policy it got; empty without routes."""
+        if self.params.route is None:
+            return ""
+        route = self.params.routes[int(self.params.route[0])]
+        return f"{route['subject']}: policy {route['policy']}"
+
+    @property
+    def decided_by(self) -> str:
+        """The statistics by which it was taken for that: within the rule's limits, or outside those of all others."""
+        if self.params.route is None:
+            return ""
+        number = int(self.params.route[0])
+        if rule := self.params.routes[number]["when"]:
+            return ", ".join(self._ruled(*limit) for limit in rule.items())
+        missed = dict(filter(None, (self._missed(route) for route in self.params.routes[:number])))
+        return ", ".join(missed.values())
+
+    def _ruled(self, name: str, limits: list[float | None]) -> str:
+        return f"{name} {self._numbers.get(f'subject.{name}', math.nan):.3g} ({in_words(*limits)})"
+
+    def _missed(self, route: dict[str, Any]) -> tuple[str, str] | None:
+        """The first limit of a rule that an image missed, with the subject that it would be."""
+        for name, (low, high) in route["when"].items():
+            value = self._numbers.get(f"subject.{name}", math.nan)
+            if (low is not None and not value >= low) or (high is not None and not value <= high):
+                return name, f"{name} {value:.3g} ({route['subject']}: {in_words(low, high)})"
+        return None
+
+    @property
     def steering(self) -> str:
         """What the training loop asked of this image's views beyond the policy, in words; empty if nothing."""
         if "push" not in self.params.evidence:
@@ -267,12 +321,14 @@ class Explanation:
         return f"{direction} by the training loop ({push:+.2f})"
 
     def to_dict(self) -> dict[str, Any]:
-        evidence = {k: round(float(v[0]), 4) for k, v in self.params.evidence.items()}
+        evidence = {k: round(v, 4) for k, v in self._numbers.items() if not math.isnan(v)}
         steering = {"steering": self.steering} if self.steering else {}
+        steering |= {"subject": self.subject, "decided_by": self.decided_by} if self.subject else {}
         return {"parameters": self.rows, "certificate": self.certificate, "statistics": evidence} | steering
 
     def __str__(self) -> str:
-        lines = [f"strength: {self.steering}"] if self.steering else []
+        lines = [f"subject: {self.subject}", f"decided by: {self.decided_by}"] if self.subject else []
+        lines += [f"strength: {self.steering}"] if self.steering else []
         for row in self.rows:
             value = f"{row['value']:.3g}" if row["applied"] else "-"
             policy = "{:.3g} .. {:.3g}".format(*row["policy"])

@@ -17,6 +17,7 @@ from adaptaug.pipeline import generate, making
 from adaptaug.pipeline.inputs import FINISHES, core_form, read, write, write_core
 from adaptaug.pipeline.making import Strength
 from adaptaug.policy import Policy
+from adaptaug.policy.request import Request
 from adaptaug.stats.image import ImageStats, measure_pixels
 from adaptaug.stats.similarity import Alike, similarity
 from adaptaug.types import Finish, ImageLike, Key, Size
@@ -76,16 +77,13 @@ class AdaptiveAugment(nn.Module):
         Raises: AdaptAugError: what is no image, a key of another shape, colours in floats outside 0 to 1.
         """
         _alone(others)
-        (out,), _ = making.make(
-            images, self.policy, self.size, key, range(view, view + 1), self.finish, told=False
-        )
+        request = Request(self.policy, self.size, range(view, view + 1), self.finish, params=False)
+        (out,), _ = making.make(images, request, key)
         return out
 
     def plan(self, images: ImageLike, key: Key | None = None, view: int = 0) -> ViewParams:
         """What `forward` would do with the same key, as data; `render(images, params)` does it."""
-        _, (params,) = making.make(
-            images, self.policy, self.size, key, range(view, view + 1), "uint8", told=True
-        )
+        _, (params,) = making.make(images, Request(self.policy, self.size, range(view, view + 1)), key)
         return params
 
     def explain(self, image: ImageLike, key: Key | None = None, view: int = 0) -> Explanation:
@@ -185,24 +183,14 @@ class Views(Generic[Made]):
         Raises: AdaptAugError: what is no image, a key of another shape, colours in floats outside 0 to 1.
         """
         _alone(others)
-        views, params = making.make(
-            images,
-            self.policy,
-            self.size,
-            key,
-            self.numbers,
-            self.finish,
-            self.return_params,
-            strength,
-            self.alike,
-        )
+        request = Request(self.policy, self.size, self.numbers, self.finish, self.return_params)
+        views, params = making.make(images, request, key, strength, self.alike)
         return (views, params) if self.return_params else views  # type: ignore[return-value]
 
     def plan(self, images: ImageLike, key: Key | None = None) -> list[ViewParams]:
         """What a call with the same key does, view by view; `render(images, params)` does one of them."""
-        return making.make(
-            images, self.policy, self.size, key, self.numbers, "uint8", told=True, alike=self.alike
-        )[1]
+        request = Request(self.policy, self.size, self.numbers)
+        return making.make(images, request, key, alike=self.alike)[1]
 
     def explain(self, image: ImageLike, key: Key | None = None) -> list[Explanation]:
         """Per view of one image and per parameter: value, policy range, safe range, reason."""

@@ -88,13 +88,14 @@ class Group:
             return None
         mine, theirs = ([self.rows[name][seed] for seed in seeds] for name in (policy, other))
         if variant in (None, self.exposure):
-            hits = lambda rows: np.array([_bits(row["hits"][measure]) for row in rows])  # noqa: E731
+            hits = lambda rows: np.array([bits(row["hits"][measure]) for row in rows])  # noqa: E731
             return paired_interval(hits(mine), hits(theirs))
         share = lambda rows: np.array([row["scores"][variant][measure] / 100 for row in rows])  # noqa: E731
         return over_runs(share(mine), share(theirs))
 
 
-def _bits(packed: str) -> np.ndarray:
+def bits(packed: str) -> np.ndarray:
+    """Hits of test images as `protocol.judge` packs them: eight to a byte, the last of them filled up."""
     return np.unpackbits(np.frombuffer(base64.b64decode(packed), np.uint8)).astype(bool)
 
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,12 +29,15 @@ class Seen(NamedTuple):
     pulled: np.ndarray  # (B,) whether drawn back towards its crop
     framed: np.ndarray  # (B,) whether the full frame took the crop's place
     failed: np.ndarray  # (B,) which test it failed: reasons.TESTS
+    route: np.ndarray  # (B,) whose limits hold: by number the policy's route; 0 without any
 
     @property
     def acted(self) -> np.ndarray:
         return self.pulled | self.framed
 
-    def broken(self, promise: Promise) -> dict[str, np.ndarray]:
+    def broken(self, policy: Policy, view: int = 0) -> dict[str, np.ndarray]:
+        """By test which images' views break the promise of their policies."""
+        promise = _promised(policy, view, self.route)
         whole = self.pixels.get("whole")
         erased = None if whole is None else (whole != self.pixels["view"]).any(-1).mean((1, 2))
         return violations(**self.pixels, erased=erased, promise=promise)
@@ -55,9 +59,19 @@ def _seen(images: Any, view: Any, drawn: ViewParams, frame: Any) -> Seen:
         pixels["quiet"] = adaptaug.render(images, drawn.without(*(op.name for op in late)))
         pixels["whole"] = adaptaug.render(images, drawn.without(*(op.name for op in late if op.covers)))
     pulled = (np.asarray(drawn.strength) < 1) & ~np.asarray(drawn.blank)
-    return Seen(
-        {name: _levels(p) for name, p in pixels.items()}, pulled, np.asarray(drawn.frame), np.asarray(drawn.failed)
-    )  # fmt: skip
+    route = np.zeros(len(drawn), np.int64) if drawn.route is None else np.asarray(drawn.route)
+    levels = {name: _levels(p) for name, p in pixels.items()}
+    return Seen(levels, pulled, np.asarray(drawn.frame), np.asarray(drawn.failed), route)
+
+
+def _promised(policy: Policy, view: int, route: np.ndarray) -> Promise | SimpleNamespace:
+    """The promise of each image's policy: numbers, or (B,) of them where the policy has routes."""
+    each = [choice.for_view(view).promise for choice in policy.choices]
+    if not policy.routes:
+        return each[0]
+    return SimpleNamespace(**{
+        name: np.array([getattr(promise, name) for promise in each])[route] for name in Promise.model_fields
+    })  # fmt: skip
 
 
 def _levels(pixels: Any) -> np.ndarray:
@@ -79,7 +93,7 @@ def judge(images, aug, frame, key, view=0) -> tuple[dict[str, np.ndarray], np.nd
     """Make one view of each image, judge it, and say where the certificate acted and which test failed."""
     views = adaptaug.Views(aug.policy, 1, aug.size, "none", return_params=True, first=view)
     (seen,) = see(images, views, frame, key)
-    return seen.broken(aug.policy.for_view(view).promise), seen.acted, seen.failed
+    return seen.broken(aug.policy, view), seen.acted, seen.failed
 
 
 @cache

@@ -41,7 +41,7 @@ def pair(image: np.ndarray, policy: str, number: int) -> Pair:
     views = adaptaug.Views(policy, n=2, size=SIZE, finish="none", return_params=True)
     frame = adaptaug.AdaptiveAugment(FRAME, size=SIZE)(image)
     seen = see(image, views, frame, (0, 0, number))
-    verdicts = [view.broken(views.policy.promise) for view in seen]
+    verdicts = [view.broken(views.policy, number) for number, view in enumerate(seen)]
     return Pair(
         [view.pixels["view"][0] for view in seen],
         [[said for test, said in TESTS.items() if verdict[test][0]] for verdict in verdicts],

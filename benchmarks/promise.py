@@ -112,7 +112,7 @@ def count(settings: Settings, unit: Unit) -> dict[str, Any]:
     failed: Counter[str] = Counter()
     found = []
     for view, seen in enumerate(_through(unit, views, [images[i] for i in which], keys)):
-        broken = seen.broken(policy.for_view(view).promise)
+        broken = seen.broken(policy, view)
         tally.update({f"broken: {test}": int(flags.sum()) for test, flags in broken.items()})
         tally.update({
             "views": len(which), "certificate": int(seen.acted.sum()), "pulled back": int(seen.pulled.sum()),

@@ -21,12 +21,12 @@ def crops(image, policy, stats=None):
     """(KEYS, 4) x0, y0, x1, y1 in pixels and the first reason of each; `stats` may be another image's."""
     pixels = read(image).levels()
     policy = Policy.load(policy)
-    seen = generate.look(pixels, policy, SIZE)
-    seen = replace(seen, stats=stats) if stats is not None else seen
+    look = generate.look(pixels, policy, SIZE)
+    look = replace(look, stats=stats) if stats is not None else look
     boxes, reasons = [], []
     for number in range(KEYS):
         rows = torch.from_numpy(keys.as_rows((3, 0, number), 1))
-        _, params = generate.make_view(pixels, rows, 0, policy, SIZE, seen)
+        _, params = generate.make_view(pixels, rows, 0, look)
         x, y, w, h = (float(params.evidence[f"box_{part}"][0]) for part in ("x", "y", "width", "height"))
         boxes.append((x * SIDE, y * SIDE, (x + w) * SIDE, (y + h) * SIDE))
         reasons.append(params.explain().rows[0]["reason"])

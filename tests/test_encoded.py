@@ -12,6 +12,7 @@ from PIL import Image
 import adaptaug
 from adaptaug.backend import keys
 from adaptaug.pipeline import encoded
+from adaptaug.policy.request import Request
 
 SIZE = 32
 
@@ -63,7 +64,7 @@ def test_a_large_jpeg_is_shrunk_and_no_further_from_the_average(photographs):
 def test_large_jpegs_are_shrunk():
     views = adaptaug.Views("natural", size=SIZE)
     shrinks = [
-        encoded.affordable(views.policy, keys.as_rows((0, 0, i), 1), views.numbers, SIZE)(512, 512)
+        encoded.affordable(Request(views.policy, SIZE, views.numbers), keys.as_rows((0, 0, i), 1))(512, 512)
         for i in range(20)
     ]
     assert set(shrinks) == {4, 8} | set(shrinks) & {1, 2}
@@ -75,9 +76,9 @@ def test_no_crop_has_fewer_pixels_than_the_view(photo):
     views = adaptaug.Views("natural", size=SIZE, return_params=True)
     for index in range(20):
         _, params = views(jpeg(image), key=(1, 0, index))
-        shrink = encoded.affordable(views.policy, keys.as_rows((1, 0, index), 1), views.numbers, SIZE)(
-            640, 400
-        )
+        shrink = encoded.affordable(
+            Request(views.policy, SIZE, views.numbers), keys.as_rows((1, 0, index), 1)
+        )(640, 400)
         for one in params:
             width, height = (float(one.evidence[f"box_{side}"][0]) for side in ("width", "height"))
             assert min(width * 640, height * 400) / shrink >= SIZE - 1e-6
@@ -85,7 +86,8 @@ def test_no_crop_has_fewer_pixels_than_the_view(photo):
 
 def test_a_policy_that_looks_before_it_draws_gets_all_pixels():
     coupled = adaptaug.Policy.load("natural").edit(pair={"overlap": [0.3, 0.6]})
-    assert encoded.affordable(coupled, keys.as_rows(0, 1), range(2), SIZE)(4096, 4096) == 1
+    for policy in (coupled, adaptaug.Policy.load("auto")):
+        assert encoded.affordable(Request(policy, SIZE, range(2)), keys.as_rows(0, 1))(4096, 4096) == 1
 
 
 def test_other_formats_and_damaged_files(photo):

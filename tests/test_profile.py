@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 
 from adaptaug.cli import run
 from adaptaug.policy import Policy
-from adaptaug.report.profile import STATISTICS, Profile, ink, separation, strokes, view_size
+from adaptaug.report.profile import STATISTICS, Profile, view_size
 
 
 def rgb(image):
@@ -106,32 +106,6 @@ def test_quantiles_agree_with_numpy():
     found = profile_of(images)
     for share in (0.05, 0.5, 0.95):
         assert found.quantile("mean", share) == pytest.approx(np.quantile(means, share), abs=0.03)
-
-
-def test_separation_agrees_with_scikit_image():
-    from skimage.filters import threshold_otsu
-
-    image = samples.coins()
-    histogram = np.bincount(image.ravel(), minlength=256)
-    upper = image > threshold_otsu(image)
-    between = upper.mean() * (1 - upper.mean()) * (image[upper].mean() - image[~upper].mean()) ** 2
-    assert separation(histogram) == pytest.approx(between / image.var(), rel=1e-3)
-
-
-def test_separation_of_one_level_is_nothing():
-    assert separation(np.eye(256)[7]) == 0
-
-
-def test_ink_is_on_one_side_of_text_only():
-    page, cat = rgb(samples.page()), samples.chelsea()
-    assert ink(page) > 0.8
-    assert ink(255 - page) < -0.8
-    assert abs(ink(cat)) < 0.5
-
-
-def test_a_glyph_has_few_strokes_and_a_page_many():
-    assert max(strokes(image) for _, image in digits()) <= 3
-    assert strokes(scan()) > 50
 
 
 # --- near-duplicates ---------------------------------------------------------------------------------------

@@ -53,8 +53,10 @@ def constant(value: float, like: torch.Tensor) -> torch.Tensor:
     return torch.full(like.shape, value, dtype=torch.float64, device=like.device)
 
 
-def ranked(values: torch.Tensor, rank: int) -> torch.Tensor:
-    """(B,) the value of (B, N) that `rank` others of its row precede in order."""
+def ranked(values: torch.Tensor, rank: torch.Tensor | int) -> torch.Tensor:
+    """(B,) the value of (B, N) that `rank` others of its row precede in order, so many in all rows or (B,)."""
+    if isinstance(rank, torch.Tensor):
+        return pick(torch.sort(values, dim=-1).values, rank)
     return torch.kthvalue(values, rank + 1, dim=-1).values
 
 

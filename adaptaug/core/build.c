@@ -9,7 +9,7 @@
 // Structs that Python has too, by name.
 int64_t core_size(const char *name) {
 #define SIZE(Struct) {#Struct, sizeof(Struct)}
-  static const struct { const char *name; int64_t bytes; } sizes[] = {SIZE(Operation), SIZE(Policy), SIZE(Moves), SIZE(Entry), SIZE(Report), SIZE(Source), SIZE(Output)};
+  static const struct { const char *name; int64_t bytes; } sizes[] = {SIZE(Operation), SIZE(Policy), SIZE(Moves), SIZE(Entry), SIZE(Report), SIZE(Routing), SIZE(Source), SIZE(Output)};
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
     if (!strcmp(name, sizes[i].name)) return sizes[i].bytes;
   return -1;

@@ -31,12 +31,16 @@ from adaptaug.core.records import (
     Report,
     SourceRecord,
     pack,
+    pack_routes,
 )  # fmt: skip
 from adaptaug.errors import AdaptAugError
-from adaptaug.params import Entry, ViewParams
+from adaptaug.params import Entry, ViewParams, left_out
 from adaptaug.policy import Policy
 from adaptaug.policy.conditional import STATISTICS, Moves
 from adaptaug.policy.ops import OPS
+from adaptaug.policy.request import Request
+from adaptaug.policy.routes import RULED, Route, plain
+from adaptaug.policy.terms import Terms, absent, terms_of
 
 _REPORT = np.dtype(Report)
 _TASKS_PER_THREAD = 4  # parts of a batch, so that no thread waits long for the last
@@ -57,7 +61,7 @@ def usable(policy: Policy | None = None) -> bool:
     """Whether the core is there and knows all operations of a policy."""
     if _off.get() or library.load() is None:
         return False
-    return policy is None or not _prepared(policy)[1] & ~known_operations()
+    return policy is None or not _prepared(policy)[2] & ~known_operations()
 
 
 def known_operations() -> int:
@@ -76,12 +80,12 @@ def packed(policy: Policy) -> Any:
     return _prepared(policy)[0]
 
 
-def _prepared(policy: Policy) -> tuple[Any, int]:
-    """A policy as C reads it and a bit for the slot of each of its operations, made once."""
+def _prepared(policy: Policy) -> tuple[Any, Any, int]:
+    """A policy and its rules as C reads them and a bit for the slot of each of its operations, made once."""
     prepared = policy.__dict__.get("_core")
     if prepared is None:
-        slots = sum(1 << OPS[name].slot for name in policy.operations)
-        prepared = pack(policy), slots
+        names = {name for choice in policy.choices for name in choice.operations}
+        prepared = pack(policy), pack_routes(policy), sum(1 << OPS[name].slot for name in names)
         object.__setattr__(policy, "_core", prepared)
     return prepared
 
@@ -177,24 +181,25 @@ INTERLEAVED_RGB, LUMA, PLANAR_RGB, PLANAR_LUMA = (
 
 
 def make_views(
-    source: SourceRecord, policy: Policy, rows: np.ndarray, numbers: range, size: int, form: Form,
-    told: bool = True, push: Any = None,
+    source: SourceRecord, request: Request, rows: np.ndarray, form: Form, push: Any = None,
 ) -> tuple[list[Any], np.ndarray | None]:  # fmt: skip
-    """The views `numbers` of each image: a list of what `form.room` gives, and the (B, views) reports where `told`.
+    """The views that are asked for, of each image: a list of what `form.room` gives, and, where parameters are asked
+    for, the (B, views) reports.
 
     Args: rows: (B, 3) int64 keys; push: as `generate.Look.push`.
     """
-    lib, views = library.load(), len(numbers)
+    lib, numbers, size = library.load(), request.numbers, request.size
     assert lib is not None
-    count = source.count
+    count, views = source.count, len(numbers)
     rooms = [form.room(count, size) for _ in numbers]
     outputs = (Output * views)(*[form.output(room, size) for room in rooms])
-    reports = np.empty((count, views), _REPORT) if told else None
+    reports = np.empty((count, views), _REPORT) if request.params else None
     moves = _moves(push, count)
     rows = np.ascontiguousarray(rows, np.int64)
+    policies, routing, _ = _prepared(request.policy)
     arguments = (
-        ctypes.byref(source), packed(policy), ctypes.c_void_p(_address(rows)),
-        None if moves is None else ctypes.c_void_p(_address(moves)),
+        ctypes.byref(source), policies, None if routing is None else ctypes.byref(routing),
+        ctypes.c_void_p(_address(rows)), None if moves is None else ctypes.c_void_p(_address(moves)),
     )  # fmt: skip
     report = None if reports is None else ctypes.c_void_p(_address(reports))
 
@@ -254,62 +259,82 @@ def jpeg_size(data: bytes) -> tuple[int, int, bool] | None:
 
 # --- reports as parameters --------------------------------------------------------------------------------
 def params_of(
-    reports: np.ndarray, policy: Policy, rows: np.ndarray, view: int, size: int, push: Any, batch: bool
+    reports: np.ndarray, request: Request, rows: np.ndarray, view: int, push: Any, batch: bool
 ) -> ViewParams:
     """The (B,) reports of one view as ViewParams: NumPy rows of a single image, torch tensors of a batch."""
-    policy = policy.for_view(view)
+    policy = request.policy
 
     def array(values: Any) -> Any:
         values = np.ascontiguousarray(values)
         return torch.from_numpy(values) if batch else values
 
+    route = reports["route"].astype(np.int64)
+    terms = terms_of(policy, view, route)
     entries = {}
-    for op in policy.of_kind(*KINDS):
-        for i, name in enumerate(op.parameters):
+    for op in terms.of_kind(*KINDS):
+        missing = absent(terms, op.name)
+        for i, (name, parameter) in enumerate(op.parameters.items()):
             met = reports["entry"][:, op.slot, i]
-            entries[op.name if op.single else f"{op.name}.{name}"] = Entry(
-                array(met["value"]), array(met["low"]), array(met["high"]), array(met["reason"].astype(np.int64)),
-                array(met["applied"] != 0), policy[op.name].bounds(name),
+            low, high = terms[op.name].bounds(name)
+            entry = Entry(
+                met["value"], met["low"], met["high"], met["reason"].astype(np.int64), met["applied"] != 0,
+                (low, high),
             )  # fmt: skip
+            if missing is not None:
+                entry = left_out(entry, missing, parameter.identity, np.where)
+            entries[op.name if op.single else f"{op.name}.{name}"] = Entry(
+                *(array(part) for part in entry[:-1]),
+                tuple(array(end) if isinstance(end, np.ndarray) else end for end in entry.policy),
+            )
     return ViewParams(
-        size=size, view=view, keys=array(rows), entries=entries, matrix=array(reports["matrix"].reshape(-1, 3, 3)),
-        span=array(reports["span"]), lift=array(reports["lift"]), colour=array(reports["colour"].reshape(-1, 3, 4)),
-        noise_seed=array(reports["noise_seed"]), strength=array(reports["strength"]),
-        failed=array(reports["failed"].astype(np.int64)), frame=array(reports["frame"] != 0),
-        blank=array(reports["blank"] != 0), guards=policy.guards, evidence=_evidence(reports, policy, push, array),
+        size=request.size, view=view, keys=array(rows), entries=entries,
+        matrix=array(reports["matrix"].reshape(-1, 3, 3)), span=array(reports["span"]), lift=array(reports["lift"]),
+        colour=array(reports["colour"].reshape(-1, 3, 4)), noise_seed=array(reports["noise_seed"]),
+        strength=array(reports["strength"]), failed=array(reports["failed"].astype(np.int64)),
+        frame=array(reports["frame"] != 0), blank=array(reports["blank"] != 0), guards=policy.guards,
+        evidence=_evidence(reports, terms, policy.routes, push, array),
+        route=array(route) if policy.routes else None, routes=plain(policy.routes),
     )  # fmt: skip
 
 
-def _evidence(reports: np.ndarray, policy: Policy, push: Any, array: Callable[[Any], Any]) -> dict[str, Any]:
+def _evidence(
+    reports: np.ndarray,
+    terms: Policy | Terms,
+    routes: Sequence[Route],
+    push: Any,
+    array: Callable[[Any], Any],
+) -> dict[str, Any]:
     """The statistics that the reasons quote, and what moved the draws: those that there are for any image."""
-    found = {}
+    evidence = {}
 
     def keep(name: str, values: np.ndarray) -> None:
         if not len(values) or not np.isnan(values).all():
-            found[name] = array(values)
+            evidence[name] = array(values)
 
     for i, name in enumerate(EVIDENCE):
         keep(name, reports["evidence"][:, i])
+    for name in dict.fromkeys(name for route in routes for name in route.when):
+        evidence[f"subject.{name}"] = array(reports["statistic"][:, RULED.index(name)])
     if push is not None and not isinstance(push, Moves):
-        found |= {
+        evidence |= {
             "push": array(np.asarray(push, np.float64)),
-            "image_contrast": found["image_std"],
+            "image_contrast": evidence["image_std"],
         }
-    for name, entry in policy.operations.items():
+    for name, entry in terms.operations.items():
         slot = OPS[name].slot
         odds = reports["probability"][:, slot]
         if not np.isnan(odds).all():
-            found[f"p.{name}"] = array(np.full(len(odds), entry.p))
-            found[f"conditional_p.{name}"] = array(odds)
+            evidence[f"p.{name}"] = array(np.broadcast_to(entry.p, odds.shape))
+            evidence[f"conditional_p.{name}"] = array(odds)
         keep(f"power.{name}", reports["power"][:, slot])
         if isinstance(push, Moves):
-            found[f"gate.{name}"] = array(reports["gate"][:, slot] != 0)
+            evidence[f"gate.{name}"] = array(reports["gate"][:, slot] != 0)
             for index in range(1, NUMBERS + 1):
                 keep(f"fraction.{name}.{index}", reports["fraction"][:, slot, index])
                 keep(f"start.{name}.{index}", reports["start"][:, slot, index])
     if isinstance(push, Moves):
-        found |= push.evidence
-    return found
+        evidence |= push.evidence
+    return evidence
 
 
 # Replays name every operation, whatever policy planned them.

@@ -14,8 +14,6 @@ static void moments(Sums sums, double count, double *mean, double *std) {
 void crop_moments(Sums sums, int size, double *mean, double *std) { moments(sums, (double)size * size, mean, std); }
 
 // --- whole images -----------------------------------------------------------------------------------------------------
-typedef struct { u8 *levels; int rows, columns; } Plane;
-
 static int larger_of(int a, int b) { return a > b ? a : b; }
 static int smaller_of(int a, int b) { return a < b ? a : b; }
 
@@ -75,7 +73,7 @@ static void detail_map(ImageStats *stats) {
 }
 
 // --- what conditional weights ask for ---------------------------------------------------------------------------------
-static void tone_statistics(Plane luma, double *statistic) {
+void tone_statistics(Plane luma, double *statistic) {
   int64_t histogram[256] = {0};
   double count = (double)luma.rows * luma.columns, dark = 0, bright = 0, entropy = 0;
   for (size_t i = 0; i < (size_t)luma.rows * luma.columns; i++) histogram[luma.levels[i]]++;
@@ -93,7 +91,7 @@ static void tone_statistics(Plane luma, double *statistic) {
 }
 
 // Mean chroma, and colourfulness by Hasler and Suesstrunk, over the thumbnail's colours.
-static void colour_statistics(const u8 *rgb, int h, int w, int64_t stride, double *statistic, Arena *arena) {
+void colour_statistics(const u8 *rgb, int h, int w, int64_t stride, double *statistic, Arena *arena) {
   int step = sampling_step(h, w), rows = h / step, columns = w / step;
   size_t kept = arena->used, count = (size_t)rows * columns;
   Plane channel[3];
@@ -129,7 +127,7 @@ static int median(const int *histogram, int count) {
   return level;
 }
 
-static void composition_statistics(const ImageStats *stats, Plane thumb, double *statistic) {
+void composition_statistics(const ImageStats *stats, Plane thumb, double *statistic) {
   double x = 0, y = 0, away = 0;
   for (int i = 0; i < MAP_CELLS * MAP_CELLS; i++) x += stats->detail_map[i] * ((i % MAP_CELLS + 0.5) / MAP_CELLS), y += stats->detail_map[i] * ((i / MAP_CELLS + 0.5) / MAP_CELLS);
   for (int i = 0; i < MAP_CELLS * MAP_CELLS; i++) {
@@ -151,7 +149,7 @@ static void composition_statistics(const ImageStats *stats, Plane thumb, double 
   statistic[FOREGROUND_FRACTION] = (double)foreground / count;
 }
 
-int measure_image(const u8 *rgb, int h, int w, int64_t stride, int all, ImageStats *stats, Arena *arena) {
+int measure_image(const u8 *rgb, int h, int w, int64_t stride, int all, const Routing *routing, ImageStats *stats, Arena *arena) {
   size_t kept = arena->used;
   int step = sampling_step(h, w);
   Plane plane = {0, h / step, w / step};
@@ -184,6 +182,11 @@ int measure_image(const u8 *rgb, int h, int w, int64_t stride, int all, ImageSta
     tone_statistics(luma, stats->statistic);
     composition_statistics(stats, thumb, stats->statistic);
     colour_statistics(rgb, h, w, stride, stats->statistic, arena);
+  }
+  stats->route = 0;
+  if (routing) {
+    Measured image = {rgb, h, w, stride, luma, thumb};
+    stats->route = route_of(routing, &image, stats, arena);
   }
   arena->used = kept;
   return arena->failed ? -1 : 0;

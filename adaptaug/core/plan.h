@@ -17,7 +17,7 @@ enum { GEOMETRY, FILTER, TABLE, TONE, COLOUR, LATE };
 enum {  // promise/reasons.py
   NOT_DRAWN, WHOLE_RANGE, UNGUARDED, BOX_ENLARGED, DISTORTION_REDUCED, DARK, BRIGHT, CLIPPING, EXCLUSIVE, TOO_SMALL,
   SHARPNESS, ISOLUMINANT, FLAT_CROP, KEEPS_CONTRAST, TONE_REDUCED, OVERLAP_MOVED, OVERLAP_RESIZED, CONTENT_WON,
-  OVERLAP_OUT_OF_REACH, GREY_STAYS, COLOUR_CLIPS
+  OVERLAP_OUT_OF_REACH, GREY_STAYS, COLOUR_CLIPS, ABSENT
 };
 enum {  // the statistics that reasons quote, by name in records.EVIDENCE
   DRAWN_STD, DRAWN_CONTENT, BOX_STD_FLOOR, CONTENT_FLOOR, DRAWN_OVERLAP, OVERLAP_LOW, OVERLAP_HIGH, OVERLAP, BOX_X,
@@ -26,8 +26,10 @@ enum {  // the statistics that reasons quote, by name in records.EVIDENCE
 };
 enum {  // conditional.STATISTICS
   MEAN, CONTRAST_STATISTIC, DARK_FRACTION, BRIGHT_FRACTION, ENTROPY, CHROMA_STATISTIC, COLOURFULNESS, SPREAD, SHARPNESS_STATISTIC,
-  BORDER_UNIFORMITY, FOREGROUND_FRACTION, STATISTICS
+  BORDER_UNIFORMITY, FOREGROUND_FRACTION, STATISTICS,
+  LEVELS = STATISTICS, BLACK, INK, STROKES, RULED  // what rules may name besides (routes.RULED)
 };
+enum { ROUTES = 16 };  // most of a policy (routes.MOST)
 
 #define PI 3.14159265358979323846
 #define LEVEL (1.0 / 255.0)
@@ -58,6 +60,9 @@ typedef struct {  // what moves an image's draws beside the policy's weights
   int32_t pushed, moved, moves_p[SLOTS], moves_strength[SLOTS];
 } Moves;
 
+typedef struct { int32_t count, order[RULED]; double low[RULED], high[RULED]; } Rule;  // statistics in the file's order
+typedef struct { int32_t count, unused; Rule rule[ROUTES]; } Routing;  // each route has its policies: of view 0, of others
+
 // --- what a caller gets: everything that was decided for a view ------------------------------------------------------
 typedef struct { double value, low, high; int32_t reason, applied; } Entry;
 
@@ -68,8 +73,9 @@ typedef struct {
   double evidence[EVIDENCES];             // NaN where there is none
   double probability[SLOTS], power[SLOTS];          // after the weights; NaN without any
   double fraction[SLOTS][NUMBERS + 1], start[SLOTS][NUMBERS + 1];  // met by `Moves`; NaN else
+  double statistic[RULED];                // that the route was chosen by; NaN where it was not asked for
   int32_t gate[SLOTS];
-  int32_t failed, frame, blank, unused;
+  int32_t failed, frame, blank, route;
 } Report;
 
 // --- between the rooms ----------------------------------------------------------------------------------------------
@@ -80,7 +86,8 @@ typedef struct {  // a whole image (measure.c)
   double mean, contrast, fine_contrast, coarse_contrast, detail_total;
   double luma[(THUMB + 1) * (THUMB + 1)], square[(THUMB + 1) * (THUMB + 1)], detail[(THUMB + 1) * (THUMB + 1)];  // running sums
   double detail_map[MAP_CELLS * MAP_CELLS];
-  double statistic[STATISTICS];           // only for a policy with conditional weights
+  double statistic[RULED];                // only for a policy with conditional weights, or asked for by its routes
+  int32_t measured[RULED], route;         // whether it was
 } ImageStats;
 
 typedef struct {  // a crop as rendered

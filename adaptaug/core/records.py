@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from ctypes import c_double, c_float, c_int32, c_int64, c_void_p
 
 from adaptaug.policy import Policy
 from adaptaug.policy.conditional import STATISTICS
 from adaptaug.policy.ops import OPS, SLOTS_PER_OP
+from adaptaug.policy.routes import MOST, RULED
 
 SLOTS, NUMBERS = 32, 4
 KINDS = ("geometry", "filter", "table", "tone", "colour", "late")
@@ -47,6 +49,17 @@ class MovesRecord(ctypes.Structure):
     )  # fmt: skip
 
 
+class RuleRecord(ctypes.Structure):
+    _fields_ = (
+        ("count", c_int32), ("order", c_int32 * len(RULED)), ("low", c_double * len(RULED)),
+        ("high", c_double * len(RULED)),
+    )  # fmt: skip
+
+
+class RoutingRecord(ctypes.Structure):
+    _fields_ = (("count", c_int32), ("unused", c_int32), ("rule", RuleRecord * MOST))
+
+
 class EntryRecord(ctypes.Structure):
     _fields_ = (
         ("value", c_double), ("low", c_double), ("high", c_double), ("reason", c_int32), ("applied", c_int32),
@@ -59,7 +72,8 @@ class Report(ctypes.Structure):
         ("strength", c_double), ("noise_seed", c_int64), ("entry", EntryRecord * NUMBERS * SLOTS),
         ("evidence", c_double * len(EVIDENCE)), ("probability", c_double * SLOTS), ("power", c_double * SLOTS),
         ("fraction", c_double * (NUMBERS + 1) * SLOTS), ("start", c_double * (NUMBERS + 1) * SLOTS),
-        ("gate", c_int32 * SLOTS), ("failed", c_int32), ("frame", c_int32), ("blank", c_int32), ("unused", c_int32),
+        ("statistic", c_double * len(RULED)), ("gate", c_int32 * SLOTS), ("failed", c_int32), ("frame", c_int32),
+        ("blank", c_int32), ("route", c_int32),
     )  # fmt: skip
 
 
@@ -83,16 +97,31 @@ class Output(ctypes.Structure):
 # By their names in C.
 STRUCTS: dict[str, type[ctypes.Structure]] = {
     "Operation": Operation, "Policy": PolicyRecord, "Moves": MovesRecord, "Entry": EntryRecord, "Report": Report,
-    "Source": SourceRecord, "Output": Output,
+    "Routing": RoutingRecord, "Source": SourceRecord, "Output": Output,
 }  # fmt: skip
 
 
 def pack(policy: Policy) -> ctypes.Array[PolicyRecord]:
-    """A policy as C reads it: of the first view and of every other."""
-    both = (PolicyRecord * 2)()
-    for number in (0, 1):
-        _pack(policy.for_view(number), policy, both[number])
-    return both
+    """A policy as C reads it: of the first view and of every other, one such pair a route."""
+    pairs = (PolicyRecord * (2 * len(policy.choices)))()
+    for i, choice in enumerate(policy.choices):
+        for number in (0, 1):
+            _pack(choice.for_view(number), choice, pairs[2 * i + number])
+    return pairs
+
+
+def pack_routes(policy: Policy) -> RoutingRecord | None:
+    """A policy's rules as C reads them; None without routes."""
+    if not policy.routes:
+        return None
+    out = RoutingRecord(count=len(policy.routes))
+    for route, rule in zip(policy.routes, out.rule, strict=False):
+        rule.count = len(route.when)
+        for i, (name, (low, high)) in enumerate(route.when.items()):
+            number = rule.order[i] = RULED.index(name)
+            rule.low[number] = -math.inf if low is None else low
+            rule.high[number] = math.inf if high is None else high
+    return out
 
 
 def _pack(policy: Policy, whole: Policy, out: PolicyRecord) -> None:

@@ -194,14 +194,14 @@ static int asks_for_statistics(const Policy policies[2]) {
   return 0;
 }
 
-static int look_at(Look *look, const Policy policies[2], Arena *arena) {
-  const Policy *policy = &policies[0];
-  if (!look->wants_report && !asks_for_statistics(policies)) {
-    look->stats->height = look->height, look->stats->width = look->width;
+static int look_at(Look *look, const Policy *policies, const Routing *routing, Arena *arena) {
+  if (!look->wants_report && !routing && !asks_for_statistics(policies)) {
+    look->stats->height = look->height, look->stats->width = look->width, look->stats->route = 0;
     look->stats->mean = look->stats->contrast = NAN;
     return 0;
   }
-  if (measure_image(look->image.rgb, look->height, look->width, look->image.stride, policy->conditional, look->stats, arena)) return -1;
+  if (measure_image(look->image.rgb, look->height, look->width, look->image.stride, policies->conditional, routing, look->stats, arena)) return -1;
+  const Policy *policy = &policies[2 * look->stats->route];
   if (!policy->guards || quick_limits(look->stats, policy, &look->limits)) return 0;
   if (look_at_frame(look, arena)) return -1;
   look->limits = limits_of(policy, look->frame_mean, look->frame_std, look->stats->mean);
@@ -212,6 +212,7 @@ static int look_at(Look *look, const Policy policies[2], Arena *arena) {
 static void clear_report(Report *report) {
   memset(report, 0, sizeof *report);
   for (int i = 0; i < EVIDENCES; i++) report->evidence[i] = NAN;
+  for (int i = 0; i < RULED; i++) report->statistic[i] = NAN;
   for (int slot = 0; slot < SLOTS; slot++) {
     report->probability[slot] = report->power[slot] = NAN;
     for (int i = 0; i <= NUMBERS; i++) report->fraction[slot][i] = report->start[slot][i] = NAN;
@@ -312,7 +313,7 @@ static int make_view(Look *look, const Policy policies[2], const int64_t key[3],
   return arena->failed ? -1 : 0;
 }
 
-static int image_views(const Source *source, const Policy policies[2], const int64_t *keys, const Moves *moves, int index, int first,
+static int image_views(const Source *source, const Policy *policies, const Routing *routing, const int64_t *keys, const Moves *moves, int index, int first,
                        int views, int size, const Output *outputs, Report *reports, Arena *arena) {
   Look look = {.height = source->height, .width = source->width, .size = size, .wants_report = reports != NULL};
   arena->used = 0;
@@ -321,23 +322,26 @@ static int image_views(const Source *source, const Policy policies[2], const int
   Report *own = arena_take(arena, sizeof *own);
   look.frame = take_planes(size, arena), look.crop = take_planes(size, arena);
   look.filtered = take_planes(size, arena), look.view = take_planes(size, arena);
-  if (arena->failed || look_at(&look, policies, arena)) return -1;
+  if (arena->failed || look_at(&look, policies, routing, arena)) return -1;
+  int route = look.stats->route;
   size_t kept = arena->used;
   for (int i = 0; i < views; i++) {
     Report *report = reports ? reports + (size_t)index * views + i : own;
     arena->used = kept;
-    if (make_view(&look, policies, keys + 3 * (size_t)index, moves ? moves + index : NULL, first + i, report, arena)) return -1;
+    if (make_view(&look, policies + 2 * route, keys + 3 * (size_t)index, moves ? moves + index : NULL, first + i, report, arena)) return -1;
+    report->route = route;
+    for (int k = 0; routing && k < RULED; k++) if (look.stats->measured[k]) report->statistic[k] = look.stats->statistic[k];
     write_view(&look.view, size, &outputs[i], index);
   }
   return 0;
 }
 
-CORE_API int core_views(const Source *source, const Policy policies[2], const int64_t *keys, const Moves *moves, int start, int stop,
+CORE_API int core_views(const Source *source, const Policy *policies, const Routing *routing, const int64_t *keys, const Moves *moves, int start, int stop,
                       int first, int views, int size, const Output *outputs, Report *reports) {
   Arena *arena = borrow_arena(room_for(source, size));
   if (!arena) return -1;
   int failed = 0;
-  for (int index = start; index < stop && !failed; index++) failed = image_views(source, policies, keys, moves, index, first, views, size, outputs, reports, arena);
+  for (int index = start; index < stop && !failed; index++) failed = image_views(source, policies, routing, keys, moves, index, first, views, size, outputs, reports, arena);
   return_arena(arena);
   return failed;
 }
@@ -393,8 +397,8 @@ CORE_API int core_measure(const Source *source, int start, int stop, double *sta
     arena->used = 0;
     ImageStats *stats = arena_take(arena, sizeof *stats);
     Image image = interleaved(source, index, arena);
-    failed = !stats || !image.rgb || measure_image(image.rgb, source->height, source->width, image.stride, 1, stats, arena);
-    if (!failed) memcpy(statistics + (size_t)index * STATISTICS, stats->statistic, sizeof stats->statistic);
+    failed = !stats || !image.rgb || measure_image(image.rgb, source->height, source->width, image.stride, 1, NULL, stats, arena);
+    if (!failed) memcpy(statistics + (size_t)index * STATISTICS, stats->statistic, STATISTICS * sizeof *statistics);
   }
   return_arena(arena);
   return failed ? -1 : 0;
@@ -453,7 +457,7 @@ CORE_API int core_plan(const Source *source, const Policy policies[2], const int
     const int64_t *key = keys + 3 * (size_t)index;
     Report *report = reports + index;
     Draws draws, first;
-    failed = measure_image(image.rgb, source->height, source->width, image.stride, policies[0].conditional, stats, arena);
+    failed = measure_image(image.rgb, source->height, source->width, image.stride, policies[0].conditional, NULL, stats, arena);
     clear_report(report);
     report->evidence[IMAGE_MEAN] = stats->mean, report->evidence[IMAGE_STD] = stats->contrast;
     start_draws(&draws, policy, key, view, stats, moves ? moves + index : NULL, report);

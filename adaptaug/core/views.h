@@ -20,10 +20,10 @@ typedef struct {  // one view of every image
   float scale[3], offset[3];             // floats: level * scale + offset
 } Output;
 
-// Views `first` .. `first + views - 1` of images start .. stop - 1. `policies`: of view 0 and of every other. `keys`:
-// (count, 3); `moves`: one an image or NULL; `outputs`: one a view; `reports`: (count, views) or NULL.
+// Views `first` .. `first + views - 1` of images start .. stop - 1. `policies`: of view 0 and of every other, one
+// such pair a route; `routing` says which an image takes, NULL: there is one. `keys`: (count, 3); `moves`: one an image or NULL; `outputs`: one a view; `reports`: (count, views) or NULL.
 // Returns 0, or -1 where there is no memory.
-CORE_API int core_views(const Source *source, const Policy policies[2], const int64_t *keys, const Moves *moves, int start, int stop,
+CORE_API int core_views(const Source *source, const Policy *policies, const Routing *routing, const int64_t *keys, const Moves *moves, int start, int stop,
                       int first, int views, int size, const Output *outputs, Report *reports);
 // The view that a report describes, measuring nothing; without `tone` the geometry alone, by the nearest pixel if asked.
 CORE_API int core_replay(const Source *source, const Policy *policy, const Report *reports, int start, int stop, int size, int nearest,

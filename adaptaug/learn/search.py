@@ -87,7 +87,7 @@ class Search:
             )
         self.recipe, self.budget, self.objective = recipe, budget, objective
         self.schedule = Schedule(recipe.epochs)
-        self.start = start if isinstance(start, Policy) else Policy.load(start)
+        self.start = (start if isinstance(start, Policy) else Policy.load(start)).alone("start")
         self.folder, self.progress, self.shared = Path(folder), progress or Progress(), shared
         self.workers = min(os.cpu_count() or 1, 8) if workers is None else workers
         self._look_at_data()

@@ -208,6 +208,7 @@ class ConditionalHeads(BandWatch):
 
 
 def _check(policy: Policy, statistics: Sequence[str]) -> None:
+    policy.alone("conditional weights")
     if policy.conditional.operations:
         raise AdaptAugError(
             f"policy {policy.name!r}: expected one without conditional weights to learn them on, got some for "

@@ -17,18 +17,17 @@ from adaptaug.backend.arrays import pick_rows
 from adaptaug.core import engine
 from adaptaug.params import ViewParams
 from adaptaug.pipeline.generate import Look, make_view
-from adaptaug.policy import Policy
 from adaptaug.policy.conditional import Moves
+from adaptaug.policy.request import Request
 from adaptaug.stats.similarity import Alike, similarity
 
 CANDIDATES = 4
 
 
 def make_views(
-    pixels: torch.Tensor, rows: torch.Tensor, numbers: range, policy: Policy, size: int, seen: Look,
-    alike: Alike = similarity,
-) -> tuple[list[torch.Tensor], list[ViewParams]]:  # fmt: skip
-    """The views `numbers` of each image, as `generate.make_view` makes them, kept in the policy's band.
+    pixels: torch.Tensor, rows: torch.Tensor, request: Request, look: Look, alike: Alike = similarity
+) -> tuple[list[torch.Tensor], list[ViewParams]]:
+    """The views that are asked for, of each image, as `generate.make_view` makes them, kept in the policy's band.
 
     The similarity, by `alike`, is the mean over the later views of theirs with the first; where no candidate is in the
     band, the one nearest to it is taken. `evidence` has "similarity" and "candidate", the number of the draw that was
@@ -37,11 +36,12 @@ def make_views(
 
     def drawn(candidate: int) -> tuple[list[torch.Tensor], list[ViewParams]]:
         key = keys.another(rows, candidate)
-        made = [make_view(pixels, key, number, policy, size, seen) for number in numbers]
+        made = [make_view(pixels, key, number, look) for number in request.numbers]
         return [view for view, _ in made], [params for _, params in made]
 
+    policy = request.policy
     views, params = drawn(0)
-    if policy.band is None or len(numbers) < 2:
+    if policy.band is None or len(views) < 2:
         return views, params
     likeness = _likeness(alike, views)
     outside = _outside(likeness, *policy.band)
@@ -62,10 +62,10 @@ def make_views(
 
 
 def by_core(
-    pixels: np.ndarray | torch.Tensor, policy: Policy, rows: np.ndarray, numbers: range, size: int, push: Any,
-    alike: Alike, told: bool,
-) -> tuple[list[torch.Tensor], list[ViewParams]]:  # fmt: skip
+    pixels: np.ndarray | torch.Tensor, request: Request, rows: np.ndarray, push: Any, alike: Alike
+) -> tuple[list[torch.Tensor], list[ViewParams]]:
     """The same by the core: (B, 3, S, S) uint8 views; images in the band are not drawn again."""
+    policy = request.policy
     assert policy.band is not None
     batch = isinstance(pixels, torch.Tensor)
     key = rows.copy()  # of the draws that are kept
@@ -73,9 +73,7 @@ def by_core(
     def drawn(some: np.ndarray) -> tuple[list[torch.Tensor], Any, torch.Tensor]:
         part = pixels[torch.from_numpy(some)] if batch else pixels
         source, moved = engine.source_of(part), _rows_of(push, some)
-        views, reports = engine.make_views(
-            source, policy, key[some], numbers, size, engine.PLANAR_RGB, told, moved
-        )
+        views, reports = engine.make_views(source, request, key[some], engine.PLANAR_RGB, moved)
         return views, reports, _likeness(alike, [view.float() for view in views])
 
     views, reports, likeness = drawn(np.arange(len(rows)))
@@ -95,15 +93,15 @@ def by_core(
         outside[chosen], likeness[chosen] = away[better], now[better]
         for view, other in zip(views, others, strict=True):
             view[chosen] = other[better]
-        if told:
+        if request.params:
             reports[chosen] = more[better]
-    if not told:
+    if not request.params:
         return views, []
     evidence: dict[str, Any] = {"similarity": likeness.double(), "candidate": torch.from_numpy(which)}
     kept = evidence if batch else {name: values.numpy() for name, values in evidence.items()}
     plans = [
-        engine.params_of(reports[:, i], policy, key, number, size, push, batch)
-        for i, number in enumerate(numbers)
+        engine.params_of(reports[:, i], request, key, number, push, batch)
+        for i, number in enumerate(request.numbers)
     ]
     return views, [replace(plan, evidence={**plan.evidence, **kept}) for plan in plans]
 

@@ -22,6 +22,7 @@ from adaptaug.data.depth import AUTO, of_one
 from adaptaug.data.files import read_image
 from adaptaug.data.metadata import orientation, turn_array
 from adaptaug.policy import Policy
+from adaptaug.policy.request import Request
 
 # OpenCV's flags; its REDUCED_GRAYSCALE ones say only how far to reduce.
 SHRINKS = {
@@ -46,10 +47,10 @@ def decode(
     >>> decode(png).shape
     (96, 96, 3)
     """
-    name, found = "the image's bytes", _jpeg(data)
+    name, header = "the image's bytes", _jpeg(data)
     # OpenCV is twice as fast as Pillow, but fills what a truncated file lacks with grey and says nothing.
-    if found and _END in data[-64:] and max(found[:2]) <= _LONGEST:
-        width, height, number = found
+    if header and _END in data[-64:] and max(header[:2]) <= _LONGEST:
+        width, height, number = header
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), SHRINKS[shrink(width, height)] | _AS_IT_LIES)
         if pixels is not None:
             return turn_array(pixels, number)
@@ -58,8 +59,8 @@ def decode(
 
 def _jpeg(data: bytes) -> tuple[int, int, int] | None:
     """Width, height and orientation of a JPEG of one or three channels; None of anything else."""
-    if engine.usable() and (found := engine.jpeg_size(data)) is not None:
-        width, height, metadata = found
+    if engine.usable() and (size := engine.jpeg_size(data)) is not None:
+        width, height, metadata = size
         if not metadata:  # nothing could say that it is turned
             return width, height, 1
     try:
@@ -76,18 +77,20 @@ def _jpeg(data: bytes) -> tuple[int, int, int] | None:
 _LONGEST = 10_000  # beyond, read_image knows the limits
 
 
-def affordable(policy: Policy, rows: np.ndarray, numbers: range, size: int) -> Callable[[int, int], int]:
-    """How far an image may be shrunk for the views `numbers` of one key: 1, 2, 4 or 8, as a function of its size.
+def affordable(request: Request, rows: np.ndarray) -> Callable[[int, int], int]:
+    """How far an image may be shrunk for the views asked for of one key: 1, 2, 4 or 8, as a function of its size.
 
     So far that every crop as drawn still has `size` pixels a side, whichever way up the image is: that only its
     metadata tells. 1 where what is drawn depends on pixels.
     """
 
+    policy = request.policy
+
     def shrink(width: int, height: int) -> int:
-        if policy.pair.overlap or policy.band or policy.conditional.operations:
+        if policy.pair.overlap or policy.band or policy.conditional.operations or policy.routes:
             return 1
-        least = _shortest_side(policy, rows, numbers, width, height)
-        return max(shrink for shrink in SHRINKS if shrink == 1 or shrink * size <= least)
+        least = _shortest_side(policy, rows, request.numbers, width, height)
+        return max(shrink for shrink in SHRINKS if shrink == 1 or shrink * request.size <= least)
 
     return shrink
 

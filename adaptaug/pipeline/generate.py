@@ -5,7 +5,7 @@ The core goes the same path in C (core/views.c).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
@@ -13,36 +13,56 @@ import torch
 from adaptaug import planning
 from adaptaug.backend.arrays import Array, choose, matrices
 from adaptaug.device import engine as engine
-from adaptaug.params import Entry, ViewParams
+from adaptaug.params import Entry, ViewParams, left_out
 from adaptaug.policy import Policy
 from adaptaug.policy.conditional import Moves
 from adaptaug.policy.ops import OPS
+from adaptaug.policy.routes import choose as choose_route
+from adaptaug.policy.routes import plain
+from adaptaug.policy.terms import Terms, absent, terms_of
 from adaptaug.promise import guards
 from adaptaug.promise.certificate import Evidence, certify
 from adaptaug.promise.reasons import Reason
 from adaptaug.stats.crop import CropStats
 from adaptaug.stats.image import ImageStats, measure_pixels
+from adaptaug.stats.subject import statistic
 
 
 @dataclass(frozen=True)
 class Look:
     """What is known of the sources before any view is drawn, shared by all views of an image."""
 
+    policy: Policy
+    size: int
     stats: ImageStats
     frame: Any  # the full frame at the view's size; None without guards
     limit: guards.Limits | None
     blank: Array
+    route: Array | None = None  # (B,) which of the policy's routes each image takes, and by which statistics
+    ruled: dict[str, Array] = field(default_factory=dict)
     push: Array | Moves | None = None  # (B,) how much stronger than the policy each image's views shall be
 
 
 def look(pixels: torch.Tensor, policy: Policy, size: int) -> Look:
-    """Measure the sources and, for a guarded policy, their full frames at the view's size."""
+    """Measure the sources, choose their routes and, for a guarded policy, their full frames at the view's size."""
     stats = measure_pixels(pixels)
+    route, ruled = _route(stats, policy)
     if not policy.guards:
-        return Look(stats, None, None, torch.zeros_like(pixels[:, 0, 0, 0], dtype=torch.bool))
+        blank = torch.zeros_like(pixels[:, 0, 0, 0], dtype=torch.bool)
+        return Look(policy, size, stats, None, None, blank, route, ruled)
     frame = full_frame(pixels, stats, size)
     mean, std = engine.moments(engine.luma(frame))
-    return Look(stats, frame, guards.limits(policy.promise, mean, std, stats.mean), engine.blank(frame, std))
+    limit = guards.limits(terms_of(policy, 0, route).promise, mean, std, stats.mean)
+    return Look(policy, size, stats, frame, limit, engine.blank(frame, std), route, ruled)
+
+
+def _route(stats: ImageStats, policy: Policy) -> tuple[Array | None, dict[str, Array]]:
+    """The routes that images take, and the statistics that rules name; None and none without routes."""
+    if not policy.routes:
+        return None, {}
+    names = dict.fromkeys(name for route in policy.routes for name in route.when)
+    values = {name: statistic(stats, name) for name in names} or {"mean": stats.mean}
+    return choose_route(policy.routes, values.__getitem__), values
 
 
 def full_frame(pixels: torch.Tensor, stats: ImageStats, size: int) -> torch.Tensor:
@@ -61,24 +81,25 @@ def _frame_geometry(stats: ImageStats) -> tuple[Array, Array]:
 
 
 def make_view(
-    pixels: torch.Tensor, keys: torch.Tensor, view: int, policy: Policy, size: int, seen: Look
+    pixels: torch.Tensor, keys: torch.Tensor, view: int, look: Look
 ) -> tuple[torch.Tensor, ViewParams]:
     """One view of each image, and everything that was decided for it.
 
-    Args:
-        pixels: (B, 3, H, W) float levels; keys: (B, 3) rows of (seed, epoch, index); view: its number; size: side in
-            pixels; seen: from `look`.
+    Args: pixels: (B, 3, H, W) float levels; keys: (B, 3) rows of (seed, epoch, index); view: its number.
     Returns: the views' pixels and their ViewParams.
     """
+    stats, size, limit = look.stats, look.size, look.limit
     # Overlap is with view 0's crop, which is planned again: a plan is a function of statistics and key alone.
-    overlaps = view and policy.pair.overlap is not None
-    first = planning.Draws(policy, keys, 0, seen.stats, seen.push) if overlaps else None
-    policy = policy.for_view(view)
-    draws = planning.Draws(policy, keys, view, seen.stats, seen.push)
-    where = planning.plan_where(seen.stats, policy, draws, size, first)
-    safe = _safe_crop(pixels, where, size, seen)
-    evidence = where.evidence | {"image_mean": seen.stats.mean, "image_std": seen.stats.contrast}
-    limit = seen.limit
+    overlaps = view and look.policy.pair.overlap is not None
+    first = (
+        planning.Draws(terms_of(look.policy, 0, look.route), keys, 0, stats, look.push) if overlaps else None
+    )
+    policy = terms_of(look.policy, view, look.route)
+    draws = planning.Draws(policy, keys, view, stats, look.push)
+    where = planning.plan_where(stats, policy, draws, size, first)
+    safe = _safe_crop(pixels, where, look)
+    evidence = where.evidence | {"image_mean": stats.mean, "image_std": stats.contrast}
+    evidence |= {f"subject.{name}": value for name, value in look.ruled.items()}
     if limit is not None:
         limit = limit._replace(own=safe.stats.mean)
         evidence |= {"flat_std": safe.drawn_std, "reach": safe.stats.reach}
@@ -98,19 +119,29 @@ def make_view(
     failed = torch.zeros_like(strength, dtype=torch.int64)
     if limit is not None:
         certificate = certify(_evidence(safe, toned, noised, out, limit), limit)
-        strength, failed = torch.where(seen.blank, 0.0, certificate[0]), certificate[1]
+        strength, failed = torch.where(look.blank, 0.0, certificate[0]), certificate[1]
         if engine.any_true(strength < 1.0):
             out = engine.blend(safe.pixels, out, strength)
-    if seen.push is not None and not isinstance(seen.push, Moves):
-        evidence |= {"push": seen.push, "image_contrast": seen.stats.contrast}
+    if look.push is not None and not isinstance(look.push, Moves):
+        evidence |= {"push": look.push, "image_contrast": stats.contrast}
     drawn = _framed(where.entries, safe.frame) | entries | tone | late
     params = ViewParams(
-        size=size, view=view, keys=keys, entries=drawn, matrix=safe.matrix, span=safe.span,
+        size=size, view=view, keys=keys, entries=_left_out(drawn, policy), matrix=safe.matrix, span=safe.span,
         lift=safe.lift, colour=colour, noise_seed=seed, strength=strength, failed=failed,
-        frame=safe.frame & ~seen.blank, blank=seen.blank, guards=policy.guards,
-        evidence=evidence | tone_evidence | draws.evidence(),
+        frame=safe.frame & ~look.blank, blank=look.blank, guards=policy.guards,
+        evidence=evidence | tone_evidence | draws.evidence(), route=look.route, routes=plain(look.policy.routes),
     )  # fmt: skip
     return out, params
+
+
+def _left_out(entries: dict[str, Entry], policy: Policy | Terms) -> dict[str, Entry]:
+    """The entries, those of images whose policies have no such operation marked."""
+    out = {}
+    for name, entry in entries.items():
+        op, _, part = name.partition(".")
+        missing, parameter = absent(policy, op), OPS[op].parameters[part or "range"]
+        out[name] = entry if missing is None else left_out(entry, missing, parameter.identity, torch.where)
+    return out
 
 
 class _Safe(NamedTuple):
@@ -126,9 +157,9 @@ class _Safe(NamedTuple):
     frame: Array  # (B,) whether the full frame took its place
 
 
-def _safe_crop(pixels: torch.Tensor, where: planning.Where, size: int, seen: Look) -> _Safe:
+def _safe_crop(pixels: torch.Tensor, where: planning.Where, look: Look) -> _Safe:
     """The crop where the plan says; the full frame where that is flat; lifted where it is too dark or too bright."""
-    matrix, span, limit = where.matrix, where.span, seen.limit
+    matrix, span, limit, size = where.matrix, where.span, look.limit, look.size
     crop = engine.warp(pixels, matrix, span, size)
     plane = engine.luma(crop)
     stats = engine.crop_stats(crop, plane)
@@ -136,12 +167,12 @@ def _safe_crop(pixels: torch.Tensor, where: planning.Where, size: int, seen: Loo
     frame, scale, offset = mean > 9.0, torch.ones_like(mean), torch.zeros_like(mean)
     if limit is not None:
         scale, offset = guards.lift(mean, limit)
-        frame = (std * scale < limit.std + 0.5 * guards.LEVEL * (scale < 1.0)) | seen.blank
+        frame = (std * scale < limit.std + 0.5 * guards.LEVEL * (scale < 1.0)) | look.blank
         scale, offset = torch.where(frame, 1.0, scale), torch.where(frame, 0.0, offset)
         if engine.any_true(frame | (scale < 1.0)):
-            frame_matrix, frame_span = _frame_geometry(seen.stats)
+            frame_matrix, frame_span = _frame_geometry(look.stats)
             matrix, span = choose(frame, frame_matrix, matrix), torch.where(frame, frame_span, span)
-            crop = engine.select(frame, seen.frame, crop)
+            crop = engine.select(frame, look.frame, crop)
             crop = engine.lift(crop, torch.stack([scale, offset], -1))
             plane = engine.luma_again(frame | (scale < 1.0), crop, plane)
             stats = engine.crop_stats(crop, plane)
@@ -180,7 +211,7 @@ def _evidence(
         whole_covariance, mean = engine.covariance(noised_plane, safe.plane), whole_mean
     if out is not noised:
         mean, _ = engine.moments(engine.luma(out))
-    clipped = engine.newly_clipped(out, safe.pixels, limit.promise.clip)
+    clipped = engine.newly_clipped(out, safe.pixels, limit.clip)
     return Evidence(
         safe.stats.mean, safe.stats.std, mean, std, whole_std, whole_covariance, covariance, clipped
     )

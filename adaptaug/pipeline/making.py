@@ -16,7 +16,7 @@ from adaptaug.errors import AdaptAugError
 from adaptaug.params import ViewParams
 from adaptaug.pipeline import band, encoded, generate
 from adaptaug.pipeline.inputs import Source, core_form, from_planes, read, write, write_core
-from adaptaug.policy import Policy
+from adaptaug.policy.request import Request
 from adaptaug.stats.image import ImageStats, with_statistics
 from adaptaug.stats.similarity import Alike, similarity
 
@@ -25,45 +25,43 @@ Strength = Callable[[ImageStats], Any]  # how much stronger each image's views s
 
 @at_home
 def make(
-    images: Any, policy: Policy, size: int, key: Any, numbers: range, finish: str, told: bool,
-    strength: Strength | None = None, alike: Alike = similarity,
-) -> tuple[list[Any], list[ViewParams]]:  # fmt: skip
-    """The finished views, and what was decided for each where `told` (else an empty list)."""
+    images: Any, request: Request, key: Any, strength: Strength | None = None, alike: Alike = similarity
+) -> tuple[list[Any], list[ViewParams]]:
+    """The finished views, and what was decided for each where that is asked for (else an empty list)."""
     if isinstance(images, bytes):
         key = keys.as_rows(key, 1)
-        enough = encoded.affordable(policy, key, numbers, size)
+        enough = encoded.affordable(request, key)
         images = encoded.decode(images, enough) if strength is None else encoded.decode(images)
     source = read(images)
-    if source.plain and engine.usable(policy):
-        return _by_core(source, policy, size, key, numbers, finish, told, strength, alike)
+    if source.plain and engine.usable(request.policy):
+        return _by_core(source, request, key, strength, alike)
     rows, pixels = _rows(key, source), source.levels()
     with whole_levels(source):
-        seen = generate.look(pixels, policy, size)
+        look = generate.look(pixels, request.policy, request.size)
         if strength is not None:
-            seen = replace(seen, push=strength(seen.stats))
-        views, params = band.make_views(pixels, rows, numbers, policy, size, seen, alike)
-    made = [write(view, source, finish) for view in views]
-    return made, [p.row(0) if source.single else p for p in params] if told else []
+            look = replace(look, push=strength(look.stats))
+        views, params = band.make_views(pixels, rows, request, look, alike)
+    made = [write(view, source, request.finish) for view in views]
+    return made, [p.row(0) if source.single else p for p in params] if request.params else []
 
 
 def _by_core(
-    source: Source, policy: Policy, size: int, key: Any, numbers: range, finish: str, told: bool,
-    strength: Strength | None, alike: Alike,
-) -> tuple[list[Any], list[ViewParams]]:  # fmt: skip
-    pixels, rows = source.eight_bits(), keys.as_rows(key, len(source))
+    source: Source, request: Request, key: Any, strength: Strength | None, alike: Alike
+) -> tuple[list[Any], list[ViewParams]]:
+    pixels, rows, numbers = source.eight_bits(), keys.as_rows(key, len(source)), request.numbers
     record = engine.source_of(pixels)
     push = None if strength is None else strength(with_statistics(source.planes(), engine.measure(record)))
-    if policy.band is not None and len(numbers) > 1:
-        rooms, plans = band.by_core(pixels, policy, rows, numbers, size, push, alike, told)
-        rooms = [from_planes(room, source, finish) for room in rooms]
+    if request.policy.band is not None and len(numbers) > 1:
+        rooms, plans = band.by_core(pixels, request, rows, push, alike)
+        rooms = [from_planes(room, source, request.finish) for room in rooms]
     else:
-        form = core_form(source, finish)
-        rooms, reports = engine.make_views(record, policy, rows, numbers, size, form, told, push)
+        form = core_form(source, request.finish)
+        rooms, reports = engine.make_views(record, request, rows, form, push)
         plans = [] if reports is None else [
-            engine.params_of(reports[:, i], policy, rows, number, size, push, not source.single)
+            engine.params_of(reports[:, i], request, rows, number, push, not source.single)
             for i, number in enumerate(numbers)
         ]  # fmt: skip
-    return [write_core(room, source, finish) for room in rooms], plans
+    return [write_core(room, source, request.finish) for room in rooms], plans
 
 
 def whole_levels(source: Source) -> AbstractContextManager[Any]:

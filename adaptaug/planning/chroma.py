@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from adaptaug.backend.arrays import Array, constant, larger, matrices, mix, product, smaller
+from adaptaug.backend.arrays import Array, larger, matrices, mix, product, smaller
 from adaptaug.params import Entry
-from adaptaug.planning.draws import Draws, between, drawn_back, unrestricted
+from adaptaug.planning.draws import Draws, between, drawn_back, full, guarded, unrestricted
 from adaptaug.policy import Policy
 from adaptaug.policy.ops import LUMA, OPS
+from adaptaug.policy.terms import Terms
 from adaptaug.promise import guards
 from adaptaug.promise.reasons import Reason
 from adaptaug.stats.crop import CropStats
@@ -18,7 +19,12 @@ _ALONG = ((0.644, 0.114), (-0.356, 0.114), (0.144, -0.886))
 
 
 def plan_chroma(
-    crop: CropStats, policy: Policy, draws: Draws, colour: Array, toned: Array, limit: guards.Limits | None
+    crop: CropStats,
+    policy: Policy | Terms,
+    draws: Draws,
+    colour: Array,
+    toned: Array,
+    limit: guards.Limits | None,
 ) -> tuple[Array, dict[str, Entry], dict[str, Array]]:
     """Cast and deviation of the view's colours, moved to targets that do not depend on the image.
 
@@ -26,16 +32,17 @@ def plan_chroma(
         toned: (B, 3, 4) map of RGB with tone and these; limit: the promise's numbers, None without guards.
     Returns: the (B, 3, 4) map with chroma at its targets, entries, and the statistics behind the reasons.
     """
-    spec, drawn = policy["chroma"], draws.applied("chroma")
+    drawn = draws.applied("chroma")
     chroma = crop.colouring(colour).chroma
     share, reason = guards.coloured(chroma), torch.full_like(drawn, Reason.GREY_STAYS, dtype=torch.int64)
-    seen = crop.colouring(toned[:, :, :3], toned[:, 0, 3])
-    own = {"rg": seen.rg, "yb": seen.yb, "std": larger(seen.std, 1e-6)}
+    now = crop.colouring(toned[:, :, :3], toned[:, 0, 3])
+    own = {"rg": now.rg, "yb": now.yb, "std": larger(now.std, 1e-6)}
     targets = {name: _target(policy, draws, name, drawn, value) for name, value in own.items()}
     move = _move(own, targets)
-    if limit is not None and spec.guard:
+    if limit is not None and policy["chroma"].guard is not False:
         before = mix(toned[:, :, :3], crop.samples) + toned[:, :, 3:]
         room = guards.chroma_room(crop, before, mix(move, before), limit)
+        room = guarded(policy, "chroma", room, share)
         reason = torch.where(room < share, Reason.COLOUR_CLIPS, reason)
         share = smaller(room, share)
     share = torch.where(drawn, share, 0.0)
@@ -50,11 +57,11 @@ def plan_chroma(
     return moved, entries, {"crop_chroma": chroma, "chroma_share": share}
 
 
-def _target(policy: Policy, draws: Draws, name: str, drawn: Array, own: Array) -> Entry:
+def _target(policy: Policy | Terms, draws: Draws, name: str, drawn: Array, own: Array) -> Entry:
     """A target from the policy's range, that of the deviation cut to what its gain reaches."""
     op, entry = OPS["chroma"], policy["chroma"]
     spec, index = op.parameters[name], 1 + list(op.parameters).index(name)
-    low, high = (constant(end, own) for end in entry.bounds(name))
+    low, high = (full(end, own) for end in entry.bounds(name))
     if name == "std":
         low, high = smaller(low, entry.gain * own), smaller(high, entry.gain * own)
     value = between(low, high, draws.within("chroma", index, low, high, own, spec.log), spec.log)

@@ -7,12 +7,12 @@ import math
 import torch
 
 from adaptaug.backend import keys
-from adaptaug.backend.arrays import Array, clamp, constant, larger
+from adaptaug.backend.arrays import Array, choose, clamp, constant, larger
 from adaptaug.params import Entry
 from adaptaug.policy import Policy
 from adaptaug.policy.conditional import REACH, Moves
 from adaptaug.policy.ops import OPS, SLOTS_PER_OP, Op, slot_count
-from adaptaug.policy.schema import OperationPolicy
+from adaptaug.policy.terms import Terms
 from adaptaug.promise.reasons import Reason
 from adaptaug.stats.image import ImageStats
 
@@ -30,7 +30,7 @@ class Draws:
     """
 
     def __init__(
-        self, policy: Policy, rows: Array, view: int, stats: ImageStats | None,
+        self, policy: Policy | Terms, rows: Array, view: int, stats: ImageStats | None,
         push: Array | Moves | None = None,
     ):  # fmt: skip
         self.policy, self._shared = policy, policy.pair.share
@@ -39,6 +39,7 @@ class Draws:
         self._entries, self._leading = policy.operations, policy.leading
         self._odds: dict[str, Array] = {}  # factor on the odds p / (1 - p): exp(w . s)
         self._power: dict[str, Array] = {}  # of the fraction's way from the identity: exp(-w . s)
+        self._still: dict[str, Array] = {}  # images whose policy locks an operation that others' pushes move
         if policy.conditional.operations and stats is not None:
             self._condition(stats)
         self._met: dict[str, Array] | None = None
@@ -69,10 +70,13 @@ class Draws:
     def _push(self, push: Array) -> None:
         odds, power = torch.exp(push), torch.exp(-push)
         for name, entry in self.policy.operations.items():
-            if entry.lock or entry.p == 0.0:
+            if entry.lock is True or (isinstance(entry.p, float) and entry.p == 0.0):
                 continue
+            if entry.lock is not False:
+                self._still[name] = entry.lock
             # Two views differ most where half of them are flipped: no push takes a switch's p further than that.
-            most = max((1.0 - entry.p) / entry.p, 1.0)
+            most = (1.0 - entry.p) / entry.p
+            most = max(most, 1.0) if isinstance(most, float) else larger(most, 1.0)
             own = clamp(odds, 0.0, most) if OPS[name].switch else odds
             for factors, factor in ((self._odds, own), (self._power, power)):
                 factors[name] = factors[name] * factor if name in factors else factor
@@ -91,9 +95,11 @@ class Draws:
 
     def probability(self, name: str) -> Array | float:
         """(B,) p of an operation for each image: sigmoid(logit(p) + w . s); the policy's own p without weights."""
-        entry: OperationPolicy = self._entries[name]
-        odds = self._odds.get(self._leading[name])
-        return entry.p if odds is None else entry.p * odds / (1.0 - entry.p + entry.p * odds)
+        p, odds = self._entries[name].p, self._odds.get(self._leading[name])
+        if odds is None:
+            return p
+        moved, still = p * odds / (1.0 - p + p * odds), self._still.get(self._leading[name])
+        return moved if still is None else torch.where(still, p, moved)
 
     def applied(self, name: str) -> Array:
         """(B,) whether the probability lets an operation act."""
@@ -101,7 +107,12 @@ class Draws:
 
     def fraction(self, name: str, index: int) -> Array:
         """(B,) position in the safe range, in [0, 1], by the policy's distribution alone."""
-        return keys.kumaraswamy(self.number(name, index), *self._entries[name].shape)
+        number, (a, b) = self.number(name, index), self._entries[name].shape
+        if isinstance(a, float) and isinstance(b, float):
+            return keys.kumaraswamy(number, a, b)
+        a, b = full(a, number), full(b, number)
+        curved = (1.0 - (1.0 - number) ** (1.0 / b)) ** (1.0 / a)  # as keys.kumaraswamy
+        return torch.where((a == 1.0) & (b == 1.0), number, curved)
 
     def power(self, name: str) -> Array | None:
         """(B,) exponent of `further` for an operation's amounts; None where no weight moves its strength."""
@@ -109,17 +120,17 @@ class Draws:
 
     def evidence(self) -> dict[str, Array]:
         """What the weights did, by operation, for `explain`: the p before and after, the exponent."""
-        found: dict[str, Array] = {}
+        evidence: dict[str, Array] = {}
         for name, entry in self.policy.operations.items():
             odds = self._odds.get(self._leading[name])
             if odds is not None:
-                found[f"p.{name}"] = full(entry.p, odds)
-                found[f"conditional_p.{name}"] = self.probability(name)
+                evidence[f"p.{name}"] = full(entry.p, odds)
+                evidence[f"conditional_p.{name}"] = self.probability(name)
             if name in self._power:
-                found[f"power.{name}"] = self._power[name]
+                evidence[f"power.{name}"] = self._power[name]
             if self._met is not None:
-                found[f"gate.{name}"] = self.applied(name)
-        return found | (self._met or {})
+                evidence[f"gate.{name}"] = self.applied(name)
+        return evidence | (self._met or {})
 
     def within(
         self, name: str, index: int, low: Array, high: Array, identity: Array | float, log: bool = False
@@ -134,7 +145,8 @@ class Draws:
         """(B,) fractions, `start` being the identity's, after the weights of strength, of which there are some."""
         if self._met is not None:
             self._met |= {f"fraction.{name}.{index}": fraction, f"start.{name}.{index}": start}
-        return further(fraction, self._power[name], start)
+        moved = further(fraction, self._power[name], start)
+        return torch.where(self._still[name], fraction, moved) if name in self._still else moved
 
 
 def position(value: Array | float, low: Array, high: Array, log: bool = False) -> Array:
@@ -161,12 +173,13 @@ def between(low: Array, high: Array, fraction: Array, log: bool = False) -> Arra
     return torch.exp(torch.log(low) + fraction * (torch.log(high) - torch.log(low)))
 
 
-def full(value: float, like: Array) -> Array:
-    return constant(value, like)
+def full(value: Array | float, like: Array) -> Array:
+    """(B,) of a number, or of what differs between images already."""
+    return value if isinstance(value, torch.Tensor) else constant(value, like)
 
 
 def draw(
-    policy: Policy, draws: Draws, op: Op, parameter: str, index: int, applied: Array,
+    policy: Policy | Terms, draws: Draws, op: Op, parameter: str, index: int, applied: Array,
     origin: Array | float | None = None,
 ) -> Entry:  # fmt: skip
     """A number from the policy's whole range; `origin`: what leaves the image alone, if not the identity."""
@@ -191,8 +204,25 @@ def drawn_back(entry: Entry, strength: Array, start: Array | float, reason: Arra
     return entry._replace(value=value, reason=torch.where(weaker, reason, entry.reason))
 
 
-def unrestricted(policy: Policy, op: Op) -> int:
-    return Reason.WHOLE_RANGE if policy.guards and policy.operations[op.name].guard else Reason.UNGUARDED
+def unrestricted(policy: Policy | Terms, op: Op) -> Array | int:
+    guard = policy.operations[op.name].guard if policy.guards else False
+    if isinstance(guard, torch.Tensor):
+        return torch.where(guard, Reason.WHOLE_RANGE, Reason.UNGUARDED)
+    return Reason.WHOLE_RANGE if guard else Reason.UNGUARDED
+
+
+def guarded(policy: Policy | Terms, name: str, one: Array, other: Array) -> Array:
+    """`one` where an operation of the policy is guarded, else `other`; (B, ...) each."""
+    guard = policy[name].guard
+    if isinstance(guard, torch.Tensor):
+        return choose(guard, one, other)
+    return one if guard else other
+
+
+def guarded_entry(policy: Policy | Terms, name: str, one: Entry, other: Entry) -> Entry:
+    """The same of entries."""
+    parts = (guarded(policy, name, a, b) for a, b in zip(one[:-1], other[:-1], strict=True))
+    return Entry(*parts, one.policy)
 
 
 def label(op: Op, parameter: str) -> str:

@@ -8,10 +8,11 @@ import torch
 
 from adaptaug.backend.arrays import Array, choose, constant, larger, matrices, may_look, product, smaller
 from adaptaug.params import Entry
-from adaptaug.planning.draws import Draws, draw, full, label
+from adaptaug.planning.draws import Draws, draw, full, guarded, guarded_entry, label
 from adaptaug.planning.overlap import Placed, place, placed_entries
 from adaptaug.policy import Policy
 from adaptaug.policy.ops import OPS, Op, matrix_of
+from adaptaug.policy.terms import Terms
 from adaptaug.promise import boxes
 from adaptaug.promise.reasons import Reason
 from adaptaug.stats.image import ImageStats
@@ -27,7 +28,7 @@ class Where(NamedTuple):
 
 
 def plan_where(
-    stats: ImageStats, policy: Policy, draws: Draws, size: int, first: Draws | None = None
+    stats: ImageStats, policy: Policy | Terms, draws: Draws, size: int, first: Draws | None = None
 ) -> Where:
     """Where to look: the crop, from nested boxes that hold enough; distortions, shrunk where they lose it.
 
@@ -55,16 +56,21 @@ def plan_where(
         ]
     matrix = _compose(stats, box, geometry, drawn, policy, 1.0)
     floor = policy["crop"].content if "crop" in policy else 0.0
-    if policy.guards and floor > 0 and any(not op.switch for op in geometry):
+    if (
+        policy.guards
+        and (not isinstance(floor, float) or floor > 0)
+        and any(not op.switch for op in geometry)
+    ):
         content = boxes.content_in_view(stats, matrix)
         evidence |= {"warped_content": content, "shrink": constant(1.0, content)}
         if not may_look(content) or bool((content < floor).any()):
             matrix, shrink = _less_distorted(stats, box, geometry, drawn, policy, (matrix, content, floor))
             evidence["shrink"] = shrink
             for op in geometry:
-                if not op.switch and policy[op.name].guard:
+                if not op.switch:
+                    own = guarded(policy, op.name, shrink, constant(1.0, shrink))
                     drawn[op.name] = [
-                        _shrunk(entry, op, parameter, shrink)
+                        _shrunk(entry, op, parameter, own)
                         for parameter, entry in zip(op.parameters, drawn[op.name], strict=True)
                     ]
     for op in geometry:
@@ -74,8 +80,8 @@ def plan_where(
 
 
 def _less_distorted(
-    stats: ImageStats, box: Array, geometry: list[Op], drawn: dict[str, list[Entry]], policy: Policy,
-    full_step: tuple[Array, Array, float],
+    stats: ImageStats, box: Array, geometry: list[Op], drawn: dict[str, list[Entry]],
+    policy: Policy | Terms, full_step: tuple[Array, Array, Array | float],
 ) -> tuple[Array, Array]:  # fmt: skip
     """The matrix with the distortions at the greatest of `SHRINK_STEPS` that keeps enough detail in view, and the step.
 
@@ -97,7 +103,7 @@ def _less_distorted(
 
 
 def _plan_crop(
-    stats: ImageStats, policy: Policy, draws: Draws
+    stats: ImageStats, policy: Policy | Terms, draws: Draws
 ) -> tuple[Array, dict[str, Entry], dict[str, Array]]:
     evidence: dict[str, Array] = {}
     if "crop" not in policy:
@@ -108,10 +114,11 @@ def _plan_crop(
     applied = area.applied
     x, y = draws.number("crop", 3) * (1.0 - width), draws.number("crop", 4) * (1.0 - height)
     box = torch.stack([x, y, width, height], -1)
-    if policy.guards and entry.guard:
-        promise = policy.promise
+    if policy.guards and entry.guard is not False:
+        promise, whole = policy.promise, box
         floor = smaller(stats.contrast * promise.std_share, promise.std) * 1.2
         box, step, std, content = boxes.choose_box(stats, box, floor, entry.content)
+        box, step = guarded(policy, "crop", box, whole), guarded(policy, "crop", step, torch.zeros_like(step))
         evidence |= {
             "drawn_std": std,
             "drawn_content": content,
@@ -121,23 +128,20 @@ def _plan_crop(
         enlarged = step > 0
         reason = torch.where(enlarged, Reason.BOX_ENLARGED, area.reason)
         final = box[:, 2] * box[:, 3]
-        area = Entry(
-            final,
-            torch.where(enlarged, final, area.low),
-            larger(area.high, final),
-            reason,
-            applied,
-            area.policy,
-        )
+        held = Entry(
+            final, torch.where(enlarged, final, area.low), larger(area.high, final), reason, applied, area.policy
+        )  # fmt: skip
+        area = guarded_entry(policy, "crop", held, area)
         shape = box[:, 2] / box[:, 3] * aspect
-        ratio = Entry(
+        held = Entry(
             torch.where(enlarged, shape, ratio.value), torch.where(enlarged, shape, ratio.low),
             torch.where(enlarged, shape, ratio.high), reason, applied, ratio.policy,
         )  # fmt: skip
+        ratio = guarded_entry(policy, "crop", held, ratio)
     return box, {"crop.area": area, "crop.ratio": ratio}, evidence
 
 
-def _drawn_size(policy: Policy, draws: Draws, aspect: float) -> tuple[Entry, Entry, Array, Array]:
+def _drawn_size(policy: Policy | Terms, draws: Draws, aspect: float) -> tuple[Entry, Entry, Array, Array]:
     """Area and ratio of the crop, and its width and height as shares of a frame of that aspect."""
     applied, op = draws.applied("crop"), OPS["crop"]
     area = draw(policy, draws, op, "area", 1, applied)
@@ -160,7 +164,7 @@ def shortest_side(policy: Policy, rows: Array, view: int, width: int, height: in
 
 
 def _place_crop(
-    stats: ImageStats, policy: Policy, draws: Draws, first: Draws,
+    stats: ImageStats, policy: Policy | Terms, draws: Draws, first: Draws,
     drawn: tuple[Array, dict[str, Entry], dict[str, Array]],
 ) -> Placed:  # fmt: skip
     """The crop moved to overlap view 0's; one that was not applied stays the whole frame."""
@@ -173,10 +177,10 @@ def _place_crop(
         floors = (evidence["box_std_floor"], evidence["content_floor"])
     areas, uniform = policy["crop"].bounds("area"), draws.number("crop", 5)
     placed = place(stats, box, reference, areas, interval, uniform, floors)
-    applied, found = entries["crop.area"].applied, placed.evidence
+    applied, met = entries["crop.area"].applied, placed.evidence
     return Placed(
         choose(applied, placed.box, box), torch.where(applied, placed.reason, -1),
-        found | {"overlap": torch.where(applied, found["overlap"], found["drawn_overlap"])},
+        met | {"overlap": torch.where(applied, met["overlap"], met["drawn_overlap"])},
     )  # fmt: skip
 
 
@@ -203,7 +207,7 @@ def _compose(
     box: Array,
     geometry: list[Op],
     drawn: dict[str, list[Entry]],
-    policy: Policy,
+    policy: Policy | Terms,
     step: float,
 ) -> Array:
     """Box and distortions as one matrix from the view's [-1, 1] square to the source's [0, 1] frame.
@@ -218,9 +222,11 @@ def _compose(
         [[half_width / radius, 0.0, 0.0], [0.0, half_height / radius, 0.0], [0.0, 0.0, 1.0]], radius
     )
     for op in geometry:
-        guarded = policy[op.name].guard and not op.switch
+        free = op.switch or step == 1.0
         amounts = [
-            _towards_identity(entry, op, parameter, step) if guarded and step != 1.0 else entry.value
+            entry.value
+            if free
+            else guarded(policy, op.name, _towards_identity(entry, op, parameter, step), entry.value)
             for parameter, entry in zip(op.parameters, drawn[op.name], strict=True)
         ]
         total = product(matrix_of(op, *amounts), total)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -51,19 +52,19 @@ class _Wanted:
     def cost(self, places: Array, resized: Array) -> tuple[Array, Array]:
         """Overlap and cost, (B, K) each, of (B, K, 4) boxes: the distance from the target, and what excludes."""
         low, high = self.interval
-        found = intersection_over_union(places, self.reference)
-        cost = torch.abs(found - self.target[:, None]) + _RESIZED * resized
-        cost = cost + _OUTSIDE * ((found < low) | (found > high))
+        overlap = intersection_over_union(places, self.reference)
+        cost = torch.abs(overlap - self.target[:, None]) + _RESIZED * resized
+        cost = cost + _OUTSIDE * ((overlap < low) | (overlap > high))
         if self.floors is None:
-            return found, cost
+            return overlap, cost
         std, content = judge_boxes(self.stats, places)
         poor = (std < self.floors[0][:, None]) | (content < self.floors[1][:, None])
         # Where the box is already the crop's own guard has had its say: it is the best that was found.
-        return found, cost + _POOR * (poor & (places != self.box[:, None, :]).any(-1))
+        return overlap, cost + _POOR * (poor & (places != self.box[:, None, :]).any(-1))
 
 
 def place(
-    stats: ImageStats, box: Array, reference: Array, areas: tuple[float, float],
+    stats: ImageStats, box: Array, reference: Array, areas: tuple[Any, Any],
     interval: tuple[float, float], uniform: Array, floors: tuple[Array, Array] | None,
 ) -> Placed:  # fmt: skip
     """Move a box, and resize it where moving is not enough, until its overlap lies in the interval.
@@ -94,7 +95,7 @@ def place(
     return Placed(placed, reason, evidence | {"overlap": final})
 
 
-def _way(box: Array, reference: Array, areas: tuple[float, float], closer: Array) -> list[Array]:
+def _way(box: Array, reference: Array, areas: tuple[Any, Any], closer: Array) -> list[Array]:
     """Four (B, 4) boxes: where it is; moved as far as may help; and resized there, one way and the other.
 
     Closer: to the reference's centre, then to its shape and, within the range of area, its size. Away: to the
@@ -156,7 +157,7 @@ def _search(wanted: _Wanted, nodes: list[Array]) -> tuple[Array, Array, Array]:
     offset = (number * 2.0 / STEPS - 1.0)[None, :]
     boxes, fine, cost = look([clamp((middle + offset) / STEPS, 0.0, 1.0) for middle in best])
     chosen = torch.argmin(cost, 1)
-    reachable = [((found >= low) & (found <= high)).any(-1) for found in (coarse, fine)]
+    reachable = [((overlap >= low) & (overlap <= high)).any(-1) for overlap in (coarse, fine)]
     box = torch.stack([pick(boxes[..., i], chosen) for i in range(4)], -1)
     return box, chosen // count, reachable[0] | reachable[1]
 

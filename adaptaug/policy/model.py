@@ -17,8 +17,10 @@ from adaptaug.backend.reading import content
 from adaptaug.backend.writing import write_atomically
 from adaptaug.errors import AdaptAugError, did_you_mean
 from adaptaug.policy import plain
+from adaptaug.policy import routes as routing
 from adaptaug.policy.conditional import Conditional, complaint, leaders
 from adaptaug.policy.ops import OPS, Op
+from adaptaug.policy.routes import Route
 from adaptaug.policy.schema import OPERATION_MODELS, STRICT, OperationPolicy, Pair, Promise, sentence_of
 
 MAX_FILE_BYTES = 1_000_000
@@ -44,6 +46,9 @@ class Policy(BaseModel):
     operations: dict[str, Any] = Field(default_factory=dict)
     conditional: Conditional = Field(
         default_factory=Conditional, description="weights by which statistics move p and strength"
+    )
+    routes: tuple[Route, ...] = Field(
+        (), description="rules by which each image's statistics choose its policy, in place of operations"
     )
     provenance: dict[str, Any] = Field(default_factory=dict, description="how a learned policy was found")
     _second: Policy | None = PrivateAttr(None)
@@ -77,6 +82,9 @@ class Policy(BaseModel):
         object.__setattr__(
             self, "_leading", {n: first.get(entry.together or "", n) for n, entry in parsed.items()}
         )
+        if self.routes:
+            self._take_routes()
+            return self
         self._check_overlap()
         if (wrong := complaint(self.conditional, parsed)) is not None:
             raise ValueError(wrong)
@@ -87,6 +95,39 @@ class Policy(BaseModel):
             except AdaptAugError as error:
                 raise ValueError(f"pair.second: {error}") from None
         return self
+
+    def _take_routes(self) -> None:
+        """Read the policies of the routes, all with the band, pair, conditional weights and guards of this one."""
+        if self.operations:
+            raise ValueError("operations: expected none beside routes, whose policies have their own")
+        if (wrong := routing.complaint(self.routes)) is not None:
+            raise ValueError(wrong)
+        choices, plain_routes = [], []
+        for number, route in enumerate(self.routes):
+            policy = _policy_of(route, f"routes.{number}.policy")
+            choices.append(policy)
+            place = route.policy if isinstance(route.policy, str) else yaml.safe_load(policy.dumps())
+            plain_routes.append(route.model_copy(update={"policy": place}))
+        object.__setattr__(self, "routes", tuple(plain_routes))
+        for name in _OF_ALL:
+            default = Policy.model_fields[name].get_default(call_default_factory=True)
+            own, theirs = getattr(self, name), [getattr(policy, name) for policy in choices]
+            given = theirs[0] if own == default else own
+            allowed = (given,) if own == default else (given, default)
+            for route, value in zip(self.routes, theirs, strict=True):
+                if value not in allowed:
+                    first, path = self.routes[0].subject, f"{name}: expected the same in all routes"
+                    raise ValueError(f"routes: {path}, got another for {route.subject!r} than for {first!r}")
+            object.__setattr__(self, name, given)
+            choices = [
+                policy if value == given else policy.edit(**{name: given})
+                for policy, value in zip(choices, theirs, strict=True)
+            ]
+        if alone := _applied_apart(choices) or _applied_apart([choice.for_view(1) for choice in choices]):
+            raise ValueError(
+                f"routes: expected {alone!r} in the same group `together` in all routes that have it"
+            )
+        object.__setattr__(self, "_choices", tuple(choices))
 
     def _check_overlap(self) -> None:
         if self.pair.overlap is None:
@@ -102,6 +143,24 @@ class Policy(BaseModel):
         """The policy of one view: `pair.second` applies to every view but the first."""
         # Through __dict__: torch.compile cannot trace pydantic's access to private attributes.
         return self.__dict__.get("_second", self) if number else self
+
+    @property
+    def choices(self) -> tuple[Policy, ...]:
+        """The policies of the routes, by number; a policy without routes is its own only choice."""
+        return self.__dict__.get("_choices", (self,))
+
+    def by_route(self, route: Any) -> Policy:
+        """The policy of one image, by the number of its route (of one row, or None: this policy has none)."""
+        return self if route is None else self.choices[int(route)]
+
+    def alone(self, what: str) -> Policy:
+        """This policy, for what works on one policy's operations. Raises: AdaptAugError: it has routes."""
+        if self.routes:
+            names = ", ".join(dict.fromkeys(policy.name for policy in self.choices))
+            raise AdaptAugError(
+                f"{what}: expected one policy for all images, got {self.name!r}, which routes; take one of: {names}."
+            )
+        return self
 
     def of_kind(self, *kinds: str) -> list[Op]:
         """The policy's operations of some kinds, each kind's in the table's order."""
@@ -195,10 +254,11 @@ class Policy(BaseModel):
     def _dumped(self) -> str:
         data = self.model_dump(mode="json", exclude={"operations"}, exclude_defaults=True)
         head = {"version": 1, "name": self.name, **data, "guards": self.guards}
-        head["operations"] = {
-            name: _plain(entry.model_dump(mode="json", exclude_unset=False, exclude_defaults=True))
-            for name, entry in self.operations.items()
-        }
+        if not self.routes:
+            head["operations"] = {
+                name: _plain(entry.model_dump(mode="json", exclude_unset=False, exclude_defaults=True))
+                for name, entry in self.operations.items()
+            }
         if "provenance" in head:
             head["provenance"] = head.pop("provenance")
         readable = "\\x85" not in repr(head)  # PyYAML folds a raw next-line character as if it were a space
@@ -243,6 +303,41 @@ class Policy(BaseModel):
             raise AdaptAugError(sentence_of(error, "", Policy)) from None
 
 
+# Of a policy with routes and of all its routes alike: what a batch has one of.
+_OF_ALL = ("guards", "band", "pair", "conditional")
+
+
+def _policy_of(route: Route, path: str) -> Policy:
+    """A route's policy. Raises: ValueError: no preset of that name, no policy in place, or one with routes."""
+    try:
+        if isinstance(route.policy, dict):
+            policy = Policy.parse({"version": 1, **route.policy}, path)
+        elif route.policy in preset_names():
+            policy = Policy.load(route.policy)
+        else:
+            known = preset_names()
+            hint = did_you_mean(route.policy, known)
+            raise ValueError(
+                f"{path}: expected a preset's name ({', '.join(known)}) or a policy in place, "
+                f"got {route.policy!r:.60}{hint}"
+            )
+    except AdaptAugError as error:
+        raise ValueError(str(error).removesuffix(".")) from None
+    if policy.routes:
+        raise ValueError(f"{path}: expected a policy without routes of its own, got {policy.name!r:.60}")
+    return policy
+
+
+def _applied_apart(policies: list[Policy]) -> str | None:
+    """An operation whose number is another operation's in some of the policies alone; None where there is none."""
+    leading: dict[str, str] = {}
+    for policy in policies:
+        for name, leader in policy.leading.items():
+            if leading.setdefault(name, leader) != leader:
+                return name
+    return None
+
+
 def preset_names() -> list[str]:
     """Names of the policies that come with the package."""
     files = importlib.resources.files("adaptaug.policies").iterdir()
@@ -254,7 +349,7 @@ def _preset(name: str) -> Any:
 
 
 def _without_made(copied: Policy) -> Policy:
-    for made in ("_core", "_text"):
+    for made in ("_core", "_layouts", "_text"):
         copied.__dict__.pop(made, None)
     return copied
 

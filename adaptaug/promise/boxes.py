@@ -38,7 +38,7 @@ def _nested(box: Array, step: Array | float) -> list[Array]:
 
 
 def choose_box(
-    stats: ImageStats, box: Array, std_floor: Array, content_floor: float
+    stats: ImageStats, box: Array, std_floor: Array, content_floor: Array | float
 ) -> tuple[Array, Array, Array, Array]:
     """The first of seven nested boxes, from the drawn one to the full frame, that holds enough contrast and detail.
 
@@ -51,17 +51,19 @@ def choose_box(
     step, rows = torch.zeros_like(std, dtype=torch.int64), (~enough).nonzero()[:, 0]
     if len(rows):  # few of a batch
         box = box.clone()
-        box[rows], step[rows], _, _ = _enlarged(stats.rows(rows), box[rows], std_floor[rows], content_floor)
+        least = content_floor if isinstance(content_floor, float) else content_floor[rows]
+        box[rows], step[rows], _, _ = _enlarged(stats.rows(rows), box[rows], std_floor[rows], least)
     return box, step, std, content
 
 
 def _enlarged(
-    stats: ImageStats, box: Array, std_floor: Array, content_floor: float
+    stats: ImageStats, box: Array, std_floor: Array, content_floor: Array | float
 ) -> tuple[Array, Array, Array, Array]:
     """What `choose_box` gives, with all seven boxes of every image of a batch judged."""
     boxes = _nested(box, (arange(BOX_STEPS, box) / (BOX_STEPS - 1))[None, :])
     std, content = _judge(stats, boxes)
-    step = first_true((std >= std_floor[:, None]) & (content >= content_floor))
+    least = content_floor if isinstance(content_floor, float) else content_floor[:, None]
+    step = first_true((std >= std_floor[:, None]) & (content >= least))
     return torch.stack([pick(side, step) for side in boxes], -1), step, std[:, 0], content[:, 0]
 
 

@@ -29,7 +29,7 @@ class Evidence(NamedTuple):
     clipped: Array  # share of pixels newly at 0 or 255
 
 
-def certify(seen: Evidence, limit: Limits) -> tuple[Array, Array]:
+def certify(view: Evidence, limit: Limits) -> tuple[Array, Array]:
     """How much of a view may stand: (strength, failed test), (B,) each.
 
     A view that fails is drawn back to crop + trunc(s (view - crop)), s = .75, .5, .25, 0: the first that
@@ -39,25 +39,25 @@ def certify(seen: Evidence, limit: Limits) -> tuple[Array, Array]:
     Luma is in whole levels here, so a correlation may be off by half a level over each deviation: it must pass by
     that much, and a crop of isoluminant colours, all rounding, is its own view.
     """
-    variance, plain = seen.whole_std**2, seen.std**2
-    own = seen.crop_std**2
-    strength, done = seen.mean * 0.0, seen.mean > 9.0
+    variance, plain = view.whole_std**2, view.std**2
+    own = view.crop_std**2
+    strength, done = view.mean * 0.0, view.mean > 9.0
     failed = None
     for s in STRENGTHS:
         slack = 0.0 if s == 1.0 else 0.5 * LEVEL
-        mean = seen.crop_mean + s * (seen.mean - seen.crop_mean)
-        std2 = (1 - s) ** 2 * own + 2 * s * (1 - s) * seen.plain_covariance + s * s * plain
-        all2 = (1 - s) ** 2 * own + 2 * s * (1 - s) * seen.covariance + s * s * variance
-        common = (1 - s) * own + s * seen.covariance
+        mean = view.crop_mean + s * (view.mean - view.crop_mean)
+        std2 = (1 - s) ** 2 * own + 2 * s * (1 - s) * view.plain_covariance + s * s * plain
+        all2 = (1 - s) ** 2 * own + 2 * s * (1 - s) * view.covariance + s * s * variance
+        common = (1 - s) * own + s * view.covariance
         std_ok = torch.sqrt(larger(std2, 0.0)) >= limit.std + slack * (1.0 if s else 0.0)
-        clip_ok = (seen.clipped <= limit.promise.clip) | (s < 1.0)
+        clip_ok = (view.clipped <= limit.clip) | (s < 1.0)
         mean_ok = (mean >= limit.low) & (mean <= limit.high)
         all2 = larger(all2, 1e-12)
         rounding = 0.5 * LEVEL * (larger(own, 1e-12) ** -0.5 + all2**-0.5)
-        floor = limit.promise.correlation + rounding + (0.0 if s == 1.0 else 0.02)
+        floor = limit.correlation + rounding + (0.0 if s == 1.0 else 0.02)
         like_ok = (common * common >= floor**2 * own * all2) & (common * common > 0.0) | (s == 0.0)
-        further = limit.dark & (mean < seen.crop_mean - 0.5 * LEVEL)
-        further = further | (limit.bright & (mean > seen.crop_mean + 0.5 * LEVEL))
+        further = limit.dark & (mean < view.crop_mean - 0.5 * LEVEL)
+        further = further | (limit.bright & (mean > view.crop_mean + 0.5 * LEVEL))
         ok = std_ok & clip_ok & mean_ok & like_ok & ~further
         strength = torch.where(done | ~ok, strength, s)
         done = done | ok

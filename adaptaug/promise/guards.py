@@ -16,7 +16,7 @@ impossible. None of them sees pixels or is random.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -49,15 +49,16 @@ class Limits(NamedTuple):
     dark: Array
     bright: Array
     own: Array  # the safe crop's mean, behind which views of dark and bright sources do not fall
-    promise: Promise
+    clip: Array | float  # most pixels newly clipped; one number, or (B,) where a policy's routes differ
+    correlation: Array | float
 
     def rows(self, index: Array) -> Limits:
         """The limits of some of a batch's images."""
-        return self._replace(**{name: getattr(self, name)[index] for name in self._fields[:-1]})
+        return Limits(*(value if isinstance(value, float) else value[index] for value in self))
 
 
-def limits(promise: Promise, frame_mean: Array, frame_std: Array, image_mean: Array) -> Limits:
-    """The promise's numbers from the full frame's mean and std at the view's size."""
+def limits(promise: Promise | Any, frame_mean: Array, frame_std: Array, image_mean: Array) -> Limits:
+    """The promise's numbers, one or one an image, and the full frame's mean and std at the view's size."""
     return Limits(
         std=smaller(frame_std * promise.std_share, promise.std),
         low=smaller(frame_mean, promise.dark),
@@ -65,7 +66,8 @@ def limits(promise: Promise, frame_mean: Array, frame_std: Array, image_mean: Ar
         dark=image_mean < DARK_SOURCE,
         bright=image_mean > BRIGHT_SOURCE,
         own=image_mean,
-        promise=promise,
+        clip=promise.clip,
+        correlation=promise.correlation,
     )
 
 
@@ -115,7 +117,7 @@ def tone_room(crop: CropStats, coloured: Array, limit: Limits) -> ToneRoom:
     """
     greatest, least = extremes(coloured)
     count = greatest.shape[-1]
-    allowed = int(0.8 * limit.promise.clip * count)  # 0.8: the samples are a part of the pixels
+    allowed = _allowed(limit, count)
     high_tail = ranked(torch.where(crop.clipped, -9.0, greatest), count - 1 - allowed)
     low_tail = ranked(torch.where(crop.clipped, 9.0, least), allowed)
     least_gain = clamp(1.1 * limit.std / larger(crop.std, 1e-6), 0.0, 6.0)
@@ -168,7 +170,7 @@ def _tone_keeps(crop: CropStats, channels: Array, limit: Limits) -> Array:
     # The samples give the change of mean and std; where it starts is known from all of the pixels.
     mean = crop.mean + luma_mean - own_mean
     std = crop.std * torch.sqrt(variance / larger(own_variance, 1e-9))
-    ok = (share <= 0.87 * limit.promise.clip) & (std >= 1.05 * limit.std + 0.5 * LEVEL * (limit.std > 0))
+    ok = (share <= 0.87 * limit.clip) & (std >= 1.05 * limit.std + 0.5 * LEVEL * (limit.std > 0))
     ok = ok & (mean >= limit.low + 0.5 * LEVEL) & (mean <= limit.high - 0.5 * LEVEL)
     ok = ok & ~(limit.dark & (mean < limit.own - 0.2 * LEVEL))
     return ok & ~(limit.bright & (mean > limit.own + 0.2 * LEVEL))
@@ -189,8 +191,13 @@ def chroma_room(crop: CropStats, before: Array, after: Array, limit: Limits) -> 
     up = torch.where(after > TOP, (TOP - before) / larger(after - before, 1e-9), 1.0)
     down = torch.where(after < BOTTOM, (before - BOTTOM) / larger(before - after, 1e-9), 1.0)
     leaves = torch.where(outside, 0.0, smaller(smaller(up, down), 1.0)).amin(1)
-    allowed = int(0.8 * limit.promise.clip * leaves.shape[-1])  # as in `tone_room`
-    return ranked(torch.where(crop.clipped, 1.0, leaves), allowed)
+    return ranked(torch.where(crop.clipped, 1.0, leaves), _allowed(limit, leaves.shape[-1]))
+
+
+def _allowed(limit: Limits, count: int) -> Array | int:
+    """How many of so many samples may clip: fewer than of all pixels, of which they are a part."""
+    most = 0.8 * limit.clip * count
+    return int(most) if isinstance(most, float) else most.long()
 
 
 def blur_limit(crop: CropStats, size: int) -> Array:

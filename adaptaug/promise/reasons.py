@@ -32,6 +32,7 @@ class Reason(IntEnum):
     OVERLAP_OUT_OF_REACH = 18
     GREY_STAYS = 19
     COLOUR_CLIPS = 20
+    ABSENT = 21
 
 
 class Test(IntEnum):
@@ -73,6 +74,7 @@ REASONS = (
     "and ratio allow no such box",
     "the crop is grey or nearly so (chroma {crop_chroma:.3f}) and stays so: {chroma_share:.0%} of the change",
     "drawn back to {chroma_share:.0%} of the change, so that at most {clip:.0%} of the pixels newly clip",
+    "not an operation of this image's policy",
 )
 TESTS = (
     "passed",

@@ -61,7 +61,12 @@ def describe_view(explanation: Explanation, mean: float, std: float) -> list[Not
     if bool(params.blank[0]):
         return [Note(explanation.certificate, alert=True)]
     rows = {row["parameter"]: row for row in explanation.rows}
-    notes = [*_where_notes(rows, params), *_tone_notes(rows, params, mean, std), *_colour_notes(rows, params)]
+    notes = [Note(explanation.subject, explanation.decided_by)] if explanation.subject else []
+    notes += [
+        *_where_notes(rows, params),
+        *_tone_notes(rows, params, mean, std),
+        *_colour_notes(rows, params),
+    ]
     for name in _others(rows):
         notes += _plain_notes(rows, params, name)
     if params.guards and float(params.strength[0]) < 1.0:

@@ -16,27 +16,44 @@ import cv2
 import numpy as np
 import torch
 
-from adaptaug.backend.levels import BLANK_STD, box_reduce, luma_levels
+from adaptaug.backend.levels import BLANK_STD, luma_levels
 from adaptaug.data import Images
+from adaptaug.policy import Policy
 from adaptaug.policy.ops import OPS
+from adaptaug.policy.routes import choose, in_words
 from adaptaug.policy.schema import Promise
 from adaptaug.promise import guards
-from adaptaug.stats.image import ANALYSIS_SIZE, ImageStats, Statistic, measure_pixels
 from adaptaug.stats.image import STATISTICS as image_statistics
+from adaptaug.stats.image import ImageStats, Statistic, measure_pixels
+from adaptaug.stats.subject import statistic
 from adaptaug.views import Views
 
 _BINS = 200
 _SMALL = 64  # px: up to this a view is as large as the image
-EVEN, LEVELS, PIECES, INK, DARK, BLACK = 0.95, 0.85, 16, 0.8, 0.2, 0.3  # thresholds of the presets
+_ROUTES = Policy.load("auto").routes  # by which an image votes for a preset
 _NEAR = 0.03  # MNIST has 4 duplicates in 20,000 so, near 180 at .05; half of re-saved photographs: < .01
 _BITS = 6  # of 64 that may differ
 _WINDOW = 8  # neighbours in the order of the hashes that an image is compared with
 _CHUNK = 1 << 16  # pairs compared at a time
 
 
+def _limits(name: str) -> tuple[float, ...]:
+    """Where the rules that an image votes by draw a line through a statistic."""
+    return tuple(sorted({end for route in _ROUTES for end in route.when.get(name, ()) if end is not None}))
+
+
+def _rules(preset: str) -> str:
+    """What an image is that votes for a preset."""
+    return " or ".join(
+        f"{route.subject} ({', '.join(f'{name} {in_words(*ends)}' for name, ends in route.when.items())})"
+        for route in _ROUTES
+        if route.policy == preset
+    )
+
+
 _OWN = (  # of whole images, which tell apart what presets are for
     Statistic("levels", "Two levels", 0, 1, "luma variance between two classes (Otsu)", "levels"),
-    Statistic("ink", "Ink", -1, 1, "fine detail: 1 all dark, -1 all light", "ink"),
+    Statistic("ink", "Ink", -1, 1, "fine detail: above 0 dark on light, below light on dark", "ink"),
 )
 STATISTICS = {row.short: row for row in (*image_statistics.values(), *_OWN) if row.short}
 _PROMISE = Promise()
@@ -46,17 +63,15 @@ _SAID = {
     "mean": f" (views: {_PROMISE.dark:.2f} to {_PROMISE.bright:.2f}, or as it is)",
     "contrast": f" (views: {_PROMISE.std:.2f}, or {_PROMISE.std_share:.1f} of this)",
 }
-THRESHOLDS = {"mean": (DARK,), "border": (EVEN,), "levels": (LEVELS,), "ink": (-INK, INK)}
+THRESHOLDS = {short: _limits(row.name) for short, row in STATISTICS.items()}
 # The targets of the operation chroma, of the images that have colour: the range in which they are counted.
 COLOURS = {"rg": (-1.0, 1.0), "yb": (-1.0, 1.0), "std": (0.0, 1.0)}
 # preset: (what an image is that votes for it, what follows)
 PRESETS = {
-    "digits": (f"grey, with an even border ({EVEN} or more), two levels ({LEVELS} or more), at most {PIECES} strokes",
-               "colour means nothing and a flip makes another glyph, so shape varies instead"),
-    "documents": (f"text: fine detail nearly all dark (ink {INK} or more), or all light ({-INK} or less) and no night",
+    "digits": (_rules("digits"), "colour means nothing and a flip makes another glyph, so shape varies instead"),
+    "documents": (_rules("documents"),
                   "mirrored text is other text and colour means little, so tilt, slant and light vary"),
-    "lowlight": (f"dark: mean luma below {DARK}, and not grey on a black of 0 ({BLACK:.0%} of the pixels)",
-                 "tone gets lower targets and more gain, colour varies less"),
+    "lowlight": (_rules("lowlight"), "tone gets lower targets and more gain, colour varies less"),
     "natural": ("none of the above, so taken for photographs", "crop, flip, tone and colour may all vary"),
 }  # fmt: skip
 
@@ -79,9 +94,9 @@ class Profile:
     def add(self, name: str, image: np.ndarray) -> dict[str, float]:
         """Look at one (H, W, 3) uint8 image; returns its own statistics, by the names of `STATISTICS`."""
         stats = measure_pixels(_planes(image))
-        values = _values(stats, image)
-        for statistic, value in values.items():
-            _count(self.histograms[statistic], value, *_ends(statistic))
+        values = _values(stats)
+        for measured, value in values.items():
+            _count(self.histograms[measured], value, *_ends(measured))
         if guards.coloured(stats.colouring.chroma)[0] == 1.0:
             for name, counts in self.colours.items():
                 _count(counts, float(getattr(stats.colouring, name)[0]), *COLOURS[name])
@@ -89,7 +104,7 @@ class Profile:
         self.sizes[image.shape[1], image.shape[0]] += 1
         self.grey += bool(stats.grey[0])
         if values["contrast"] >= BLANK_STD:
-            self.votes[looks_like(values, stats, image)] += 1
+            self.votes[looks_like(stats)] += 1
         self._marks += _mark(image)
         return values
 
@@ -231,67 +246,19 @@ def _planes(image: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.array(image, copy=not image.flags.writeable)).permute(2, 0, 1)[None]
 
 
-def _luma(image: np.ndarray, factor: int = 1) -> np.ndarray:
-    """(h, w) uint8 luma levels of an (H, W, 3) uint8 image, averaged before."""
-    return luma_levels(box_reduce(_planes(image).float(), factor))[0].to(torch.uint8).numpy()
+def _luma(image: np.ndarray) -> np.ndarray:
+    """(h, w) uint8 luma levels of an (H, W, 3) uint8 image."""
+    return luma_levels(_planes(image).float())[0].to(torch.uint8).numpy()
 
 
-def _values(stats: ImageStats, image: np.ndarray) -> dict[str, float]:
-    values = {row.short: float(getattr(stats, row.name)[0]) for row in image_statistics.values() if row.short}
-    return values | {"levels": separation(stats.histogram[0].numpy()), "ink": ink(image)}
+def _values(stats: ImageStats) -> dict[str, float]:
+    return {short: float(statistic(stats, row.name)[0]) for short, row in STATISTICS.items()}
 
 
-def looks_like(values: dict[str, float], stats: ImageStats, image: np.ndarray) -> str:
-    """The preset that one image votes for, by the thresholds that `PRESETS` states."""
-    grey = bool(stats.grey[0])
-    two_levels = grey and values["levels"] >= LEVELS
-    if two_levels and values["border"] >= EVEN and strokes(image) <= PIECES:
-        return "digits"
-    # Lamps and stars are light strokes too, but seldom in two levels.
-    if values["ink"] >= INK or (values["ink"] <= -INK and (two_levels or values["mean"] >= DARK)):
-        return "documents"
-    # A grey thing cut out on black is dark in the mean, and not dark itself.
-    cut_out = grey and stats.histogram[0][0] >= BLACK * stats.histogram[0].sum()
-    return "lowlight" if values["mean"] < DARK and not cut_out else "natural"
-
-
-def separation(histogram: np.ndarray) -> float:
-    """Otsu's criterion at its best threshold: variance between two classes of luma over all of it, 0 to 1."""
-    share = histogram / histogram.sum()
-    levels = np.arange(len(share))
-    below, mean = share.cumsum(), (share * levels).cumsum()
-    variance = (share * levels**2).sum() - mean[-1] ** 2
-    inside = (below > 0) & (below < 1)
-    if variance <= 0 or not inside.any():
-        return 0.0
-    between = (mean[-1] * below - mean)[inside] ** 2 / (below * (1 - below))[inside]
-    return float(min(between.max() / variance, 1.0))
-
-
-def strokes(image: np.ndarray) -> int:
-    """Connected pieces of the rarer of two levels, of more than 2 pixels at about 256 px: a glyph has few."""
-    luma = _luma(image, -(-max(image.shape[:2]) // ANALYSIS_SIZE))
-    _, upper = cv2.threshold(luma, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    rarer = upper if upper.mean() < 0.5 else 1 - upper
-    areas = cv2.connectedComponentsWithStats(rarer)[2][1:, cv2.CC_STAT_AREA]
-    return int((areas > 2).sum())
-
-
-def ink(image: np.ndarray) -> float:
-    """Which side of its surroundings fine detail lies on: (darker - lighter) / (darker + lighter) pixels.
-
-    A pixel counts when it differs from the median of the 21 x 21 around it, at about 512 px, by more than 20 levels.
-    Text gives .8 and more (ink) or less than -.8 (light on dark); photographs have both. 0 where less than 3 % count,
-    or where the image is at most 64 px.
-    """
-    if min(image.shape[:2]) <= _SMALL:
-        return 0.0
-    luma = _luma(image)
-    levels = torch.from_numpy(luma)[None, None].float()
-    luma = box_reduce(levels, max(1, round(max(luma.shape) / 512)))[0, 0].to(torch.uint8).numpy()
-    rest = luma.astype(np.int16) - cv2.medianBlur(luma, 21)
-    darker, lighter = float((rest < -20).mean()), float((rest > 20).mean())
-    return (darker - lighter) / (darker + lighter) if darker + lighter >= 0.03 else 0.0
+def looks_like(stats: ImageStats) -> str:
+    """The preset that one image votes for: the policy that `auto` gives it."""
+    number = int(choose(_ROUTES, lambda name: statistic(stats, name))[0])
+    return str(_ROUTES[number].policy)
 
 
 def _mark(image: np.ndarray) -> bytes:

@@ -180,7 +180,23 @@ static void try_levels(void) {
 }
 
 // --- the whole path -----------------------------------------------------------------------------------------------------
-// Views of a batch under one policy, then the first view replayed from its report, with its mask, and statistics.
+// Rules over all statistics, some of which hold.
+enum { TRIED = 3 };
+static Routing any_routing(void) {
+  Routing routing = {.count = TRIED};
+  for (int i = 0; i < TRIED; i++) {
+    Rule *rule = &routing.rule[i];
+    int first = (int)any(RULED);
+    rule->count = 1 + (int)any(4);
+    for (int k = 0; k < rule->count; k++) {
+      int which = rule->order[k] = (first + 4 * k) % RULED;
+      rule->low[which] = any(2) ? -1e9 : share(), rule->high[which] = any(2) ? 1e9 : share();
+    }
+  }
+  return routing;
+}
+
+// Views of a batch under one policy, or as many routes to it, then the first view replayed from its report, with its mask, and statistics.
 static void try_views(const Policy policies[2], FILE *told) {
   int h = ONE_OF(SIDES), w = ONE_OF(SIDES), size = ONE_OF(VIEWS), count = 1 + (int)any(2), views = 1 + (int)any(3);
   int channels = any(4) ? 3 : 1, form = (int)any(3), of = form == FLOATS || any(4) ? 3 : 1;
@@ -193,7 +209,11 @@ static void try_views(const Policy policies[2], FILE *told) {
   int64_t keys[6];
   for (int i = 0; i < 6; i++) keys[i] = any(1000);
   Report *reports = any(2) ? exactly(sizeof *reports * (size_t)(count * views)) : NULL;
-  need(!core_views(&made.source, policies, keys, NULL, 0, count, 0, views, size, outputs, reports), "core_views", h, w, size);
+  Routing routing = any_routing();
+  Policy *repeated = exactly(sizeof *repeated * 2 * TRIED);
+  for (int i = 0; i < TRIED; i++) memcpy(repeated + 2 * i, policies, 2 * sizeof *policies);
+  const Routing *given = any(2) ? &routing : NULL;
+  need(!core_views(&made.source, given ? repeated : policies, given, keys, NULL, 0, count, 0, views, size, outputs, reports), "core_views", h, w, size);
   if (told && reports) {
     int32_t head[] = {count, views, size, of, form};
     fwrite(head, sizeof head, 1, told), fwrite(reports, sizeof *reports, (size_t)(count * views), told);
@@ -209,7 +229,7 @@ static void try_views(const Policy policies[2], FILE *told) {
   double *statistics = exactly(sizeof *statistics * STATISTICS * (size_t)count);
   need(!core_measure(&made.source, 0, count, statistics), "core_measure", h, w, size);
   need(core_shortest_side(policies, keys, 0, views, w, h) >= 0.0, "core_shortest_side", h, w, size);
-  free(statistics), free(reports), free(made.memory);
+  free(repeated), free(statistics), free(reports), free(made.memory);
   for (int i = 0; i < views; i++) free(outputs[i].pixels);
 }
 
