@@ -192,7 +192,9 @@ def _judged(source: Source, view: np.ndarray, params: ViewParams, frame: Frame, 
     before_erase = replay(covers) if covers else view
     before_late = replay(late) if late != covers else before_erase
     erased = sum(float(params.value(f"{op.name}.area")[0]) for op in covers)
-    broken = failures(view, crop, frame, before_late, before_erase, erased, policy.by_route(params.route).promise)
+    broken = failures(
+        view, crop, frame, before_late, before_erase, erased, policy.by_route(params.route).promise
+    )
     return View(view, params, broken, crop)
 
 
