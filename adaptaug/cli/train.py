@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from adaptaug.cli.base import DATA, INTERRUPTED, RANGE, WorkFailed, app, missing
 from adaptaug.errors import AdaptAugError
 
 if TYPE_CHECKING:
-    from adaptaug.learn.arms import Recipe
+    from adaptaug.learn.search import Search
 
 
 @app.command()
@@ -24,8 +25,17 @@ def search(
     objective: Annotated[
         str, typer.Option(help="What arms are scored by: labels, images (needs no labels), or auto.")
     ] = "auto",
-    budget: Annotated[int, typer.Option(min=6, help="Policies tried.")] = 30,
-    limit: Annotated[int, typer.Option(min=1, help="At most this many images to train on.")] = 6000,
+    method: Annotated[
+        str,
+        typer.Option(help="screen (16 policies of a factorial design) or halving (arms around the start)."),
+    ] = "halving",
+    budget: Annotated[
+        int | None, typer.Option(min=6, help="Policies tried by halving; default 30. A design has 16.")
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="At most this many images to train on; default 6000, to screen 3000."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of split, weights, batches and draws.")] = 0,
     size: Annotated[
         int | None,
@@ -39,11 +49,13 @@ def search(
         int, typer.Option(min=2, max=16, help="Of each image; as many views a step, so of fewer images.")
     ] = 2,
     epochs: Annotated[
-        int,
+        int | None,
         typer.Option(
-            min=5, help="Of a run that verifies; arms train a little less. More: fairer to small crops."
+            min=1,
+            help="Of a run that verifies; default 14, and arms train a little less. To screen, of every run: 4, and "
+            "more where images are few. More: fairer to small crops.",
         ),
-    ] = 14,
+    ] = None,
     range_: Annotated[str, typer.Option("--range", metavar="RANGE", help=RANGE)] = "auto",
     workers: Annotated[int | None, typer.Option(min=0, help="Processes; default one a core.")] = None,
     storage: Annotated[
@@ -54,6 +66,10 @@ def search(
         ),
     ] = None,
     study: Annotated[str | None, typer.Option(help="The study's name in --storage.")] = None,
+    remember: Annotated[
+        Path | None,
+        typer.Option(help="A file of your data sets, to expect effects by; what is screened here is added."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything and say what it would cost; write nothing.")
     ] = False,
@@ -69,20 +85,28 @@ def search(
         import optuna
 
         from adaptaug.cli import progress
+        from adaptaug.learn import memory
         from adaptaug.learn.arms import Recipe
         from adaptaug.learn.report import write_report
+        from adaptaug.learn.screening import IMAGES, Screening, epochs_of
         from adaptaug.learn.search import Search
         from adaptaug.learn.shared import Shared
     except ModuleNotFoundError as error:
         raise WorkFailed(missing(error, "search")) from error
     if out.suffix not in (".yaml", ".yml") or not out.parent.is_dir() or out.is_dir():
         raise AdaptAugError(f"--out {out}: expected a .yaml file in a folder that exists.")
+    screens = method == "screen"
+    if remember is not None and not screens:
+        raise AdaptAugError("--remember: expected --method screen, by which effects are measured.")
+    limit = limit or (IMAGES if screens else 6000)
     recipe = Recipe(
-        str(data), limit, seed, arch=arch, size=size or own_side(data, 64), batch=batch, epochs=epochs,
-        range=settled_range(data, range_), views=views,
+        str(data), limit, seed, arch=arch, size=size or own_side(data, 64), batch=batch,
+        epochs=epochs or (epochs_of(data, limit) if screens else 14), range=settled_range(data, range_), views=views,
     )  # fmt: skip
+    known = memory.Memory.load(*([remember] if remember else []))
     if dry_run:
-        _tell_cost(recipe, start, budget, objective, workers)
+        with tempfile.TemporaryDirectory() as folder:
+            _tell_cost(Search(recipe, start, folder, budget, objective, workers, method=method, memory=known))
         return
     if (storage is None) != (study is None):
         raise AdaptAugError(
@@ -91,7 +115,18 @@ def search(
     shared = None if storage is None or study is None else Shared(storage, study)
     optuna.logging.disable_default_handler()  # threads that still train after Ctrl-C would tell of their trials
     with progress.Live() as shown:
-        task = Search(recipe, start, out.with_suffix(".search"), budget, objective, workers, shown, shared)
+        task = Search(
+            recipe,
+            start,
+            out.with_suffix(".search"),
+            budget,
+            objective,
+            workers,
+            shown,
+            shared,
+            method,
+            known,
+        )
         for sentence in (*task.unreadable, task.about_labels):
             if sentence:
                 say(sentence)
@@ -106,6 +141,8 @@ def search(
         shown.begin("report", 1)
         report = write_report(task, outcome)
     outcome.policy.save(out)
+    if remember is not None and isinstance(task.how, Screening):
+        memory.remember(remember, task.how.remembered())
     gain = outcome.gain
     if outcome.shipped:
         print(f"{out}: {outcome.best.name}, {gain} points above {outcome.start.name}; see {report}")
@@ -114,20 +151,15 @@ def search(
               f"{f' (the best: {gain})' if gain else ''}; see {report}")  # fmt: skip
 
 
-def _tell_cost(recipe: Recipe, start: str, budget: int, objective: str, workers: int | None) -> None:
-    import tempfile
-
+def _tell_cost(task: Search) -> None:
     from adaptaug.learn.estimate import estimate
-    from adaptaug.learn.search import Search
 
-    with tempfile.TemporaryDirectory() as folder:
-        task = Search(recipe, start, Path(folder), budget, objective, workers)
-        for sentence in (*task.unreadable, task.about_labels):
-            if sentence:
-                say(sentence)
-        cost = estimate(task)
+    for sentence in (*task.unreadable, task.about_labels):
+        if sentence:
+            say(sentence)
+    cost = estimate(task)
     minutes = max(1, round(cost.seconds / 60))
-    print(f"{cost.arms} arms scored by {task.objective}, {len(task.dimensions)} dimensions; at most {cost.epochs} "
+    print(f"{cost.arms} arms scored by {task.objective}, {task.how.told()}; at most {cost.epochs} "
           f"epochs ({cost.pairs:,} pairs), about {minutes} min here on {max(1, task.workers)} processes")  # fmt: skip
 
 
