@@ -5,7 +5,8 @@
 Every run is one of screening's: new weights, one length (4 epochs of 3,000 images, or as many images of a smaller set),
 equal random numbers for equal seeds, judged by the search's own measures on images that it did not train on, with
 labels and without. OUT/SET.jsonl has what `profile` says of the set, then a line for each run; it grows line by line,
-and the same command goes on where it was stopped. Images are kept in --work, outside the repository.
+and the same command goes on where it was stopped. Images are kept in --work, outside the repository. With --remember
+adaptaug/learn/memory.yaml or --replay benchmarks/results/bank/replay.json nothing is trained (`benchmarks.recall`).
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from adaptaug.data import open_data
 from adaptaug.learn.arms import Data, Job, Recipe, divide, one_thread, run_job
 from adaptaug.learn.design import corners
 from adaptaug.learn.factors import corner, inert_factors, levels_from, signs
-from adaptaug.learn.memory import look
+from adaptaug.learn.memory import looked, numbers, write
 from adaptaug.learn.sample import sample
 from adaptaug.learn.screening import epochs_for
 from adaptaug.policy import Policy
-from benchmarks import cells, glyphs
+from benchmarks import cells, glyphs, recall
 from benchmarks.sets import Part
 from benchmarks.shifts import expose
 
@@ -102,9 +103,15 @@ class Set:
         if not self.file.exists():
             off = inert_factors(sample(self.recipe, opened), size)
             self._add(
-                {"set": name, "images": len(opened), "size": size, "inert": off, "profile": look(opened)}
+                {
+                    "set": name,
+                    "images": len(opened),
+                    "size": size,
+                    "inert": off,
+                    "profile": numbers(looked(opened)),
+                }
             )
-        self.head, *self.rows = read(self.file)
+        self.head, *self.rows = recall.read(self.file)
 
     def _add(self, row: Row) -> None:
         self.file.parent.mkdir(parents=True, exist_ok=True)
@@ -135,15 +142,6 @@ class Set:
         }  # fmt: skip
 
 
-def read(file: Path) -> list[Row]:
-    """The lines of a set; one that was cut off when its writer was killed is none, and is removed."""
-    text = file.read_text()
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        write_atomically(file, lambda out: out.write(whole.encode()))
-    return [json.loads(line) for line in whole.splitlines()]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -158,7 +156,22 @@ def main() -> None:
         "--policies", nargs="+", help="others than the 16 corners and the presets, by their signs"
     )
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/bank"))
+    parser.add_argument(
+        "--remember", type=Path, metavar="YAML", help="train nothing: write the memory of what is there"
+    )
+    parser.add_argument(
+        "--replay", type=Path, metavar="JSON", help="train nothing: screen again from what is there"
+    )
     options = parser.parse_args()
+    if options.remember or options.replay:
+        known = recall.whole(options.out)
+        if options.remember:
+            write(options.remember, recall.remembered(known))
+        if options.replay:
+            found = recall.replayed(known)
+            write_atomically(options.replay, lambda file: file.write(json.dumps(found, indent=1).encode()))
+            print(recall.table(found))
+        return
     policies = options.policies or [*(signs(levels) for levels in corners()), *PRESETS]
     for seed in options.seeds:
         for name in options.sets:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +16,7 @@ from adaptaug.errors import AdaptAugError
 
 if TYPE_CHECKING:
     from adaptaug.learn.search import Search
+    from adaptaug.simclr.settings import Settings
 
 
 @app.command()
@@ -166,7 +169,12 @@ def _tell_cost(task: Search) -> None:
 @app.command()
 def pretrain(
     data: Annotated[Path, typer.Argument(metavar="DATA", help=DATA)],
-    policy: Annotated[str, typer.Option(help="A preset's name or a policy file.")] = "natural",
+    policy: Annotated[
+        str, typer.Option(help="A preset's name, a policy file, or auto: find one, into OUT/policy.yaml.")
+    ] = "natural",
+    search_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Of the training's time that finding a policy may take.")
+    ] = 0.1,
     arch: Annotated[
         str, typer.Option(help="resnet-tiny, resnet18, resnet34, resnet50 or resnet101.")
     ] = "resnet50",
@@ -231,7 +239,10 @@ def pretrain(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     out: Annotated[Path, typer.Option(help="The run's folder.")] = Path("run"),
 ) -> None:
-    """Pretrain an encoder with SimCLR on adaptive views. Killed or interrupted, --resume goes on."""
+    """Pretrain an encoder with SimCLR on adaptive views. Killed or interrupted, --resume goes on.
+
+    With --policy auto it first looks at DATA and screens (OUT/report.md says why), and the same command goes on.
+    """
     try:
         from adaptaug.simclr.trainer import Settings, launched
         from adaptaug.simclr.trainer import pretrain as train
@@ -248,6 +259,8 @@ def pretrain(
         small_views=small_views, small_size=small_size or 0,
         range=settled_range(data, range_), **{"devices": devices or 1, "nodes": nodes or 1} | launched(),
     )  # fmt: skip
+    if policy == "auto":
+        settings, resume = _with_found(settings, search_share, resume)
     done = train(settings, resume, progress=sys.stderr.isatty())
     if not done.first:
         return
@@ -262,3 +275,35 @@ def pretrain(
     if heads == "on":
         print(f"{out}/policy.yaml: {policy} with the conditional weights learned")
     print(f"{out}/encoder.safetensors: {arch}, {done.step} steps{f'; {scores}' if scores else ''}")
+
+
+def _with_found(settings: Settings, share: float, resume: bool) -> tuple[Settings, bool]:
+    """The settings with the policy for these data, found in the run's folder by the first process; and whether the run
+    goes on."""
+    try:
+        import optuna
+
+        from adaptaug.cli import progress
+        from adaptaug.learn.finding import find, training_seconds
+    except ModuleNotFoundError as error:
+        raise WorkFailed(missing(error, "search")) from error
+    from adaptaug.data import open_data
+    from adaptaug.simclr.checkpoints import checkpoints
+    from adaptaug.simclr.trainer import is_first
+
+    if settings.heads == "on":
+        raise AdaptAugError(
+            "--heads on: expected a policy by name or file, which heads learn from; it was auto."
+        )
+    folder = Path(settings.out)
+    found = folder / "policy.yaml"
+    if is_first():
+        optuna.logging.disable_default_handler()
+        count = min(len(open_data(settings.data)), settings.limit or sys.maxsize)
+        seconds = None if found.exists() else share * training_seconds(settings, count)
+        with progress.Live() as shown:
+            policy = find(settings.data, folder, seconds, settings.seed, settings.range, None, shown)
+        say(f"{found}: trains with {policy.name}; {folder}/report.md says why.")
+    while not found.exists():  # the first process is at it
+        time.sleep(1)
+    return replace(settings, policy=str(found)), resume or bool(checkpoints(folder))

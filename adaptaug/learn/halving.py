@@ -75,10 +75,10 @@ class Halving:
         unless it is surely worse."""
         search = self.search
         search.progress.begin("warm-up", 1)
-        warm = search.job("warm-up", search.start, self.schedule.warm_up, None, scored=False)
-        search.train([warm])
+        warm = search.work.job("warm-up", search.start, self.schedule.warm_up, scored=False)
+        search.work.train([warm])
         search.progress.begin("rung 1", search.budget)
-        arms = search.arms = self.first_arms()
+        arms = search.work.arms = self.first_arms()
         ends: dict[int, Job] = {}
         staying = list(arms)
         while len(arms) < search.budget:
@@ -93,14 +93,14 @@ class Halving:
             climbing = best + [arm for arm in staying if arm not in best]
             search.progress.begin(f"rung {rung + 1}", len(climbing))
             ends = self._climb(climbing, rung, ends)
-            search.forget({arm.number for arm in arms} - {arm.number for arm in climbing})
+            search.work.forget({arm.number for arm in arms} - {arm.number for arm in climbing})
         hand, ranked = arms[0], sorted(climbing, key=_behind)
         rivals = [arm for arm in ranked if arm is not hand and difference(arm, hand, -1).high > 0]
         return rivals[:FINALISTS]
 
     def _tell_if_constant(self) -> None:
         """Say at once, and not after hours, that these images cannot tell one arm from another."""
-        hits = np.stack([arm.correct[0] for arm in self.search.arms])
+        hits = np.stack([arm.correct[0] for arm in self.search.work.arms])
         if (hits == hits[0]).all():
             self.search.progress.told(
                 f"all of {len(hits)} arms, the start's among them, have the same score on every image "
@@ -135,14 +135,14 @@ class Halving:
         """Train the arms one rung further, and return the jobs at whose end they are, by number as `before`."""
         search = self.search
         jobs = {
-            arm.number: search.job(f"arm-{arm.number:02d}-rung-{rung + 1}", arm.policy, self.schedule.rungs[rung],
+            arm.number: search.work.job(f"arm-{arm.number:02d}-rung-{rung + 1}", arm.policy, self.schedule.rungs[rung],
                                    before[arm.number]) for arm in arms
         }  # fmt: skip
-        search.train(list(jobs.values()))
+        search.work.train(list(jobs.values()))
         for arm in arms:
-            arm.correct.append(search.hits(jobs[arm.number]))
-        search.rank(sorted((a for a in search.arms if len(a.correct) > rung), key=_behind))
-        record(search.folder, search.arms, self.dimensions)
+            arm.correct.append(search.work.hits(jobs[arm.number]))
+        search.work.rank(sorted((a for a in search.work.arms if len(a.correct) > rung), key=_behind))
+        record(search.folder, search.work.arms, self.dimensions)
         return jobs
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.resources
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -77,15 +77,12 @@ class Memory:
                 sets += _read(Path(file))
         return cls(sets)
 
-    def without(self, name: str) -> Memory:
-        return replace(self, sets=[known for known in self.sets if known.name != name])
-
     def alike(self, profile: Mapping[str, float]) -> list[float]:
         """How much each set is like one with this profile, 0 to 1: exp(-d^2 / 2) at distance d by `_APART`."""
 
         def distance(known: Remembered) -> float:
-            shared = known.profile.keys() & profile.keys() & _APART.keys()
-            return sum(((profile[name] - known.profile[name]) / _APART[name]) ** 2 for name in sorted(shared))
+            far = ((profile.get(n, 0.0) - known.profile.get(n, 0.0)) / unit for n, unit in _APART.items())
+            return sum(step**2 for step in far)
 
         return [math.exp(-distance(known) / 2) for known in self.sets]
 
@@ -115,8 +112,8 @@ class Memory:
         }
         best = min(mean, key=lambda policy: mean[policy])
         near = max(zip(self.alike(profile), self.sets, strict=True), key=lambda pair: pair[0])[1]
-        lost = f"it is {mean[best]:.1f} points below the best that is known"
-        return best, f"on sets like this one, most of all {near.name}, {lost}"
+        told = f"it is {mean[best]:.1f} points below the best that is known"
+        return best, f"on sets like this one, most of all {near.name}, {told}"
 
 
 def policy_named(name: str) -> Policy:
@@ -177,12 +174,17 @@ def named(values: Mapping[Term, T]) -> dict[str, T]:
     return {" x ".join(term): value for term, value in values.items()}
 
 
-def look(images: Images, count: int = _LOOKED_AT) -> dict[str, float]:
-    """What `profile` says of a data set, as numbers: shares of the presets' votes and of grey images, medians of
-    statistics, and how much the images' brightness varies (5 to 95 %)."""
-    found, few = Profile(), images.take(count)
-    for name, image in few:
+def looked(images: Images, count: int = _LOOKED_AT) -> Profile:
+    """The profile of some of a data set's images."""
+    found = Profile()
+    for name, image in images.take(count):
         found.add(name, image)
+    return found
+
+
+def numbers(found: Profile) -> dict[str, float]:
+    """What a profile says, as numbers: shares of the presets' votes and of grey images, medians of statistics, and how
+    much the images' brightness varies (5 to 95 %)."""
     shares = {name: found.share(name) for name in PRESETS} | {"grey": found.grey / max(1, len(found.names))}
     medians = {name: found.quantile(name, 0.5) for name in _MEDIANS}
     spread = found.quantile("mean", 0.95) - found.quantile("mean", 0.05)

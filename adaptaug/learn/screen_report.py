@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from adaptaug.backend.writing import write_atomically
 from adaptaug.learn.design import INTERACTIONS, aliases
-from adaptaug.learn.effects import Effects
+from adaptaug.learn.effects import Effects, Term
 from adaptaug.learn.factors import FACTORS, NAMES, Factor, signs
 from adaptaug.learn.outcome import Outcome
 from adaptaug.learn.report import axes_of, opening, policy_text, verification
@@ -38,8 +38,8 @@ def _text(search: Search, how: Screening, effects: Effects, outcome: Outcome) ->
         "![effects](effects.png)", "",
         f"Points of accuracy from the factor's low level to its high one, in the mean over the others, with a 95 % "
         f"interval; {len(runs)} runs of {search.recipe.epochs} epochs from new weights, with equal random numbers; a "
-        f"run's noise is {effects.noise:.1f} points ({len(AGAIN)} corners were trained twice; what the terms leave over "
-        "counts, too). Expected: what data sets like this one said before.", "",
+        f"run's noise is {effects.noise:.1f} points ({len(AGAIN)} corners were trained twice; what the terms leave "
+        "over counts, too). Expected: what data sets like this one said before.", "",
         "| factor | low | high | start | found | effect, points | expected |", "|---|---|---|---|---|---|---|",
         *(_row(factor, how, effects, outcome) for factor in FACTORS), "",
         *_interactions(effects), *verification(search, outcome),
@@ -88,7 +88,7 @@ def _plot(effects: Effects) -> Figure:
     """Each effect with its interval, the greatest on top."""
     order = sorted(effects.terms, key=lambda term: abs(effects.interval(term).mean))
     figure, axes = axes_of(7, 1.2 + 0.36 * len(order), "What each factor does on this data")
-    told = {(factor.name,): factor.told for factor in FACTORS}
+    told: dict[Term, str] = {(factor.name,): factor.told for factor in FACTORS}
     for row, term in enumerate(order):
         found = effects.interval(term)
         sure = found.low > 0 or found.high < 0

@@ -37,7 +37,7 @@ from adaptaug.learn.factors import (
     levels_of,
     signs,
 )
-from adaptaug.learn.memory import Remembered, look, named, terms_of
+from adaptaug.learn.memory import Remembered, looked, named, numbers, terms_of
 from adaptaug.learn.outcome import HAND
 from adaptaug.learn.sample import sample
 from adaptaug.learn.schedule import FINALISTS, RUNS
@@ -89,7 +89,7 @@ class Screening:
             raise AdaptAugError(
                 f"policy {search.start.name!r}: expected something to screen, but it locks all that changes a pixel."
             )
-        self.profile = look(images)
+        self.profile = numbers(looked(images))
         self.here = levels_of(search.start)
         self.expected: dict[Term, Prior] = {}
         self.effects: Effects | None = None
@@ -113,39 +113,37 @@ class Screening:
 
     def levels(self, levels: Levels) -> Levels:
         """With what is not screened as it is in every arm: low where it changes nothing, the start's where locked."""
-        return tuple(
-            level if name in self.names else -1 if name in self.off else here
-            for name, level, here in zip(NAMES, levels, self.here, strict=True)
-        )
+        return screened_levels(levels, self.names, self.off, self.here)
 
     def finalists(self) -> list[Arm]:
         """Train the design, fit the effects, and return the corners that are worth a verification, the best first."""
         search = self.search
+        self._expect()
         design = [self.levels(levels) for levels in corners()]
         arms = [self._arm(number, levels) for number, levels in enumerate(design, 1)]
-        search.arms = [Arm(0, HAND, search.start, coordinates(search.start)), *arms]
+        search.work.arms = [Arm(0, HAND, search.start, coordinates(search.start)), *arms]
         jobs = [self._job(arm) for arm in arms] + [self._job(arms[place], 1) for place in AGAIN]
         search.progress.begin("design", len(jobs))
-        search.train(jobs)
+        search.work.train(jobs)
         for arm, job in zip(arms, jobs, strict=False):
-            arm.correct.append(search.hits(job))
+            arm.correct.append(search.work.hits(job))
         scores = np.array([arm.scores[0] for arm in arms])
-        repeated = [100 * float(search.hits(job).mean()) for job in jobs[len(arms) :]]
+        repeated = [100 * float(search.work.hits(job).mean()) for job in jobs[len(arms) :]]
         again = [(scores[place], score) for place, score in zip(AGAIN, repeated, strict=True)]
         self._scores = design, scores, again
-        self._expect()
         self.effects = fit(*self._scores, self.names, self.expected)
         for sentence in sentences(self.effects, self.off):
             search.progress.told(sentence)
-        search.rank(sorted(arms, key=lambda arm: -arm.scores[0]))
+        search.work.rank(sorted(arms, key=lambda arm: -arm.scores[0]))
         record(search.folder, arms, DIMENSIONS)
         best = self._agreed(self.effects)
-        search.arms += [
-            self._arm(len(search.arms) + n, levels)
+        search.work.arms += [
+            self._arm(len(search.work.arms) + n, levels)
             for n, levels in enumerate(levels for levels in best if levels not in design)
         ]
-        by_levels = {arm.name: arm for arm in search.arms}
-        return [by_levels[name_of(levels)] for levels in best]
+        named_so = {arm.name: arm for arm in search.work.arms}
+        found = [named_so[name_of(levels)] for levels in best]
+        return [arm for arm in found if _made_of(arm.policy) != _made_of(search.start)]
 
     def remembered(self) -> Remembered:
         """What was measured here, without what was expected before."""
@@ -167,8 +165,8 @@ class Screening:
             )  # fmt: skip
             found = compute() if search.shared is None else search.shared.agree("priors", compute)
             write_atomically(file, lambda out: out.write(json.dumps(found, indent=1).encode()))
-        found = {terms_of(name): Prior(*prior) for name, prior in json.loads(file.read_text()).items()}
-        self.expected = {term: prior_of(term, found) for term in terms(self.names)}
+        known = {terms_of(name): Prior(*prior) for name, prior in json.loads(file.read_text()).items()}
+        self.expected = {term: prior_of(term, known) for term in terms(self.names)}
 
     def _agreed(self, effects: Effects) -> list[Levels]:
         """The best corners; where machines share a study, those that the first of them found."""
@@ -179,13 +177,8 @@ class Screening:
         return [tuple(levels) for levels in told]
 
     def best(self, effects: Effects) -> list[Levels]:
-        """The corners that are expected to be best, the best first; of equal ones that which changes least of the
-        start."""
-        tried = list(dict.fromkeys(self.levels(levels) for levels in all_corners()))
-        expected = np.round(effects.predicted(tried) / _TIE)
-        changed = [sum(a != b for a, b in zip(levels, self.here, strict=True)) for levels in tried]
-        order = sorted(range(len(tried)), key=lambda i: (-expected[i], changed[i]))
-        return [tried[i] for i in order[:FINALISTS]]
+        """The corners that are verified."""
+        return best_corners(effects, [self.levels(levels) for levels in all_corners()], self.here)[:FINALISTS]
 
     def levels_found(self, policy: Policy) -> Levels:
         """The corner that a policy is at, as `levels` has it."""
@@ -198,7 +191,29 @@ class Screening:
 
     def _job(self, arm: Arm, again: int = 0) -> Job:
         name = f"again-{arm.number:02d}" if again else f"corner-{arm.number:02d}"
-        return self.search.job(name, arm.policy, self.search.recipe.epochs, None, again=again)
+        return self.search.work.job(name, arm.policy, self.search.recipe.epochs, again=again)
+
+
+def screened_levels(levels: Levels, names: Sequence[str], off: Sequence[str], here: Levels) -> Levels:
+    """With what is not screened (not in `names`) as it is in every arm: low if `off`, else as `here`."""
+    return tuple(
+        level if name in names else -1 if name in off else start
+        for name, level, start in zip(NAMES, levels, here, strict=True)
+    )
+
+
+def best_corners(effects: Effects, tried: Sequence[Levels], here: Levels) -> list[Levels]:
+    """Those that are expected to be best first; of equal ones first that which changes least of `here`."""
+    different = list(dict.fromkeys(tried))
+    expected = np.round(effects.predicted(different) / _TIE)
+    changed = [sum(a != b for a, b in zip(levels, here, strict=True)) for levels in different]
+    order = sorted(range(len(different)), key=lambda i: (-expected[i], changed[i]))
+    return [different[i] for i in order]
+
+
+def _made_of(policy: Policy) -> tuple[Any, ...]:
+    """What decides its views."""
+    return policy.operations, policy.guards, policy.conditional
 
 
 def name_of(levels: Sequence[int]) -> str:

@@ -28,7 +28,7 @@ from adaptaug import __version__
 from adaptaug.backend.writing import alone, write_atomically
 from adaptaug.data import Images, open_data
 from adaptaug.errors import AdaptAugError
-from adaptaug.learn.arms import Arm, Job, Recipe, divide, useful_labels
+from adaptaug.learn.arms import Arm, Recipe, divide, useful_labels
 from adaptaug.learn.halving import Halving
 from adaptaug.learn.intervals import Interval, over_runs
 from adaptaug.learn.memory import Memory
@@ -39,15 +39,12 @@ from adaptaug.learn.schedule import RUNS
 from adaptaug.learn.screening import Screening
 from adaptaug.learn.shared import Shared
 from adaptaug.learn.study import quiet
+from adaptaug.learn.work import Work
 from adaptaug.policy import Policy
 from adaptaug.simclr.contrast import Contrast
 
 OBJECTIVES = ("auto", "labels", "images")
 METHODS: dict[str, type[Halving] | type[Screening]] = {"halving": Halving, "screen": Screening}
-COUNTED = {
-    "labels": ("knn", "ridge"),
-    "images": ("rotation", "edges"),
-}  # which, and why: benchmarks/README.md
 
 
 class Search:
@@ -84,12 +81,11 @@ class Search:
         self.start = start if isinstance(start, Policy) else Policy.load(start)
         self.folder, self.progress, self.shared = Path(folder), progress or Progress(), shared
         self.workers = min(os.cpu_count() or 1, 8) if workers is None else workers
-        self.arms: list[Arm] = []
-        self._ranked: list[Arm] = []
         images = self._look_at_data()
         self.memory = memory or Memory.load()
-        self.how: Halving | Screening = METHODS[method](self, images)
         self._runner = Runner(self.recipe, self.workers, shared, self.progress)
+        self.work = Work(self.folder, self.objective, self._runner)
+        self.how: Halving | Screening = METHODS[method](self, images)
         self._settle(method)
 
     def _look_at_data(self) -> Images:
@@ -138,40 +134,6 @@ class Search:
         place = str(Path(self.recipe.data).resolve())
         write_atomically(self.folder / "data.txt", lambda out: out.write(os.fsencode(place)))
 
-    # --- what a method works with ----------------------------------------------------------------------------
-    def job(
-        self,
-        name: str,
-        policy: Policy,
-        epochs: int,
-        before: Job | None,
-        run: int = 0,
-        scored: bool = True,
-        again: int = 0,
-    ) -> Job:
-        out = self.folder / "arms" / f"{name}.npz"
-        return Job(name, policy.dumps(), before, epochs, run, scored, str(out), again)
-
-    def train(self, jobs: Sequence[Job]) -> None:
-        """Return when all are done."""
-        self._runner.run(jobs)
-
-    def rank(self, arms: list[Arm]) -> None:
-        """Take note of who leads, the best first."""
-        self._ranked = arms
-        self.progress.ranked(arms)
-
-    def hits(self, job: Job) -> np.ndarray:
-        """(queries,) mean of the hits that the objective counts."""
-        with np.load(job.out) as arrays:
-            return np.mean([arrays[name] for name in COUNTED[self.objective]], axis=0)
-
-    def forget(self, numbers: set[int]) -> None:
-        """Remove the weights of arms that are out; their results stay."""
-        for number in numbers:
-            for file in (self.folder / "arms").glob(f"arm-{number:02d}-rung-*.pt"):
-                file.unlink(missing_ok=True)
-
     # --- running --------------------------------------------------------------------------------------------
     def run(self) -> Outcome:
         """Search, or go on with what was begun. After KeyboardInterrupt ask `best_so_far`."""
@@ -182,9 +144,13 @@ class Search:
         """The network of the arm's first verification run."""
         return self._runner.model_after(_verification(arm, 1))
 
+    def first_arms(self) -> list[Arm]:
+        """The arms that halving keeps to the end; a design has none."""
+        return self.how.first_arms() if isinstance(self.how, Halving) else []
+
     # --- deciding -------------------------------------------------------------------------------------------
     def _verify(self, finalists: Sequence[Arm]) -> Outcome:
-        hand = self.arms[0]
+        hand = self.work.arms[0]
         hits = self._fresh_runs([hand, *finalists[:1]], RUNS if finalists else 1)
         against: dict[str, Interval] = {}
         proven: list[Arm] = []
@@ -202,13 +168,13 @@ class Search:
     def _fresh_runs(self, arms: Sequence[Arm], runs: int = RUNS) -> dict[str, np.ndarray]:
         """Per arm's name its accuracy in each run, (runs,), on images that picked nothing."""
         jobs = {
-            (arm.name, run): self.job(_verification(arm, run), arm.policy, self.recipe.epochs, None, run)
+            (arm.name, run): self.work.job(_verification(arm, run), arm.policy, self.recipe.epochs, run=run)
             for run in range(1, runs + 1) for arm in arms
         }  # fmt: skip
         self.progress.begin("verification", len(jobs))
-        self.train(list(jobs.values()))
+        self.work.train(list(jobs.values()))
         return {
-            arm.name: np.array([self.hits(jobs[arm.name, run]).mean() for run in range(1, runs + 1)])
+            arm.name: np.array([self.work.hits(jobs[arm.name, run]).mean() for run in range(1, runs + 1)])
             for arm in arms
         }
 
@@ -218,12 +184,12 @@ class Search:
         jobs = self._runner.asked.values()
         images = [len(divide(self.recipe, self._count, run)[0]) for run in range(RUNS + 1)]
         cost = {
-            "arms": len([arm for arm in self.arms if arm.correct]), "epochs": sum(job.epochs for job in jobs),
+            "arms": len([arm for arm in self.work.arms if arm.correct]), "epochs": sum(job.epochs for job in jobs),
             "pairs": sum(job.epochs * images[job.run] for job in jobs) * self.recipe.views // 2,
         }  # fmt: skip
         seconds = float(sum(np.load(job.out)["seconds"] for job in jobs))
         file = Path(self.recipe.data).name
-        provenance = origin(self.start, self.fingerprint, self.recipe.seed, self.arms) | {
+        provenance = origin(self.start, self.fingerprint, self.recipe.seed, self.work.arms) | {
             "outcome": best.name if shipped else HAND, "data": file, "objective": self.objective,
             "limit": self.recipe.limit, "switched off": sorted(self.how.off), **self.how.found(),
             "verified": {name: round(score, 2) for name, score in verified.items()},
@@ -233,14 +199,14 @@ class Search:
         }  # fmt: skip
         policy = found_policy(best, shipped, self.start, file.partition(".")[0], provenance)
         return Outcome(
-            policy, best, self.arms, shipped, against, verified, cost, seconds, self.start, self.folder
+            policy, best, self.work.arms, shipped, against, verified, cost, seconds, self.start, self.folder
         )
 
     def best_so_far(self) -> Policy:
         """After an interruption: the leading arm where it is surely better on the images it was picked by, else the
         start."""
-        provenance = origin(self.start, self.fingerprint, self.recipe.seed, self.arms)
-        return leading_policy(self._ranked, self.arms, self.start, provenance)
+        provenance = origin(self.start, self.fingerprint, self.recipe.seed, self.work.arms)
+        return leading_policy(self.work.ranked, self.work.arms, self.start, provenance)
 
 
 def _as_now(settings: dict[str, Any]) -> dict[str, Any]:
