@@ -72,7 +72,9 @@ def find(
             _write(place / _DECISION, json.dumps(decision, indent=1))
             told.told(decision["cost"])
         if search is None or not decision["screens"]:
-            shutil.rmtree(place / "search", ignore_errors=True)  # its settings alone, by which it was reckoned
+            shutil.rmtree(
+                place / "search", ignore_errors=True
+            )  # its settings alone, by which it was reckoned
             made = {
                 "by": f"adaptaug find {__version__}",
                 "outcome": decision["why"],

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from adaptaug.backend.writing import write_atomically
 from adaptaug.learn.design import INTERACTIONS, aliases
 from adaptaug.learn.effects import Effects, Term
-from adaptaug.learn.factors import FACTORS, NAMES, Factor, signs
+from adaptaug.learn.factors import FACTORS, NAMES, Factor, levels_of, signs
 from adaptaug.learn.outcome import Outcome
 from adaptaug.learn.report import axes_of, opening, policy_text, verification
 from adaptaug.learn.screening import AGAIN, Screening, sentences
@@ -59,7 +59,7 @@ def _text(search: Search, how: Screening, effects: Effects, outcome: Outcome) ->
 def _row(factor: Factor, how: Screening, effects: Effects, outcome: Outcome) -> str:
     place = NAMES.index(factor.name)
     mark = lambda levels: signs(levels)[place]  # noqa: E731
-    found = mark(how.levels_found(outcome.policy))
+    found = mark(levels_of(outcome.policy))
     if factor.name in how.off:
         effect, expected = "changes no pixel", ""
     elif factor.name not in how.names:

@@ -180,10 +180,6 @@ class Screening:
         """The corners that are verified."""
         return best_corners(effects, [self.levels(levels) for levels in all_corners()], self.here)[:FINALISTS]
 
-    def levels_found(self, policy: Policy) -> Levels:
-        """The corner that a policy is at, as `levels` has it."""
-        return self.levels(levels_of(policy))
-
     def _arm(self, number: int, levels: Levels) -> Arm:
         name = name_of(levels)
         policy = corner(self.search.start, levels, name)
