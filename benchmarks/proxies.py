@@ -22,7 +22,8 @@ from adaptaug.learn.arms import Recipe
 from adaptaug.learn.proxies import TASKS
 from adaptaug.learn.report import write_report
 from adaptaug.learn.runner import Progress
-from adaptaug.learn.search import COUNTED, Search
+from adaptaug.learn.search import Search
+from adaptaug.learn.work import COUNTED
 from benchmarks.schema import today
 
 SCORES = (*TASKS, "lidar", "rankme")

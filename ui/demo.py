@@ -241,7 +241,7 @@ def run(folder: Path, deadline: float) -> None:
         seconds = estimate(search_of(LIMIT, aside)).seconds
     told = Told(folder, deadline)
     search = search_of(fitting(LIMIT, seconds, deadline - time.monotonic()), folder, told)
-    told.stages = search.schedule.trainings(BUDGET, len(search.first_arms()))
+    told.stages = search.how.trainings()
     try:
         policy, ended = search.run().policy, "Finished"
     except OutOfTime:

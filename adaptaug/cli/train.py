@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+import tempfile
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +15,8 @@ from adaptaug.cli.base import DATA, INTERRUPTED, RANGE, WorkFailed, app, missing
 from adaptaug.errors import AdaptAugError
 
 if TYPE_CHECKING:
-    from adaptaug.learn.arms import Recipe
+    from adaptaug.learn.search import Search
+    from adaptaug.simclr.settings import Settings
 
 
 @app.command()
@@ -24,8 +28,17 @@ def search(
     objective: Annotated[
         str, typer.Option(help="What arms are scored by: labels, images (needs no labels), or auto.")
     ] = "auto",
-    budget: Annotated[int, typer.Option(min=6, help="Policies tried.")] = 30,
-    limit: Annotated[int, typer.Option(min=1, help="At most this many images to train on.")] = 6000,
+    method: Annotated[
+        str,
+        typer.Option(help="screen (16 policies of a factorial design) or halving (arms around the start)."),
+    ] = "halving",
+    budget: Annotated[
+        int | None, typer.Option(min=6, help="Policies tried by halving; default 30. A design has 16.")
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="At most this many images to train on; default 6000, to screen 3000."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of split, weights, batches and draws.")] = 0,
     size: Annotated[
         int | None,
@@ -39,11 +52,13 @@ def search(
         int, typer.Option(min=2, max=16, help="Of each image; as many views a step, so of fewer images.")
     ] = 2,
     epochs: Annotated[
-        int,
+        int | None,
         typer.Option(
-            min=5, help="Of a run that verifies; arms train a little less. More: fairer to small crops."
+            min=1,
+            help="Of a run that verifies; default 14, and arms train a little less. To screen, of every run: 4, and "
+            "more where images are few. More: fairer to small crops.",
         ),
-    ] = 14,
+    ] = None,
     range_: Annotated[str, typer.Option("--range", metavar="RANGE", help=RANGE)] = "auto",
     workers: Annotated[int | None, typer.Option(min=0, help="Processes; default one a core.")] = None,
     storage: Annotated[
@@ -54,6 +69,10 @@ def search(
         ),
     ] = None,
     study: Annotated[str | None, typer.Option(help="The study's name in --storage.")] = None,
+    remember: Annotated[
+        Path | None,
+        typer.Option(help="A file of your data sets, to expect effects by; what is screened here is added."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything and say what it would cost; write nothing.")
     ] = False,
@@ -69,20 +88,28 @@ def search(
         import optuna
 
         from adaptaug.cli import progress
+        from adaptaug.learn import memory
         from adaptaug.learn.arms import Recipe
         from adaptaug.learn.report import write_report
+        from adaptaug.learn.screening import IMAGES, Screening, epochs_of
         from adaptaug.learn.search import Search
         from adaptaug.learn.shared import Shared
     except ModuleNotFoundError as error:
         raise WorkFailed(missing(error, "search")) from error
     if out.suffix not in (".yaml", ".yml") or not out.parent.is_dir() or out.is_dir():
         raise AdaptAugError(f"--out {out}: expected a .yaml file in a folder that exists.")
+    screens = method == "screen"
+    if remember is not None and not screens:
+        raise AdaptAugError("--remember: expected --method screen, by which effects are measured.")
+    limit = limit or (IMAGES if screens else 6000)
     recipe = Recipe(
-        str(data), limit, seed, arch=arch, size=size or own_side(data, 64), batch=batch, epochs=epochs,
-        range=settled_range(data, range_), views=views,
+        str(data), limit, seed, arch=arch, size=size or own_side(data, 64), batch=batch,
+        epochs=epochs or (epochs_of(data, limit) if screens else 14), range=settled_range(data, range_), views=views,
     )  # fmt: skip
+    known = memory.Memory.load(*([remember] if remember else []))
     if dry_run:
-        _tell_cost(recipe, start, budget, objective, workers)
+        with tempfile.TemporaryDirectory() as folder:
+            _tell_cost(Search(recipe, start, folder, budget, objective, workers, method=method, memory=known))
         return
     if (storage is None) != (study is None):
         raise AdaptAugError(
@@ -91,7 +118,18 @@ def search(
     shared = None if storage is None or study is None else Shared(storage, study)
     optuna.logging.disable_default_handler()  # threads that still train after Ctrl-C would tell of their trials
     with progress.Live() as shown:
-        task = Search(recipe, start, out.with_suffix(".search"), budget, objective, workers, shown, shared)
+        task = Search(
+            recipe,
+            start,
+            out.with_suffix(".search"),
+            budget,
+            objective,
+            workers,
+            shown,
+            shared,
+            method,
+            known,
+        )
         for sentence in (*task.unreadable, task.about_labels):
             if sentence:
                 say(sentence)
@@ -106,6 +144,8 @@ def search(
         shown.begin("report", 1)
         report = write_report(task, outcome)
     outcome.policy.save(out)
+    if remember is not None and isinstance(task.how, Screening):
+        memory.remember(remember, task.how.remembered())
     gain = outcome.gain
     if outcome.shipped:
         print(f"{out}: {outcome.best.name}, {gain} points above {outcome.start.name}; see {report}")
@@ -114,27 +154,27 @@ def search(
               f"{f' (the best: {gain})' if gain else ''}; see {report}")  # fmt: skip
 
 
-def _tell_cost(recipe: Recipe, start: str, budget: int, objective: str, workers: int | None) -> None:
-    import tempfile
-
+def _tell_cost(task: Search) -> None:
     from adaptaug.learn.estimate import estimate
-    from adaptaug.learn.search import Search
 
-    with tempfile.TemporaryDirectory() as folder:
-        task = Search(recipe, start, Path(folder), budget, objective, workers)
-        for sentence in (*task.unreadable, task.about_labels):
-            if sentence:
-                say(sentence)
-        cost = estimate(task)
+    for sentence in (*task.unreadable, task.about_labels):
+        if sentence:
+            say(sentence)
+    cost = estimate(task)
     minutes = max(1, round(cost.seconds / 60))
-    print(f"{cost.arms} arms scored by {task.objective}, {len(task.dimensions)} dimensions; at most {cost.epochs} "
+    print(f"{cost.arms} arms scored by {task.objective}, {task.how.told()}; at most {cost.epochs} "
           f"epochs ({cost.pairs:,} pairs), about {minutes} min here on {max(1, task.workers)} processes")  # fmt: skip
 
 
 @app.command()
 def pretrain(
     data: Annotated[Path, typer.Argument(metavar="DATA", help=DATA)],
-    policy: Annotated[str, typer.Option(help="A preset's name or a policy file.")] = "natural",
+    policy: Annotated[
+        str, typer.Option(help="A preset's name, a policy file, or auto: find one, into OUT/policy.yaml.")
+    ] = "natural",
+    search_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Of the training's time that finding a policy may take.")
+    ] = 0.1,
     arch: Annotated[
         str, typer.Option(help="resnet-tiny, resnet18, resnet34, resnet50 or resnet101.")
     ] = "resnet50",
@@ -208,7 +248,10 @@ def pretrain(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     out: Annotated[Path, typer.Option(help="The run's folder.")] = Path("run"),
 ) -> None:
-    """Pretrain an encoder with SimCLR on adaptive views. Killed or interrupted, --resume goes on."""
+    """Pretrain an encoder with SimCLR on adaptive views. Killed or interrupted, --resume goes on.
+
+    With --policy auto it first looks at DATA and screens (OUT/report.md says why), and the same command goes on.
+    """
     try:
         from adaptaug.simclr.trainer import Settings, launched
         from adaptaug.simclr.trainer import pretrain as train
@@ -225,6 +268,8 @@ def pretrain(
         small_views=small_views, small_size=small_size or 0, first_size=first_size or 0, tell=tell,
         range=settled_range(data, range_), **{"devices": devices or 1, "nodes": nodes or 1} | launched(),
     )  # fmt: skip
+    if policy == "auto":
+        settings, resume = _with_found(settings, search_share, resume)
     done = train(settings, resume, progress=sys.stderr.isatty())
     if not done.first:
         return
@@ -239,3 +284,35 @@ def pretrain(
     if heads == "on":
         print(f"{out}/policy.yaml: {policy} with the conditional weights learned")
     print(f"{out}/encoder.safetensors: {arch}, {done.step} steps{f'; {scores}' if scores else ''}")
+
+
+def _with_found(settings: Settings, share: float, resume: bool) -> tuple[Settings, bool]:
+    """The settings with the policy for these data, found in the run's folder by the first process; and whether the run
+    goes on."""
+    try:
+        import optuna
+
+        from adaptaug.cli import progress
+        from adaptaug.learn.finding import find, training_seconds
+    except ModuleNotFoundError as error:
+        raise WorkFailed(missing(error, "search")) from error
+    from adaptaug.data import open_data
+    from adaptaug.simclr.checkpoints import checkpoints
+    from adaptaug.simclr.trainer import is_first
+
+    if settings.heads == "on":
+        raise AdaptAugError(
+            "--heads on: expected a policy by name or file, which heads learn from; it was auto."
+        )
+    folder = Path(settings.out)
+    found = folder / "policy.yaml"
+    if is_first():
+        optuna.logging.disable_default_handler()
+        count = min(len(open_data(settings.data)), settings.limit or sys.maxsize)
+        seconds = None if found.exists() else share * training_seconds(settings, count)
+        with progress.Live() as shown:
+            policy = find(settings.data, folder, seconds, settings.seed, settings.range, None, shown)
+        say(f"{found}: trains with {policy.name}; {folder}/report.md says why.")
+    while not found.exists():  # the first process is at it
+        time.sleep(1)
+    return replace(settings, policy=str(found)), resume or bool(checkpoints(folder))

@@ -20,7 +20,8 @@ from adaptaug.errors import printable
 
 _SHOWN = 6  # reasons in the sentence; the rest are counted together
 _SIGNED = re.compile(rb'"adaptaug":\s*"\d')  # what every JSON of ours says: the version that wrote it
-_STUDY, _PLOTS = "settings.json", ("scores.png", "ranges.png", "relevance.png")  # of a search, in its folder
+_STUDY = "settings.json"  # of a search, in its folder, beside its plots
+_PLOTS = ("scores.png", "ranges.png", "relevance.png", "effects.png")
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Learning a policy: before training (`Search`) and during it (`BandController`, `ConditionalHeads`)."""
+"""Learning a policy: before training (`Search`, `find`) and during it (`BandController`, `ConditionalHeads`)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from adaptaug.online.heads import ConditionalHeads
 
 if TYPE_CHECKING:
     from adaptaug.learn.arms import Recipe
+    from adaptaug.learn.finding import find
     from adaptaug.learn.search import Search
     from adaptaug.learn.shared import Shared
 
-__all__ = ["BandController", "ConditionalHeads", "Recipe", "Search", "Shared"]
-_LATE = {"Recipe": "arms", "Search": "search", "Shared": "shared"}
+__all__ = ["BandController", "ConditionalHeads", "Recipe", "Search", "Shared", "find"]
+_LATE = {"Recipe": "arms", "Search": "search", "Shared": "shared", "find": "finding"}
 
 
 def __getattr__(name: str) -> Any:

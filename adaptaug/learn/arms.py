@@ -102,7 +102,7 @@ class Job:
     """Train `policy` for some epochs from where `before` ended (None: from new weights) and score it.
 
     `run`: 0 for an arm that climbs, else the verification run, which has images and random numbers of its own; `out`:
-    the result, .npz; the weights go beside it.
+    the result, .npz; the weights go beside it; `again`: with other random numbers on the same images, the first time 1.
     """
 
     name: str
@@ -112,10 +112,15 @@ class Job:
     run: int
     scored: bool
     out: str
+    again: int = 0
 
     @property
     def first_epoch(self) -> int:
         return 0 if self.before is None else self.before.first_epoch + self.before.epochs
+
+    def seed(self, recipe: Recipe) -> int:
+        """Of first weights, batches and views: those of one run have the same."""
+        return recipe.seed * 1000 + self.run + 100 * self.again
 
     @property
     def weights(self) -> Path:
@@ -194,7 +199,7 @@ def train(
 
     Batches and views' keys depend on (seed, run, epoch) and not on the policy: common random numbers.
     """
-    seed = recipe.seed * 1000 + job.run
+    seed = job.seed(recipe)
     device = next(model.parameters()).device
     batch = min(recipe.sources, len(images))
     for epoch in range(job.first_epoch, job.first_epoch + job.epochs):
@@ -227,7 +232,7 @@ def trained(job: Job, data: Data) -> Contrast:
     """
     recipe, device = data.recipe, "cuda" if torch.cuda.is_available() else "cpu"
     model = new_contrast(
-        recipe.arch, Policy.loads(job.policy), recipe.size, recipe.seed * 1000 + job.run,
+        recipe.arch, Policy.loads(job.policy), recipe.size, job.seed(recipe),
         temperature=recipe.temperature, precision=fast_precision(device), n=recipe.views,
     ).to(device)  # fmt: skip
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=1e-4)

@@ -32,7 +32,7 @@ def estimate(search: Search) -> Estimate:
     or the verification ends with its first arm.
     """
     recipe = search.recipe
-    stages = search.schedule.trainings(search.budget, len(search.first_arms()))
+    stages = search.how.trainings()
     epochs = sum(count * each for _, count, each in stages)
     split = arms.split_data(recipe)
     pairs = epochs * len(split.train) * recipe.views // 2

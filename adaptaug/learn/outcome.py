@@ -60,7 +60,7 @@ def leading_policy(
     """Of an unfinished search: the leading arm where its interval on the images it was picked by lies above the
     start's, else the start; with this search's provenance, whatever the start's own says."""
     name, policy = HAND, start
-    if ranked:
+    if ranked and arms[0].correct:
         best, hand = ranked[0], arms[0]
         rung = min(len(best.correct), len(hand.correct)) - 1
         if best is not hand and difference(best, hand, rung).low > 0:

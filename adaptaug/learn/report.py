@@ -14,9 +14,11 @@ from matplotlib.figure import Figure
 from adaptaug.backend.writing import write_atomically
 from adaptaug.encoders.networks import fast_precision
 from adaptaug.learn.arms import Arm, split_data
+from adaptaug.learn.halving import Halving
 from adaptaug.learn.outcome import HAND, Outcome
 from adaptaug.learn.relevance import Relevance, relevance
 from adaptaug.learn.schedule import RUNS
+from adaptaug.learn.screening import Screening
 from adaptaug.learn.search import Search
 from adaptaug.learn.space import DIMENSIONS, Dimension, coordinates
 
@@ -29,17 +31,21 @@ _FOUND, _START, _GREY = "#0b6e4f", "#c8553d", "#b8bcc2"
 
 def write_report(search: Search, outcome: Outcome, images: int = 1000) -> Path:
     """Write report.md and its plots into the search's folder and return its path."""
-    folder = outcome.folder
+    if isinstance(search.how, Screening):
+        from adaptaug.learn.screen_report import write_screen_report
+
+        return write_screen_report(search, search.how, outcome)
+    folder, how = outcome.folder, search.how
     measured = _relevance(search, outcome, images)
     effects = arm_effects(
-        [arm for arm in outcome.arms if arm.policy.guards], [d.name for d in search.dimensions]
+        [arm for arm in outcome.arms if arm.policy.guards], [d.name for d in how.dimensions]
     )
-    plots = {"scores": _plot_rungs(outcome, search.schedule.rungs), "ranges": _plot_ranges(outcome),
+    plots = {"scores": _plot_rungs(outcome, how.schedule.rungs), "ranges": _plot_ranges(outcome),
              "relevance": _plot_relevance(measured)}  # fmt: skip
     for name, plot in plots.items():
         write_atomically(folder / f"{name}.png", partial(plot.savefig, format="png", dpi=150))
     path = folder / "report.md"
-    text = _text(search, outcome, measured, effects).encode()
+    text = _text(search, how, outcome, measured, effects).encode()
     write_atomically(path, lambda file: file.write(text))
     return path
 
@@ -74,10 +80,9 @@ def _relevance(search: Search, outcome: Outcome, images: int) -> list[Relevance]
 
 
 # --- text --------------------------------------------------------------------------------------------------
-def _text(
-    search: Search, outcome: Outcome, measured: list[Relevance], effects: dict[str, tuple[float, float]]
-) -> str:
-    recipe, best, gain = search.recipe, outcome.best, outcome.gain
+def opening(search: Search, outcome: Outcome, tried: str) -> list[str]:
+    """What was searched, what came of it, and at what cost."""
+    recipe, best, gain, cost = search.recipe, outcome.best, outcome.gain, outcome.cost
     if outcome.shipped:
         verdict = (
             f"**{best.name} ships**: {gain} points above the start (95 % interval), "
@@ -88,33 +93,58 @@ def _text(
     else:
         verdict = (f"**The start ships**: {best.name} was tried first, but its difference of {gain} points (95 % "
                    "interval) does not lie above zero.")  # fmt: skip
-    cost = outcome.cost
-    here, there = coordinates(outcome.start), best.point
-    shown = {m.name: m for m in measured}
-    lines = [
+    return [
         f"# Search on {Path(recipe.data).name} from `{outcome.start.name}`, seed {recipe.seed}", "", verdict, "",
-        f"Cost: {cost['arms']} arms, {cost['epochs']:.0f} epochs' worth of {recipe.arch} at {recipe.size} px "
+        f"Cost: {cost['arms']} {tried}, {cost['epochs']:.0f} epochs' worth of {recipe.arch} at {recipe.size} px "
         f"({cost['pairs']:,} pairs, {outcome.seconds:.0f} s of one core's training). "
-        "The start could have trained that much longer instead: benchmarks/README.md has that row.", "",
+        "The start could have trained that much longer instead: benchmarks/README.md has that row.",
+    ]  # fmt: skip
+
+
+def verification(search: Search, outcome: Outcome) -> list[str]:
+    """How what was found was judged against the start."""
+    recipe = search.recipe
+    return [
         "## Verification",
         f"{RUNS} runs of {recipe.epochs} epochs from new weights, equal random numbers, {JUDGED[search.objective]} on "
         "images that picked nothing, others in each run; the interval is Student's over runs. A second arm is tried "
         "where the first is proven; where no arm is tried, the start runs once.", "",
         "| arm | accuracy | above the start |", "|---|---|---|",
         *(f"| {name} | {score:.2f} | {outcome.against.get(name, '')} |" for name, score in outcome.verified.items()),
-        "", "## What changed",
+    ]  # fmt: skip
+
+
+def policy_text(outcome: Outcome) -> list[str]:
+    """The policy that ships, as its file has it."""
+    return [
+        "## The policy",
+        "",
+        "```yaml",
+        outcome.policy.edit({}, provenance={}).dumps().rstrip(),
+        "```",
+        "",
+    ]
+
+
+def _text(
+    search: Search, how: Halving, outcome: Outcome, measured: list[Relevance],
+    effects: dict[str, tuple[float, float]],
+) -> str:  # fmt: skip
+    here, there = coordinates(outcome.start), outcome.best.point
+    shown = {m.name: m for m in measured}
+    lines = [
+        *opening(search, outcome, "arms"), "", *verification(search, outcome), "", "## What changed",
         "Effect: change of accuracy after the first rung from one end of the dimension to the other, a linear fit over "
         "all arms. Moved and crossed: the operation alone at half its reach (probabilities: always); mean cosine "
         "distance of the features, and how many more nearest neighbours have another label.", "",
         "| dimension | unit | start | found | | effect, points | moved | crossed |",
         "|---|---|---|---|---|---|---|---|",
-        *(_row(d, here[d.name], there[d.name], effects.get(d.name), d.name in search._off, shown.get(d.name))
+        *(_row(d, here[d.name], there[d.name], effects.get(d.name), d.name in how.off, shown.get(d.name))
           for d in DIMENSIONS), "",
         "![ranges](ranges.png)", "", "## Scores per rung",
-        f"Warm-up {search.schedule.warm_up} epochs, then {', '.join(map(str, search.schedule.rungs))} more. "
+        f"Warm-up {how.schedule.warm_up} epochs, then {', '.join(map(str, how.schedule.rungs))} more. "
         "The first arms stay to the end.", "",
-        "![scores](scores.png)", "", "## Relevance", "", "![relevance](relevance.png)", "", "## The policy", "",
-        "```yaml", outcome.policy.edit({}, provenance={}).dumps().rstrip(), "```", "",
+        "![scores](scores.png)", "", "## Relevance", "", "![relevance](relevance.png)", "", *policy_text(outcome),
     ]  # fmt: skip
     return "\n".join(lines)
 
@@ -136,7 +166,7 @@ def _row(
 
 
 # --- plots -------------------------------------------------------------------------------------------------
-def _axes(width: float, height: float, title: str) -> tuple[Figure, Any]:
+def axes_of(width: float, height: float, title: str) -> tuple[Figure, Any]:
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots()
     axes.set_title(title, loc="left", fontsize=11)
@@ -146,7 +176,7 @@ def _axes(width: float, height: float, title: str) -> tuple[Figure, Any]:
 
 
 def _plot_rungs(outcome: Outcome, rungs: Sequence[int]) -> Figure:
-    figure, axes = _axes(7, 4, "Every arm on held-out images as it climbs")
+    figure, axes = axes_of(7, 4, "Every arm on held-out images as it climbs")
     epochs = np.cumsum(rungs)
     for arm in outcome.arms:
         best, start = arm is outcome.best, arm.name == HAND
@@ -165,7 +195,7 @@ def _plot_rungs(outcome: Outcome, rungs: Sequence[int]) -> Figure:
 
 
 def _plot_ranges(outcome: Outcome) -> Figure:
-    figure, axes = _axes(7, 4.2, "Where the search went in each dimension")
+    figure, axes = axes_of(7, 4.2, "Where the search went in each dimension")
     here, there = coordinates(outcome.start), outcome.best.point
     for row, d in enumerate(reversed(DIMENSIONS)):
         start, found = ((value - d.low) / (d.high - d.low) for value in (here[d.name], there[d.name]))

@@ -169,10 +169,10 @@ def place(start: Policy, point: dict[str, float], name: str) -> Policy:
             changes[operation] = {**both, **change} if both and change else change
     changes = {k: v for k, v in changes.items() if v is not None or k in start}
     placed = start.edit(changes, conditional={}, guards=True, name=name, description="", provenance={})
-    return placed.edit(conditional=_weights(start, placed))
+    return placed.edit(conditional=kept_weights(start, placed))
 
 
-def _weights(start: Policy, placed: Policy) -> Conditional:
+def kept_weights(start: Policy, placed: Policy) -> Conditional:
     """The start's conditional weights of the operations that `placed` has; those of p go with their group, which may
     begin with another operation now."""
     found: dict[str, dict[str, dict[str, float]]] = {}

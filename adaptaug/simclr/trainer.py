@@ -173,10 +173,13 @@ def pretrain(settings: Settings, resume: bool = False, progress: bool = False) -
     folder = Path(settings.out)
     prepared = _prepare(settings)
     _make_folder(folder)
-    # The others of a run share the folder with the first, which Lightning or torchrun says they are not.
-    first = all(os.environ.get(rank, "0") == "0" for rank in ("RANK", "LOCAL_RANK", "NODE_RANK"))
-    with alone(folder) if first else nullcontext():
+    with alone(folder) if is_first() else nullcontext():
         return _train(settings, folder, prepared, resume, progress)
+
+
+def is_first() -> bool:
+    """Whether this is the first process of a run: the others share its folder, and Lightning or torchrun says so."""
+    return all(os.environ.get(rank, "0") == "0" for rank in ("RANK", "LOCAL_RANK", "NODE_RANK"))
 
 
 def _train(settings: Settings, folder: Path, prepared: Prepared, resume: bool, progress: bool) -> Finished:

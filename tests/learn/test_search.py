@@ -57,7 +57,7 @@ def test_colour_is_searched_where_only_the_first_class_is_grey(tmp_path):
     images[:100] = images[:100].mean(-1, keepdims=True)
     np.savez(tmp_path / "sorted.npz", x=images, y=np.arange(300) // 100)
     search = Search(small(tmp_path / "sorted.npz"), "simclr", tmp_path / "s", budget=6, workers=0)
-    assert {"colour", "grey"} <= {d.name for d in search.dimensions}
+    assert {"colour", "grey"} <= {d.name for d in search.how.dimensions}
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_conditional_weights_of_p_stay_with_their_group(point, first):
 def test_locked_operations_stay(digits):
     policy = Policy.load("simclr").edit({"hflip": {"lock": True}})
     search = Search(small(digits), policy, digits.parent / "locked", budget=6, workers=0)
-    assert "flip" not in {d.name for d in search.dimensions}
+    assert "flip" not in {d.name for d in search.how.dimensions}
 
 
 # --- the decision ------------------------------------------------------------------------------------------
@@ -276,7 +276,7 @@ def test_first_arms_stay_to_the_last_rung(digits, tmp_path):
     _pretend(tmp_path, dict.fromkeys(range(4), 0.1), {})
     search = Search(small(digits), "simclr", tmp_path, budget=8, workers=0)
     rungs = [len(arm.scores) for arm in search.run().arms]
-    assert [arm.name for arm in search.first_arms()] == [
+    assert [arm.name for arm in search.how.first_arms()] == [
         "start",
         "start + guards",
         "like natural",

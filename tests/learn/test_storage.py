@@ -100,7 +100,7 @@ def test_a_job_that_was_claimed_and_never_begun_is_given_to_another(tmp_path, di
     dead = optuna.load_study(study_name="digits", storage=url)
     dead.enqueue_trial({}, user_attrs={"job": "x"})
     dead.ask()
-    job = search._job("x", search.start, 1, None)
+    job = search.work.job("x", search.start, 1)
     done = list(shared.carry_out([job], search._runner._train, 0))
     assert done == ["x"]
     assert [t.state for t in dead.trials if t.user_attrs.get("job") == "x"] == [
