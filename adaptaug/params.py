@@ -31,7 +31,7 @@ class Entry(NamedTuple):
     high: Array
     reason: Array  # index into REASONS
     applied: Array
-    policy: tuple[Any, Any]  # low, high: numbers, or (B,) where a policy's routes differ
+    policy: tuple[Any, ...]  # low, high: numbers, or (B,) where a policy's routes differ
 
 
 def left_out(entry: Entry, absent: Array, identity: float, where: Callable[..., Array]) -> Entry:

@@ -35,6 +35,7 @@ from adaptaug.policy.schema import Promise
 from adaptaug.promise.checker import TOLERANCE, Frame, check
 from benchmarks.judging import FRAME, Seen, see
 from benchmarks.promise import told_to_stop
+from benchmarks.schema import today
 from benchmarks.turns import commit, machine
 
 NUMBERS, SIDE = 30, 32
@@ -165,11 +166,16 @@ def save(total: dict[str, Any], path: Path | None) -> None:
 
 
 def run(
-    names: list[str], evaluations: int, path: Path | None, seed: int = 0, command: str = ""
+    names: list[str],
+    evaluations: int,
+    path: Path | None,
+    seed: int = 0,
+    command: str = "python -m benchmarks.attack",
 ) -> dict[str, Any]:
     """Attack each policy until it has had so many evaluations, or somebody stops it; the totals are in `path`."""
     total = begun(path, seed)
-    total["sittings"].append({"command": command, "commit": commit(), "machine": machine()})
+    total |= {"command": command, "measured": today()}
+    total["sittings"].append({"commit": commit(), "machine": machine()})
     with told_to_stop() as stop:
         for name in names:
             row = total["policies"].setdefault(
@@ -214,9 +220,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    command = "python -m benchmarks.attack"
-    run([name + WITHOUT for name in options.policies], options.unguarded, options.out, options.seed, command)
-    show(run(options.policies, options.evaluations, options.out, options.seed, command))
+    run([name + WITHOUT for name in options.policies], options.unguarded, options.out, options.seed)
+    show(run(options.policies, options.evaluations, options.out, options.seed))
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from adaptaug.learn.sample import sample
 from adaptaug.learn.screening import epochs_for
 from adaptaug.policy import Policy
 from benchmarks import cells, glyphs, recall
+from benchmarks.schema import today
 from benchmarks.sets import Part
 from benchmarks.shifts import expose
 
@@ -168,7 +169,10 @@ def main() -> None:
         if options.remember:
             write(options.remember, recall.remembered(known))
         if options.replay:
-            found = recall.replayed(known)
+            found = {
+                "command": "python -m benchmarks.bank --replay benchmarks/results/bank/replay.json",
+                "measured": today(), "rows": recall.replayed(known),
+            }  # fmt: skip
             write_atomically(options.replay, lambda file: file.write(json.dumps(found, indent=1).encode()))
             print(recall.table(found))
         return

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import cv2
 import matplotlib
@@ -117,7 +118,7 @@ def main() -> None:
         ("train", "train_20k", 4000, train),
         ("test", "test_5k", 1000, OF_THE_TEST),
     ):
-        made = part(options.data, which, each, families, seed=len(name))
+        made: dict[str, Any] = part(options.data, which, each, families, seed=len(name))
         np.savez_compressed(options.out / f"mixed_{name}.npz", **made)
         print(f"{options.out}/mixed_{name}.npz: {len(made['y']):,} images")
 

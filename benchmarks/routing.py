@@ -36,6 +36,7 @@ from adaptaug import Policy, ViewParams, Views
 from adaptaug.core import engine
 from benchmarks import glyphs, mixed
 from benchmarks.judging import FRAME, see
+from benchmarks.schema import today
 
 AUTO = Policy.load("auto")
 SIDE, SIZE, LONGEST = 32, 32, 640
@@ -96,7 +97,7 @@ def packaged(each: int) -> Sets:
         "samples, darkened": [np.uint8(image * 0.15) for image in crops(whole, 128, each // 4)],
         "stars, 256 px": crops([rgb(samples.hubble_deep_field())], 256, each // 8),
         "glyphs": [rgb(image) for image in drawn], "glyphs, dark on light": [255 - rgb(image) for image in drawn],
-        "digits, 8 px": [rgb(np.uint8(digit * 15.9)) for digit in load_digits().images[:each]],
+        "digits, 8 px": [rgb((digit * 15.9).astype(np.uint8)) for digit in load_digits().images[:each]],
         "text drawn, 32 px": [rgb(image) for image in mixed.texts(glyphs.OF_THE_TEST, each, 3)[0]],
     }  # fmt: skip
     for side in (32, 64, 128):
@@ -106,7 +107,9 @@ def packaged(each: int) -> Sets:
 
 
 def route_of(image: Any) -> int:
-    return int(adaptaug.plan(image, AUTO, key=(0, 0, 0), size=SIZE).route[0])
+    route = adaptaug.plan(image, AUTO, key=(0, 0, 0), size=SIZE).route
+    assert route is not None  # of a policy that routes
+    return int(route[0])
 
 
 def confusion(sets: Sets) -> dict[str, dict[str, Any]]:
@@ -195,6 +198,7 @@ def leak(batch: torch.Tensor) -> dict[str, float]:
     """How well the parameters of a view tell its preset, of images of all sets."""
     keys = [(3, 0, i) for i in range(len(batch))]
     (params,) = Views(AUTO, 1, SIZE).plan(batch, key=keys)
+    assert params.route is not None  # of a policy that routes
     presets = np.array([AUTO.by_route(route).name for route in params.route])
     said = cross_val_predict(HistGradientBoostingClassifier(max_iter=60), features(params), presets, cv=3)
     recall = [float((said[presets == name] == name).mean()) for name in np.unique(presets)]
@@ -210,7 +214,7 @@ def cost(batch: torch.Tensor, rounds: int) -> dict[str, float]:
     work: dict[str, tuple[Any, int]] = {"photograph 600 x 400": (photograph, 224),
                                         "photograph 1200 x 800": (large, 224),
                                         "batch of 256, 32 x 32": (batch[:256].contiguous(), 32)}  # fmt: skip
-    out = {}
+    out: dict[str, float] = {}
     for name, (images, size) in work.items():
         for by, use in (("core", nullcontext), ("torch", engine.off)):
             with use():
@@ -259,6 +263,7 @@ def main() -> None:
         if name in (options.only or parts):
             found[name] = part()
             print(name, json.dumps(found[name]), flush=True)
+    found |= {"command": "python -m benchmarks.routing --data ../shared/data", "measured": today()}
     if options.out:
         options.out.write_text(json.dumps(found, indent=1) + "\n")
 

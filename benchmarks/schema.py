@@ -124,22 +124,37 @@ class Timed(Kept):
         return {self.at.date()}
 
 
-Entry = Result | Counted | Training | Learned | Timed
+class Remembered(Kept):
+    """A line of benchmarks.bank: the data set, then one policy trained once. The first ones do not name their day."""
+
+    when: date = CORE
+    policy: str | None = None
+    scores: dict[str, float] = {}
+
+    @property
+    def days(self) -> set[date]:
+        return {self.when}
+
+
+Entry = Result | Counted | Training | Learned | Timed | Remembered
 
 KINDS: dict[str, type[Entry]] = {  # a file is of the first kind whose pattern its name fits
     "accuracy-*.jsonl": Training,
     "tune-*.jsonl": Training,
     "views-*.jsonl": Training,
+    "told-*.jsonl": Training,
     "band-controller.jsonl": Learned,
     "learning-heads.jsonl": Learned,
     "throughput*.jsonl": Timed,
     "promise-core*.json": Counted,
+    "bank/*.jsonl": Remembered,
     "*.json": Result,
 }
 
 
 def kind_of(path: Path) -> type[Entry]:
-    return next(kind for pattern, kind in KINDS.items() if fnmatch(path.name, pattern))
+    names = path.name, f"{path.parent.name}/{path.name}"
+    return next(kind for pattern, kind in KINDS.items() if any(fnmatch(name, pattern) for name in names))
 
 
 def read(path: Path) -> list[Entry]:

@@ -101,7 +101,8 @@ def test_no_weights_change_no_bit(name, p, batch):
     one, params = adaptaug.Views(plain, size=SIZE, return_params=True)(images, key=keys)
     two, more = adaptaug.Views(changed, size=SIZE, return_params=True)(images, key=keys)
     assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
-    assert [p.to_dict() for p in params] == [p.to_dict() for p in more]
+    # As text: what no image was asked for is nan there, which is unlike itself.
+    assert json.dumps([p.to_dict() for p in params]) == json.dumps([p.to_dict() for p in more])
 
 
 # A guarded crop says what the box really has: cut to the frame and enlarged, it is no plain number any more.

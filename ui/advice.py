@@ -51,7 +51,7 @@ def html(advice: Advice | None, policy: Policy) -> str:
     """A line and a button; only the line where the policy is that preset, or was made from it."""
     if advice is None:
         return ""
-    like = f"Looks like <b>{LIKE[advice.preset]}</b>, because it is {escape(advice.because)}."
+    like = f"Looks like <b>{LIKE[advice.preset]}</b>: {escape(advice.because)}."
     mine = policy.name.removesuffix(" (edited)") == advice.preset
     use = f'<button type="button" data-preset="{advice.preset}">Use {advice.preset}</button>'
     return f'<div class="aa aa-advice"><p>{like}</p>{"" if mine else use}</div>'

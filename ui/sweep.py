@@ -20,7 +20,6 @@ from adaptaug.planning.draws import label
 from adaptaug.policy.ops import OPS, Op, Parameter
 from adaptaug.policy.schema import Promise
 from adaptaug.ui import likeness, logic
-from adaptaug.ui.editor import START
 from adaptaug.ui.logic import Source, View
 
 STEPS, SHOWN = 21, 5
@@ -86,7 +85,7 @@ def alone(
                 else part.identity
             )
             if not part.low <= at <= part.high:
-                at = sum(START[op.name][other]) / 2
+                at = sum(op.start[other]) / 2
             entry[other] = (at, at)
         operations = {op.name: entry | _BESIDE.get(f"{op.name}.{name}", {}) | {name: (value, value)}}
     return Policy(name=op.name, guards=guards, promise=promise, operations=operations)

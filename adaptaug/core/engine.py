@@ -284,7 +284,7 @@ def params_of(
                 entry = left_out(entry, missing, parameter.identity, np.where)
             entries[op.name if op.single else f"{op.name}.{name}"] = Entry(
                 *(array(part) for part in entry[:-1]),
-                tuple(array(end) if isinstance(end, np.ndarray) else end for end in entry.policy),
+                policy=tuple(array(end) if isinstance(end, np.ndarray) else end for end in entry.policy),
             )
     return ViewParams(
         size=request.size, view=view, keys=array(rows), entries=entries,

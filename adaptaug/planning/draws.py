@@ -222,7 +222,7 @@ def guarded(policy: Policy | Terms, name: str, one: Array, other: Array) -> Arra
 def guarded_entry(policy: Policy | Terms, name: str, one: Entry, other: Entry) -> Entry:
     """The same of entries."""
     parts = (guarded(policy, name, a, b) for a, b in zip(one[:-1], other[:-1], strict=True))
-    return Entry(*parts, one.policy)
+    return Entry(*parts, policy=one.policy)
 
 
 def label(op: Op, parameter: str) -> str:

@@ -185,3 +185,24 @@ def controller() -> dict[str, str]:
         "table": table(titles, cells),
         "measured": measured("band-controller.jsonl"),
     }
+
+
+def bank() -> dict[str, str]:
+    found = one("bank/replay.json").found()["rows"]
+    rows = [
+        [row["set"], row["objective"], f"`{row['best']}`", f"`{start}`", number(to["start loses"]),
+         f"`{to['corner']}`", number(to["corner loses"])]
+        for row in found for start, to in row["from"].items()
+    ]  # fmt: skip
+    lost = [to["corner loses"] for row in found for to in row["from"].values()]
+    return {
+        "sets": str(len({row["set"] for row in found})),
+        "lost": number(float(np.mean(lost))),
+        "flip": next(
+            effect for row in found for effect in row["effects"] if row["set"] == "mnist" and "flip" in effect
+        ),
+        "table": table(
+            ["data", "scored by", "best known", "start", "loses", "screening's corner", "loses"], rows
+        ),
+        "measured": measured("bank/*.jsonl"),
+    }

@@ -176,3 +176,49 @@ def fuzz() -> dict[str, str]:
         "table": table(["what", "files", "read", "refused by name", "slowest", "problems"], cells),
         "measured": measured("fuzz.json"),
     }
+
+
+ROUTED = ("natural", "lowlight", "documents", "digits")
+
+
+def routing() -> dict[str, str]:
+    found = one("routing.json").found()
+    rows = [
+        [name, str(row["images"]), *(str(row.get(preset, "")) for preset in ROUTED)]
+        for name, row in found["confusion"].items()
+    ]
+    same, leak = found["same"], found["leak"]
+    return {
+        "rows": str(same["rows"]),
+        "unlike": str(sum(same[by]["rows unlike their preset alone"] for by in ("core", "torch"))),
+        "moved": str(sum(same[by]["rows that a permutation changed"] for by in ("core", "torch"))),
+        "differ": str(same["routes that differ between engines"] + same["flips"]),
+        "containers": str(same["images in five containers"]),
+        "views": f"{found['broken']['views']:,}",
+        "broken": str(found["broken"]["broken"]),
+        "told": share(leak["told"], 0),
+        "chance": share(leak["by chance"], 0),
+        "table": table(["images", "of them", *(f"`{preset}`" for preset in ROUTED)], rows),
+        "measured": measured("routing.json"),
+    }
+
+
+def attack() -> dict[str, str]:
+    policies = one("attack.json").found()["policies"]
+    guarded = {name: row for name, row in policies.items() if ", " not in name}
+    rows = [
+        [f"`{name.partition(', ')[0]}`" + (", guards off" if ", " in name else ""), f"{row['evaluations']:,}",
+         f"{row['broken']:,}", *(number(row["worst"][test]["beyond"], 2) if test in row["worst"] else "-"
+                                 for test in ("std", "clip", "mean", "like", "erased"))]
+        for name, row in sorted(policies.items(), key=lambda item: (", " in item[0], item[0]))
+    ]  # fmt: skip
+    return {
+        "pairs": f"{sum(row['evaluations'] for row in guarded.values()):,}",
+        "broken": str(sum(row["broken"] for row in guarded.values())),
+        "unguarded": share(
+            sum(row["broken"] for name, row in policies.items() if name not in guarded)
+            / sum(row["evaluations"] for name, row in policies.items() if name not in guarded), 0
+        ),
+        "table": table(["policy", "pairs", "broken", "contrast", "clipped", "mean", "likeness", "covered"], rows),
+        "measured": measured("attack.json"),
+    }  # fmt: skip

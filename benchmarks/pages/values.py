@@ -14,8 +14,9 @@ MADE: dict[str, Callable[[], dict[str, str]]] = {
     function.__name__: function
     for function in (
         of_views.promise, of_views.tone, of_views.manual, of_views.shortcuts, of_views.torchvision, of_views.fuzz,
+        of_views.routing, of_views.attack,
         of_accuracy.accuracy, of_accuracy.rows, of_accuracy.tuning, of_accuracy.views, of_accuracy.colour,
-        of_learning.search, of_learning.proxies, of_learning.heads, of_learning.controller,
+        of_learning.search, of_learning.proxies, of_learning.heads, of_learning.controller, of_learning.bank,
         of_speed.throughput, of_speed.trainer, of_speed.million, of_speed.pretraining, of_speed.head, of_speed.band,
     )
 }  # fmt: skip

@@ -174,9 +174,9 @@ def test_a_recipe_that_cannot_be_trained_is_refused(changes, sentence):
 def test_more_views_are_as_many_steps_of_as_many_views(monkeypatch):
     sizes, forward = [], Objective.forward
 
-    def counted(self, embed, encoder, views):
+    def counted(self, embed, encoder, views, told):
         sizes.append([len(views), len(views[0])])
-        return forward(self, embed, encoder, views)
+        return forward(self, embed, encoder, views, told)
 
     monkeypatch.setattr(Objective, "forward", counted)
     lines = {name: run(name, DIGITS, None, "clean", SMALL, 0) for name in ("digits", "digits, views=8")}

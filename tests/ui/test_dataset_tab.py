@@ -109,7 +109,7 @@ def test_numbers_bars_and_odd_images_open_what_they_stand_for(page, tmp_path) ->
     expect(page.locator("#status-line")).to_contain_text("natural vs natural (edited)")
     expect(page.locator("#status-line")).to_contain_text("(dark.png, views of 96 px)")
     expect(page.locator("#advice")).to_contain_text(
-        "Looks like a night, because it is dark: mean luma below 0.2"
+        "Looks like a night: dark photographs (mean at most 0.2) (here: brightness 0.06)"
     )
     page.locator("#advice button").click()
     expect(page.locator("#status-line")).to_contain_text("natural vs lowlight")
