@@ -169,12 +169,13 @@ def main() -> None:
         if options.remember:
             write(options.remember, recall.remembered(known))
         if options.replay:
+            rows = recall.replayed(known)
             found = {
                 "command": "python -m benchmarks.bank --replay benchmarks/results/bank/replay.json",
-                "measured": today(), "rows": recall.replayed(known),
+                "measured": today(), "rows": rows,
             }  # fmt: skip
             write_atomically(options.replay, lambda file: file.write(json.dumps(found, indent=1).encode()))
-            print(recall.table(found))
+            print(recall.table(rows))
         return
     policies = options.policies or [*(signs(levels) for levels in corners()), *PRESETS]
     for seed in options.seeds:

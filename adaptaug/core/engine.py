@@ -282,10 +282,9 @@ def params_of(
             )  # fmt: skip
             if missing is not None:
                 entry = left_out(entry, missing, parameter.identity, np.where)
-            entries[op.name if op.single else f"{op.name}.{name}"] = Entry(
-                *(array(part) for part in entry[:-1]),
-                policy=tuple(array(end) if isinstance(end, np.ndarray) else end for end in entry.policy),
-            )
+            arrays = {part: array(getattr(entry, part)) for part in Entry._fields if part != "policy"}
+            ends = tuple(array(end) if isinstance(end, np.ndarray) else end for end in entry.policy)
+            entries[op.name if op.single else f"{op.name}.{name}"] = entry._replace(**arrays, policy=ends)
     return ViewParams(
         size=request.size, view=view, keys=array(rows), entries=entries,
         matrix=array(reports["matrix"].reshape(-1, 3, 3)), span=array(reports["span"]), lift=array(reports["lift"]),

@@ -221,8 +221,8 @@ def guarded(policy: Policy | Terms, name: str, one: Array, other: Array) -> Arra
 
 def guarded_entry(policy: Policy | Terms, name: str, one: Entry, other: Entry) -> Entry:
     """The same of entries."""
-    parts = (guarded(policy, name, a, b) for a, b in zip(one[:-1], other[:-1], strict=True))
-    return Entry(*parts, policy=one.policy)
+    arrays = [part for part in Entry._fields if part != "policy"]
+    return one._replace(**{p: guarded(policy, name, getattr(one, p), getattr(other, p)) for p in arrays})
 
 
 def label(op: Op, parameter: str) -> str:
