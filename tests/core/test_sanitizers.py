@@ -16,7 +16,11 @@ FLAGS = (
 ).split()
 PLANTED = {  # file -> what stands there, and a fault in its place
     "behind a file's header": ("views.c", "at + 9 < length", "at < length"),
-    "behind a result": ("views.c", "sizeof stats->statistic)", "sizeof stats->statistic + 1)"),
+    "behind a result": (
+        "views.c",
+        "STATISTICS * sizeof *statistics)",
+        "STATISTICS * sizeof *statistics + 1)",
+    ),
     "behind a row": (
         "warp.c",
         "(int x = size + PIXELS - 1; x >= 0; x--)",
