@@ -34,8 +34,6 @@ from benchmarks.fuzz import images, policies
 from benchmarks.fuzz.reading import readers
 from benchmarks.schema import today
 
-POLICY_SECONDS = 0.2
-
 
 def commands(
     folder: Path, files: list[tuple[str, Path]], refused: set[Path], seconds: float
@@ -76,7 +74,7 @@ def commands(
     return found
 
 
-def policy_files(folder: Path, count: int, seed: int) -> dict[str, Any]:
+def policy_files(folder: Path, count: int, seed: int, seconds: float) -> dict[str, Any]:
     """Each is taken or refused in one line, within the time; what is taken draws a view."""
     photo = np.random.default_rng(seed).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     kinds: dict[str, Counter[str]] = defaultdict(Counter)
@@ -95,7 +93,7 @@ def policy_files(folder: Path, count: int, seed: int) -> dict[str, Any]:
             problems.append(f"{kind}: {type(error).__name__}: {error}"[:300] + f" of {content[:200]!r}")
         took = time.process_time() - began
         slowest = max(slowest, (kind, took), key=lambda pair: pair[1])
-        if took > POLICY_SECONDS:
+        if took > seconds:
             problems.append(f"{kind}: {took:.2f} s of {len(content):,} bytes, {content[:60]!r}")
         if taken:
             try:
@@ -116,6 +114,9 @@ def main() -> None:
     parser.add_argument("--policies", type=int, default=2_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=10.0, help="that one file may take")
+    parser.add_argument(
+        "--policy-seconds", type=float, default=0.2, help="of the processor, for one policy file"
+    )
     parser.add_argument("--growth", type=float, default=64.0, help="MB that memory may grow over all files")
     parser.add_argument("--keep", type=Path, help="a folder for the corpus, which is kept")
     parser.add_argument("--out", type=Path)
@@ -132,7 +133,7 @@ def main() -> None:
             some = images.write(work / "some", asked.commands, asked.seed + 1)
             also = readers(some, asked.seconds)
             ran = commands(work / "some", some, set(also.pop("refused")), 600)
-        drawn = policy_files(work, asked.policies, asked.seed)
+        drawn = policy_files(work, asked.policies, asked.seed, asked.policy_seconds)
     finally:
         if asked.keep is None:
             shutil.rmtree(work)
