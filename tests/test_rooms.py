@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import pkgutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -96,3 +97,16 @@ def test_the_page_lists_the_rooms_as_they_are() -> None:
     pytest.importorskip("tomllib", reason="Python 3.10 has no reader of TOML")
     page = rooms.PAGE.read_text()
     assert rooms.written(page) == page, "run: python -m tests.support.rooms"
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a checkout: nobody can say what is committed")
+def test_what_is_committed_is_code_pages_and_small_results():
+    """No data set, wheel or library slips in with `git add -A`."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    files = [ROOT / name for name in listed.split("\0") if name and (ROOT / name).exists()]
+    assert len(files) > 300
+    assert [
+        file.name for file in files if file.stat().st_size > 2**20 or file.suffix in (".whl", ".so")
+    ] == []

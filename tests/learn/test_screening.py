@@ -4,7 +4,6 @@ import itertools
 import json
 import multiprocessing
 import signal
-import time
 
 import numpy as np
 import pytest
@@ -25,6 +24,7 @@ from adaptaug.learn.screening import AGAIN, epochs_for, sentences
 from adaptaug.learn.search import Search
 from adaptaug.policy import Policy, preset_names
 from tests.learn.conftest import small
+from tests.support.killed import kill_search
 
 pytestmark = pytest.mark.usefixtures("light_network")
 
@@ -237,15 +237,7 @@ def test_the_report_has_effects_and_aliases(screened):
 )
 def test_killed_and_run_again_gives_the_same_policy(digits, screened, tmp_path, moment):
     out = tmp_path / "policy.yaml"
-    victim = multiprocessing.get_context("fork").Process(target=run, args=(arguments(digits, out),))
-    victim.start()
-    results = out.with_suffix(".search") / "arms"
-    deadline = time.monotonic() + 120
-    while len(list(results.glob("*.npz"))) < moment and time.monotonic() < deadline:
-        time.sleep(0.02)
-    victim.kill()
-    victim.join()
-    assert victim.exitcode == -signal.SIGKILL and not out.exists()
+    assert kill_search(arguments(digits, out), out, moment) == -signal.SIGKILL and not out.exists()
     assert run(arguments(digits, out)) == 0
     assert out.read_text() == screened.read_text()
 

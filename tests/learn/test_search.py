@@ -1,10 +1,8 @@
 """The search: it learns, ships only what is better, and survives kill -9."""
 
 import json
-import multiprocessing
 import re
 import signal
-import time
 
 import cv2
 import numpy as np
@@ -29,6 +27,7 @@ from adaptaug.learn.space import DIMENSIONS, coordinates, place
 from adaptaug.policy import Policy, preset_names
 from adaptaug.simclr.contrast import Contrast
 from tests.learn.conftest import arguments, small
+from tests.support.killed import kill_search
 
 pytestmark = pytest.mark.usefixtures("light_network")
 
@@ -379,15 +378,7 @@ def test_optuna_reads_the_study(searched):
 )
 def test_killed_and_run_again_gives_the_same_policy(digits, searched, tmp_path, moment):
     out = tmp_path / "policy.yaml"
-    victim = multiprocessing.get_context("fork").Process(target=run, args=(arguments(digits, out),))
-    victim.start()
-    results = out.with_suffix(".search") / "arms"
-    deadline = time.monotonic() + 120
-    while len(list(results.glob("*.npz"))) < moment and time.monotonic() < deadline:
-        time.sleep(0.02)
-    victim.kill()
-    victim.join()
-    assert victim.exitcode == -signal.SIGKILL and not out.exists()
+    assert kill_search(arguments(digits, out), out, moment) == -signal.SIGKILL and not out.exists()
     assert run(arguments(digits, out)) == 0
     assert out.read_text() == searched.read_text()
 
