@@ -21,6 +21,7 @@ from torch.nn import functional
 from torchvision.transforms import v2
 
 from adaptaug.errors import AdaptAugError
+from adaptaug.pipeline.generate import look
 from adaptaug.pipeline.inputs import IMAGENET_MEAN, IMAGENET_STD
 from adaptaug.policy import Policy, preset_names
 from adaptaug.simclr.conditioning import describe
@@ -284,23 +285,46 @@ def _blank(size: int) -> Make:
     ]
 
 
+def _permuted(size: int) -> Make:
+    """`auto` with the routes of a batch dealt out among its images: each as often, and by nothing that is in the image.
+    Both views of an image have one route, so that what a view's making tells of it helps to find its partner as in
+    `auto`; what `auto` has above this comes from the right route."""
+    auto = Policy.load("auto")
+    alone = [Views(Policy.load(str(route.policy)), n=2, size=size) for route in auto.routes]
+
+    def views(images: torch.Tensor, keys: np.ndarray, _: Contrast) -> Pair:
+        routes = look(images.float(), auto, size).route
+        assert routes is not None
+        random = np.random.default_rng([11, *(int(k) & 0xFFFFFFFF for k in keys[0])])
+        dealt = random.permutation(routes.cpu().numpy())
+        made = torch.empty(2, len(images), 3, size, size, device=images.device)
+        for number in np.unique(dealt):
+            rows = np.flatnonzero(dealt == number)
+            made[:, rows] = torch.stack(alone[number](images[rows], key=keys[rows]))
+        return list(made)
+
+    return views
+
+
 RIVALS: dict[str, Callable[[int], Make]] = {
     "randaugment": _torchvision(v2.RandAugment), "trivialaugment": _torchvision(v2.TrivialAugmentWide),
     "centred crops": _own_crops(_centred), "coupled crops": _own_crops(_coupled), "hard views": _hard,
-    "blank": _blank,
+    "auto, permuted": _permuted, "blank": _blank,
 }  # fmt: skip
 
 
-_OF_OURS = ("natural", "digits", "guards", "targets", "clip")  # ours, whole or with one part removed
+_OF_OURS = ("natural", "digits", "auto", "guards", "targets", "clip")  # ours, whole or with one part removed
 
 
 def is_manual(name: str) -> bool:
     """Whether a row of this name (perhaps `NAME, views=4 x1.5`) is a rival's or a recipe of the field's, not ours."""
     name = parted(name.removeprefix("again:").partition(" x")[0])[0]
+    if name.startswith(_OF_OURS):
+        return False
     if name in RIVALS:
         return True
-    if name.startswith(_OF_OURS) or (name not in policies() and name not in preset_names()):
-        return False  # ours, or a file's
+    if name not in policies() and name not in preset_names():
+        return False  # a file's
     policy = policy_of(name)
     return policy is not None and not policy.guards
 

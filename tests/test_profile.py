@@ -88,6 +88,9 @@ def test_a_mixture_names_both_presets():
     found = profile_of([*crops(samples.coffee(), 6), *crops(samples.page(), 4)])
     assert (found.suggestion()[0], found.runner_up()[0]) == ("natural", "documents")
     assert "60% suit natural and 40% documents" in found.warnings()[0]
+    assert found.advice() == (
+        "auto", "60% of the images suit natural and 40% documents, and it takes for each image its own"
+    )  # fmt: skip
 
 
 def test_no_votes_leave_a_runner_up():

@@ -146,10 +146,10 @@ def profile(
         say(f"left out {sentence}")
     if not found.names:
         raise WorkFailed(f"none of {len(images)} files could be read.")
-    preset = found.suggestion()[0]
+    policy = found.advice()[0]
     side = size or profiling.view_size(found)
-    milliseconds = profiling.cost(found.some(images), preset, side)
-    view = {"policy": preset, "size": side, "milliseconds": round(milliseconds, 3)}
+    milliseconds = profiling.cost(found.some(images), policy, side)
+    view = {"policy": policy, "size": side, "milliseconds": round(milliseconds, 3)}
     report = {"adaptaug": __version__, "data": str(data), **found.report(), "view": view}
     beside = out.with_suffix(".json")
     try:
@@ -160,11 +160,11 @@ def profile(
             f"{error.filename2 or error.filename or out}: could not be written ({error.strerror or error})."
         ) from error
     print(f"{len(found.names):,} of {len(everything):,} images\n\n{found.text()}\n")
-    print(f"suggested: {preset}, because {report['because']}.")
+    print(f"suggested: {policy}, because {report['because']}.")
     print(f"next: {report['runner_up']}; {report['runner_up_is']}.")
     for warning in report["warnings"]:
         print(f"warning: {warning}")
-    print(f"a view costs {milliseconds:.2g} ms here ({preset}, {side} px, one at a time, without decoding).")
+    print(f"a view costs {milliseconds:.2g} ms here ({policy}, {side} px, one at a time, without decoding).")
     print(f"{out} and {beside.name}: the plot and every number.")
 
 

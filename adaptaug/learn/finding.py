@@ -1,7 +1,8 @@
 """The policy for a data set, without anybody choosing one: look at the data, screen, and say why.
 
 A screening costs 18 trainings of a small network and 10 or 15 that verify. Where that is more than what may be spent,
-the policy is the one that lost least on data sets like this one, or else the preset that `profile` suggests.
+the policy is `auto` where the data are mixed, else the one that lost least on data sets like this one, or else the
+preset that `profile` suggests.
 """
 
 from __future__ import annotations
@@ -77,10 +78,11 @@ def find(
             )  # its settings alone, by which it was reckoned
             made = {
                 "by": f"adaptaug find {__version__}",
-                "outcome": decision["why"],
+                "outcome": decision["alone because"],
                 "screened": decision["cost"],
             }
-            policy, lines = start.edit({}, provenance={**made, "fingerprint": decision["fingerprint"]}), []
+            alone = policy_named(decision["alone"])
+            policy, lines = alone.edit({}, provenance={**made, "fingerprint": decision["fingerprint"]}), []
         else:
             outcome = search.run()
             report = write_report(search, outcome)
@@ -107,7 +109,10 @@ def _decide(data: Path | str, images: Images, place: Path, memory: Memory, told:
     profile = looked(images)
     objective = "images" if useful_labels(images) is None else "labels"
     start, why = memory.suggestion(numbers(profile), objective) or profile.suggestion()
-    decision = {"fingerprint": fingerprint, "start": start, "why": why, "objective": objective}
+    # One set of factors is searched for all subjects; only what is not searched may route image by image.
+    alone, because = profile.advice() if profile.mixed else (start, why)
+    decision = {"fingerprint": fingerprint, "start": start, "why": why, "objective": objective, "alone": alone,
+                "alone because": because}  # fmt: skip
     told.told(f"{Path(data).name}: begins with {start}, because {why}.")
     _write(file, json.dumps(decision, indent=1))
     return decision
@@ -153,10 +158,14 @@ def _screened(search: Search, report: Path, place: Path) -> list[str]:
 
 def _page(name: str, decision: dict[str, Any], policy: Policy, lines: list[str]) -> list[str]:
     """run/report.md."""
-    outcome = policy.provenance["outcome"] if decision["screens"] else "as it is, without a screening"
+    if decision["screens"]:
+        begun, outcome = f"It begins with `{decision['start']}`: {decision['why']}.", policy.provenance["outcome"]
+    else:
+        begun = f"`{decision['alone']}`: {decision['alone because']}."
+        outcome = "as it is, without a screening"
     return [
         f"# The policy for {name}", "",
-        f"It begins with `{decision['start']}`: {decision['why']}. Then {decision['cost']}", "",
+        f"{begun} {decision['cost'][0].upper()}{decision['cost'][1:]}", "",
         f"**What is trained with: `{policy.name}`** ({outcome}); {_POLICY} holds it.", "", *lines,
     ]  # fmt: skip
 

@@ -27,7 +27,7 @@ def draw(profile: Profile, source: str) -> Figure:
     for ax, (name, shown) in zip(axes[1:], STATISTICS.items(), strict=False):
         quantiles = [profile.quantile(name, q) for q in (0.05, 0.5, 0.95)]
         _plot_histogram(ax, shown, 100 * profile.histograms[name] / len(profile.names), quantiles)
-    figure.suptitle(f"{source}: {len(profile.names):,} images; suggested preset: {profile.suggestion()[0]}",
+    figure.suptitle(f"{source}: {len(profile.names):,} images; suggested policy: {profile.advice()[0]}",
                     fontsize=14, fontweight="bold", x=0.01, ha="left")  # fmt: skip
     figure.legend(handles=[
         Patch(color=_GREEN, label="% of the images"), Patch(color=_BAND, label="5 to 95 % of them"),

@@ -29,6 +29,7 @@ from adaptaug.stats.subject import statistic
 from adaptaug.views import Views
 
 _BINS = 200
+_ONE = 0.7  # of the images, at least, suit one preset where data are not mixed
 _SMALL = 64  # px: up to this a view is as large as the image
 _ROUTES = Policy.load("auto").routes  # by which an image votes for a preset
 _NEAR = 0.03  # MNIST has 4 duplicates in 20,000 so, near 180 at .05; half of re-saved photographs: < .01
@@ -142,6 +143,20 @@ class Profile:
                         "take digits if a mirrored image would mean something else")  # fmt: skip
         return preset, because
 
+    @property
+    def mixed(self) -> bool:
+        """Whether no preset suits most images."""
+        return bool(self.votes) and self.share(self.suggestion()[0]) < _ONE
+
+    def advice(self) -> tuple[str, str]:
+        """(policy, why): the suggested preset, and `auto`, which takes for each image its own, where data are mixed."""
+        preset, because = self.suggestion()
+        if not self.mixed:
+            return preset, because
+        second = self.runner_up()[0]
+        shares = f"{self.share(preset):.0%} of the images suit {preset} and {self.share(second):.0%} {second}"
+        return "auto", f"{shares}, and it takes for each image its own"
+
     def runner_up(self) -> tuple[str, str]:
         """(preset, what speaks for it): the one with the next most votes; natural or lowlight without."""
         first = self.suggestion()[0]
@@ -178,9 +193,9 @@ class Profile:
         """Sentences about what may be wrong with the data."""
         out, total = [], len(self.names)
         first, second = self.suggestion()[0], self.runner_up()[0]
-        if self.share(first) < 0.7 and self.votes:
+        if self.mixed:
             out.append(f"mixed data: {self.share(first):.0%} suit {first} and {self.share(second):.0%} {second}; "
-                       "split them, or compare both presets.")  # fmt: skip
+                       "auto takes for each image its own.")  # fmt: skip
         if pairs := self.duplicates():
             (again, earlier), *_ = pairs
             out.append(f"{len(pairs):,} of {total:,} images are nearly another one: false negatives when both "
@@ -197,9 +212,9 @@ class Profile:
 
     def report(self) -> dict[str, Any]:
         """Every number, as JSON takes it."""
-        (preset, why), (second, why_not) = self.suggestion(), self.runner_up()
+        (policy, why), (second, why_not) = self.advice(), self.runner_up()
         return {
-            "images": len(self.names), "suggestion": preset, "because": why,
+            "images": len(self.names), "suggestion": policy, "because": why,
             "runner_up": second, "runner_up_is": why_not,
             "votes": {name: self.votes[name] for name in PRESETS}, "warnings": self.warnings(), "grey": self.grey,
             "sizes": [[w, h, n] for (w, h), n in self.sizes.most_common(20)],

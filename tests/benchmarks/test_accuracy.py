@@ -44,6 +44,22 @@ def rgb():
     return data.astronaut()
 
 
+def test_permuted_routes_are_autos_with_another_images_route(photographs):
+    """Each route as often as before, every view by a preset, and some photograph by the glyphs' one."""
+    glyph = torch.zeros(3, 32, 32, dtype=torch.uint8)
+    glyph[:, 8:24, 14:18] = 255
+    images = torch.cat([photographs, glyph.expand(2, -1, -1, -1)])
+    keys = np.array([[0, 0, i] for i in range(len(images))])
+    own, dealt, *alone = (
+        maker(name, 32)(images, keys, None)[0] for name in ("auto", "auto, permuted", "digits", "natural", "lowlight")
+    )
+    by_own, by_dealt = (
+        torch.stack([(views == preset).flatten(1).all(1) for preset in alone]) for views in (own, dealt)
+    )
+    assert by_own.sum(1).equal(by_dealt.sum(1)) and by_dealt.any(0).all()
+    assert by_dealt[0, : len(photographs)].any()
+
+
 def test_labels_of_the_test_split_are_refused_before_the_end():
     sealed = Sealed(torch.zeros(1, 3, 8, 8), np.zeros(1))
     with pytest.raises(AdaptAugError, match="before it"):

@@ -80,6 +80,19 @@ def test_it_begins_with_what_lost_least_on_sets_like_this_one(few, tmp_path):
     assert find(few / "120.npz", tmp_path / "b", memory=Memory([known])).name == "documents"
 
 
+def test_mixed_data_that_are_not_screened_take_auto(tmp_path):
+    from skimage import data
+
+    photographs = [data.coffee()[y : y + 64, x : x + 64] for y in range(0, 320, 64) for x in range(0, 576, 64)]
+    page = np.repeat(data.page()[..., None], 3, -1)
+    text = [page[y : y + 64, x : x + 64] for y in range(0, 128, 32) for x in range(0, 321, 32)]
+    np.savez(tmp_path / "mixed.npz", x=np.stack(photographs + text))
+    policy = find(tmp_path / "mixed.npz", tmp_path / "found", seconds=0.01)
+    assert policy.routes == Policy.load("auto").routes
+    assert Policy.load(tmp_path / "found" / "policy.yaml") == policy
+    assert "takes for each image its own" in (tmp_path / "found" / "report.md").read_text()
+
+
 def test_what_was_found_is_found_again_without_training(few, tmp_path, short, monkeypatch):
     found = find(few / "400.npz", tmp_path)
     assert "a flip" in (tmp_path / "report.md").read_text() and "effects" in found.provenance
