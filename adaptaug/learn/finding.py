@@ -159,7 +159,10 @@ def _screened(search: Search, report: Path, place: Path) -> list[str]:
 def _page(name: str, decision: dict[str, Any], policy: Policy, lines: list[str]) -> list[str]:
     """run/report.md."""
     if decision["screens"]:
-        begun, outcome = f"It begins with `{decision['start']}`: {decision['why']}.", policy.provenance["outcome"]
+        begun, outcome = (
+            f"It begins with `{decision['start']}`: {decision['why']}.",
+            policy.provenance["outcome"],
+        )
     else:
         begun = f"`{decision['alone']}`: {decision['alone because']}."
         outcome = "as it is, without a screening"

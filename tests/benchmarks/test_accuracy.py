@@ -51,7 +51,8 @@ def test_permuted_routes_are_autos_with_another_images_route(photographs):
     images = torch.cat([photographs, glyph.expand(2, -1, -1, -1)])
     keys = np.array([[0, 0, i] for i in range(len(images))])
     own, dealt, *alone = (
-        maker(name, 32)(images, keys, None)[0] for name in ("auto", "auto, permuted", "digits", "natural", "lowlight")
+        maker(name, 32)(images, keys, None)[0]
+        for name in ("auto", "auto, permuted", "digits", "natural", "lowlight")
     )
     by_own, by_dealt = (
         torch.stack([(views == preset).flatten(1).all(1) for preset in alone]) for views in (own, dealt)

@@ -83,7 +83,9 @@ def test_it_begins_with_what_lost_least_on_sets_like_this_one(few, tmp_path):
 def test_mixed_data_that_are_not_screened_take_auto(tmp_path):
     from skimage import data
 
-    photographs = [data.coffee()[y : y + 64, x : x + 64] for y in range(0, 320, 64) for x in range(0, 576, 64)]
+    photographs = [
+        data.coffee()[y : y + 64, x : x + 64] for y in range(0, 320, 64) for x in range(0, 576, 64)
+    ]
     page = np.repeat(data.page()[..., None], 3, -1)
     text = [page[y : y + 64, x : x + 64] for y in range(0, 128, 32) for x in range(0, 321, 32)]
     np.savez(tmp_path / "mixed.npz", x=np.stack(photographs + text))
