@@ -1,7 +1,7 @@
 """Does the controller hold a band while a network learns, what does it cost, and where does accuracy peak?
 
     python -m benchmarks.learning band --data ../shared/data/cifar10 ../shared/data/mnist \
-        --out benchmarks/results/band-controller.jsonl --plot docs/img/band-controller.png
+        --out benchmarks/results/band-controller/2-core-x86.jsonl --plot docs/img/band-controller.png
 
 For each data set and seed the hand policy first trains while the controller only watches. How alike its pairs are in
 the last third of the steps says what can be asked: a floor that a quarter (half) of them lie below, a ceiling that a
@@ -36,6 +36,7 @@ from adaptaug.policy import Policy
 from adaptaug.simclr.contrast import new_contrast
 from adaptaug.simclr.metrics import features, knn_correct, labelled_subset
 from benchmarks.accuracy import start_worker
+from benchmarks.schema import output
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -202,7 +203,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=output, required=True)
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
     rows = measure(options.data, options.limit, options.epochs, options.seeds, options.jobs, options.out)

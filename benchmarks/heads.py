@@ -1,7 +1,7 @@
 """Does what is learned while a network trains make it better? Paired seeds, one line for each arm and seed.
 
     python -m benchmarks.learning heads --data ../shared/data/cifar10_train_20k.npz=mixed \
-        ../shared/data/mnist_train_20k.npz --out benchmarks/results/learning-heads.jsonl
+        ../shared/data/mnist_train_20k.npz --out benchmarks/results/learning-heads/2-core-x86.jsonl
 
 `heads`: conditional weights (`adaptaug.learn.ConditionalHeads`) against the policy as it is, against heads that see the
 statistics of another image of the batch, and against a BandController. DATA may be followed by =EXPOSURE, of training
@@ -43,7 +43,7 @@ from adaptaug.stats.image import ImageStats
 from adaptaug.views import MultiCrop, Views
 from benchmarks.accuracy import start_worker
 from benchmarks.protocol import Probe, Recipe, Split, split
-from benchmarks.schema import today
+from benchmarks.schema import output, today
 from benchmarks.shifts import expose, is_grey
 
 PLAIN, ARMS = "policy as it is", ("policy as it is", "heads", "heads, permuted", "band")
@@ -231,7 +231,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=3000)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=output, required=True)
     options = parser.parse_args()
     recipe = Recipe(limit=options.limit, epochs=options.epochs, labels=min(1000, options.limit))
     rows = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []

@@ -15,7 +15,6 @@ import statistics
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ import adaptaug
 from adaptaug.data import open_data
 from adaptaug.encoders.likeness import Judge
 from adaptaug.simclr.contrast import new_contrast
-from benchmarks.schema import today
+from benchmarks.schema import output, today
 
 BATCH = 64
 
@@ -63,7 +62,7 @@ def main() -> None:
     parser.add_argument("--policy", default="natural")
     parser.add_argument("--images", type=int, default=512)
     parser.add_argument("--repeats", type=int, default=15)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=output)
     options = parser.parse_args()
     torch.set_num_threads(1)
     data = open_data(options.data)

@@ -24,7 +24,7 @@ from adaptaug.learn.report import write_report
 from adaptaug.learn.runner import Progress
 from adaptaug.learn.search import Search
 from adaptaug.learn.work import COUNTED
-from benchmarks.schema import today
+from benchmarks.schema import output, today
 
 SCORES = (*TASKS, "lidar", "rankme")
 
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=14)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=output, required=True)
     options = parser.parse_args()
     recipe = Recipe(
         options.data, options.limit, options.seed, size=options.size, epochs=options.epochs, tasks=True

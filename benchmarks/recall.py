@@ -81,7 +81,7 @@ class Known:
 def whole(folder: Path) -> list[Known]:
     """The sets of which the bank has at least one whole design."""
     found = []
-    for file in sorted(folder.glob("*.jsonl")):
+    for file in sorted(folder.glob("bank-*/*.jsonl")):
         head, *rows = read(file)
         scores: dict[int, dict[str, dict[str, float]]] = {}
         for row in rows:

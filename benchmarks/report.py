@@ -16,6 +16,7 @@ from pathlib import Path
 from benchmarks.groups import MEASURES, USUAL, Bout, Group, bouts, read_groups, verdict
 from benchmarks.plots import KAPPA, plot, plot_bouts, plot_targets, plot_views
 from benchmarks.rivals import is_manual
+from benchmarks.schema import output
 
 RELIED_ON = ("clean", "grey", "hue", "occluded", "centre")
 WHOLE = "natural"
@@ -178,7 +179,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("files", nargs="+", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=output, required=True)
     options = parser.parse_args()
     options.out.write_text(page(read_groups(options.files), options.out) + "\n")
     print(options.out)

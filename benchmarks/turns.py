@@ -179,11 +179,10 @@ def line(module: str, row: str, **found: Any) -> dict[str, Any]:
     return {"row": row, "command": command, "commit": commit(), "at": now(), "machine": machine(), **found}
 
 
-def keep(result: dict[str, Any], path: str | None) -> None:
+def keep(result: dict[str, Any], file: Path | None) -> None:
     """Put a row's line into a file of JSON lines, in the place of the row's earlier one."""
-    if path is None:
+    if file is None:
         return
-    file = Path(path)
     lines = [json.loads(text) for text in file.read_text().splitlines()] if file.exists() else []
     place = next((i for i, old in enumerate(lines) if old["row"] == result["row"]), len(lines))
     lines[place : place + 1] = [result]

@@ -10,7 +10,7 @@ from benchmarks import report
 from benchmarks.groups import MEASURES, USUAL, Group, bouts, verdict
 from benchmarks.pages.show import days, groups, half, measured, number, one, points, share, signed, table
 
-COLOUR = "accuracy-*-colour.jsonl"
+COLOUR = "accuracy-*-colour"
 MIXED, CLEAN = "cifar10-train-20k-mixed-8000x25", "cifar10-train-20k-clean-8000x25"
 SHORT, SHORT_CLEAN = "cifar10-train-20k-mixed-5000x12", "cifar10-train-20k-clean-5000x12"
 PARTS, FASHION = "cifar10-train-20k-clean-3000x10", "fashion-train-20k-clean-3000x10"
@@ -86,7 +86,7 @@ _OF_THE_SIX = {
 
 @cache
 def accuracy_groups() -> dict[str, Group]:
-    return groups("accuracy-*.jsonl", COLOUR)
+    return groups("accuracy-*", COLOUR)
 
 
 @cache
@@ -115,7 +115,7 @@ def _said(name: str) -> str:
 
 
 def accuracy() -> dict[str, str]:
-    searched = one("digits-search.json").found()["summary"]
+    searched = one("digits-search").found()["summary"]
     mnist = min((row for row in searched if row["policy"].startswith("searched")), key=lambda row: row["knn"])
     old = ["MNIST, 6,000 images", "found by `search` from `simclr`, the worst of three searches", "`simclr`",
            *(points(half(mnist[f"{m} - simclr"])) for m in MEASURES)]  # fmt: skip
@@ -139,7 +139,7 @@ def accuracy() -> dict[str, str]:
                      [[*_OF_THE_SIX[n][:2], *_cells(n), _OF_THE_SIX[n][2]] for n in _OF_THE_SIX]),
         "groups": table(["trained on", "policies", "trainings", "engine"], every),
         "parts": _parts(accuracy_groups()[PARTS]),
-        "measured": measured("accuracy-cifar10-[!s]*.jsonl", "accuracy-[!c]*.jsonl"),
+        "measured": measured("accuracy-cifar10-[!s]*", "accuracy-[!c]*"),
     }  # fmt: skip
 
 
@@ -172,7 +172,7 @@ def rows() -> dict[str, str]:
 
 def tuning() -> dict[str, str]:
     told = []
-    for group in groups("tune-*.jsonl").values():
+    for group in groups("tune-*").values():
         names = [name for name in group.rows if name.startswith("hand")]
         score = {n: sum(group.mean(n, "hold-out", m) for m in MEASURES) / 2 for n in names}
         best = max(score, key=lambda n: score[n])
@@ -186,13 +186,13 @@ def tuning() -> dict[str, str]:
         "grids": str(len(told)),
         "trainings": str(sum(int(row[3]) for row in told)),
         "table": table(heads, told),
-        "measured": measured("tune-*.jsonl"),
+        "measured": measured("tune-*"),
     }
 
 
 def views() -> dict[str, str]:
     tables, values = [], {}
-    for group in groups("views-*.jsonl").values():
+    for group in groups("views-*").values():
         recipe = group.recipe
         tables.append(f"**{group.title}**, {recipe['limit']:,} images, {recipe['epochs']} epochs:")
         cells = []
@@ -215,7 +215,7 @@ def views() -> dict[str, str]:
             "CPU s",
         ]
         tables.append(table(heads, cells))
-    group = groups("views-*.jsonl")[SHORT]
+    group = groups("views-*")[SHORT]
     for name, (ours, other) in {"four": ("natural, views=4", "natural"),
                                 "recipe_four": ("natural, views=4", "hand s=0.75 crop=0.35, views=4"),
                                 "recipe_two": ("natural, views=4", "hand s=0.75 crop=0.35")}.items():  # fmt: skip
@@ -226,7 +226,7 @@ def views() -> dict[str, str]:
         **values,
         "cheaper": share(1 - took[0] / took[1], 0),
         "table": "\n\n".join(tables),
-        "measured": measured("views-*.jsonl"),
+        "measured": measured("views-*"),
     }
 
 

@@ -58,7 +58,7 @@ def _trained(name: str, reference: str) -> str:
 
 
 def search() -> dict[str, str]:
-    summary = one("digits-search.json").found()["summary"]
+    summary = one("digits-search").found()["summary"]
     found = [half(row["knn - simclr"]) for row in summary if row["policy"].startswith("searched")]
     (longer,) = [row for row in summary if row["epochs"] > 12]
     by_hand = half(next(row for row in summary if row["policy"] == "digits")["knn - simclr"])
@@ -72,16 +72,16 @@ def search() -> dict[str, str]:
         "longer_seeds": str(longer["seeds"]),
         "searches": str(len(reports)),
         "kept": str(sum(row[1] == "the start" for row in reports)),
-        "table": _trained("digits-search.json", "simclr"),
+        "table": _trained("digits-search", "simclr"),
         "reports": table(["search", "ships", "above its start", "cost"], reports),
-        "photographs": _trained("search-cifar10-from-digits/final.json", "simclr-cifar"),
-        "photographs_again": _trained("search-cifar10-from-digits-2/final.json", "simclr-cifar"),
-        "measured": measured("digits-search.json", "search-*/final.json"),
+        "photographs": _trained("search-cifar10-from-digits", "simclr-cifar"),
+        "photographs_again": _trained("search-cifar10-from-digits-2", "simclr-cifar"),
+        "measured": measured("digits-search", "search-*"),
     }
 
 
 def proxies() -> dict[str, str]:
-    found = {name: one(f"proxies-{name}.json").found() for name in SETS}
+    found = {name: one(f"proxies-{name}").found() for name in SETS}
     rows = []
     for proxy, title in PROXIES.items():
         cells = [title]
@@ -98,7 +98,7 @@ def proxies() -> dict[str, str]:
     return {
         **dict(zip(SETS, images, strict=True)),
         "table": table(["proxy", *(cell for head in heads for cell in (head, "lost"))], rows),
-        "measured": measured("proxies-*.json"),
+        "measured": measured("proxies-*"),
     }
 
 
@@ -107,7 +107,7 @@ def _by_seed(rows: list[dict[str, Any]], arm: str, value: Any) -> np.ndarray:
 
 
 def heads() -> dict[str, str]:
-    rows = lines("learning-heads.jsonl")
+    rows = lines("learning-heads")
     plain = "policy as it is"
     cells, values = [], {}
     for arm in (plain, "heads", "heads, permuted"):
@@ -129,7 +129,7 @@ def heads() -> dict[str, str]:
             told.append(number(float(np.mean(have)), digits) if have else "")
         cells.append([*told, number(float(np.mean(early)))])
     titles = ["arm", "kNN-20", "linear probe", "leak, %", "in the band", "KL, nats a view", "ms a step"]
-    return {**values, "table": table(titles, cells), "measured": measured("learning-heads.jsonl")}
+    return {**values, "table": table(titles, cells), "measured": measured("learning-heads")}
 
 
 _ASKED = ("floor, 50 % below", "floor, 25 % below", "policy left alone", "ceiling, 25 % above", "ceiling, 50 % above",
@@ -151,7 +151,7 @@ def _spread(values: list[float], digits: int = 1) -> str:
 
 def controller() -> dict[str, str]:
     by: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    for row in lines("band-controller.jsonl"):
+    for row in lines("band-controller"):
         by[row["data"], row["asked"]].append(row)
     cells, held, alone = [], 0, "policy left alone"
     for data in ("cifar10", "mnist"):
@@ -183,12 +183,12 @@ def controller() -> dict[str, str]:
         "cost": share(max(costs)),
         "best": signed(max(float(re.sub(r"\*|\s.*", "", gain)) for gain in gains)),
         "table": table(titles, cells),
-        "measured": measured("band-controller.jsonl"),
+        "measured": measured("band-controller"),
     }
 
 
 def bank() -> dict[str, str]:
-    found = one("bank/replay.json").found()["rows"]
+    found = one("bank-replay").found()["rows"]
     rows = [
         [row["set"], row["objective"], f"`{row['best']}`", f"`{start}`", number(to["start loses"]),
          f"`{to['corner']}`", number(to["corner loses"])]
@@ -204,5 +204,5 @@ def bank() -> dict[str, str]:
         "table": table(
             ["data", "scored by", "best known", "start", "loses", "screening's corner", "loses"], rows
         ),
-        "measured": measured("bank/*.jsonl"),
+        "measured": measured("bank-[!r]*"),
     }

@@ -44,4 +44,4 @@ def draw() -> None:
     plot_bouts([bout for bout in bouts(list(groups.values())) if bout.found], here / "accuracy.png")
     plot_targets(groups[of_accuracy.SHORT], here / "targets-mixed.png")
     plot_targets(groups[of_accuracy.PARTS], here / "targets-clean.png")
-    plot_views(show.groups("views-*.jsonl")[of_accuracy.SHORT], here / "views.png")
+    plot_views(show.groups("views-*")[of_accuracy.SHORT], here / "views.png")

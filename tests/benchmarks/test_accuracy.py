@@ -312,7 +312,7 @@ def test_the_page_has_every_policy_and_its_plot(tmp_path, monkeypatch):
 
 
 def test_points_on_changed_images_are_of_policies_with_seeds_in_common():
-    lines = Path(__file__).parents[2] / "benchmarks" / "results" / "accuracy-cifar10-cpu.jsonl"
+    lines = Path(__file__).parents[2] / "benchmarks" / "results" / "accuracy-cifar10-cpu" / "2-core-x86.jsonl"
     group = read_groups([lines])[0]
     manual = group.best(manual=True)
     assert manual is not None
