@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from adaptaug.core import library
+from adaptaug.core import library, records
 from adaptaug.core.records import (
     EVIDENCE,
     FLOATS,
@@ -39,7 +39,7 @@ from adaptaug.policy import Policy
 from adaptaug.policy.conditional import STATISTICS, Moves
 from adaptaug.policy.ops import OPS
 from adaptaug.policy.request import Request
-from adaptaug.policy.routes import RULED, Route, plain
+from adaptaug.policy.routes import Route, plain
 from adaptaug.policy.terms import Terms, absent, terms_of
 
 _REPORT = np.dtype(Report)
@@ -233,12 +233,12 @@ def measure(source: SourceRecord) -> dict[str, np.ndarray]:
     """Every statistic of `conditional.STATISTICS` by name, (B,) each."""
     lib = library.load()
     assert lib is not None
-    out = np.empty((source.count, len(STATISTICS)))
+    out = np.empty((source.count, records.STATISTICS))
     address = ctypes.c_void_p(_address(out))
     _over_images(
         lambda start, stop: lib.core_measure(ctypes.byref(source), start, stop, address), source.count
     )
-    return {name: out[:, i] for i, name in enumerate(STATISTICS)}
+    return {name: out[:, records.PLACES[name]] for name in STATISTICS}
 
 
 def shortest_side(policy: Policy, row: np.ndarray, numbers: range, width: int, height: int) -> float:
@@ -313,7 +313,7 @@ def _evidence(
     for i, name in enumerate(EVIDENCE):
         keep(name, reports["evidence"][:, i])
     for name in dict.fromkeys(name for route in routes for name in route.when):
-        evidence[f"subject.{name}"] = array(reports["statistic"][:, RULED.index(name)])
+        evidence[f"subject.{name}"] = array(reports["statistic"][:, records.PLACES[name]])
     if push is not None and not isinstance(push, Moves):
         evidence |= {
             "push": array(np.asarray(push, np.float64)),
