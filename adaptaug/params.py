@@ -211,18 +211,21 @@ class ViewParams:
         return _joined([self], lambda values: torch.as_tensor(values[0], device=device))
 
 
-def _joined(parts: Sequence[Any], join: Callable[[list[Array]], Array]) -> Any:
+def _joined(parts: Sequence[ViewParams], join: Callable[[list[Array]], Array]) -> ViewParams:
     """Several ViewParams of one kind as one: `join` makes of each array's versions the one that stays."""
+    arrays = {name: _joined_field([getattr(p, name) for p in parts], join) for name in _ARRAYS}
+    return replace(parts[0], **arrays)
+
+
+def _joined_field(parts: Sequence[Any], join: Callable[[list[Array]], Array]) -> Any:
     first = parts[0]
-    if isinstance(first, ViewParams):
-        return replace(first, **{name: _joined([getattr(p, name) for p in parts], join) for name in _ARRAYS})
     if isinstance(first, Entry):
         arrays = {name: join([getattr(p, name) for p in parts]) for name in _ENTRY_ARRAYS}
         ends = zip(*(part.policy for part in parts), strict=True)
         policy = tuple(end[0] if isinstance(end[0], (int, float)) else join(list(end)) for end in ends)
         return first._replace(**arrays, policy=policy)
     if isinstance(first, dict):  # evidence may be there for some only
-        return {k: _joined([p[k] for p in parts], join) for k in first if all(k in p for p in parts)}
+        return {k: _joined_field([p[k] for p in parts], join) for k in first if all(k in p for p in parts)}
     return None if first is None else join(list(parts))
 
 

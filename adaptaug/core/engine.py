@@ -72,7 +72,7 @@ def known_operations() -> int:
 
 @cache
 def _operations_of(lib: ctypes.CDLL) -> int:
-    return lib.core_operations()
+    return int(lib.core_operations())
 
 
 def packed(policy: Policy) -> Any:
@@ -204,7 +204,7 @@ def make_views(
     report = None if reports is None else ctypes.c_void_p(_address(reports))
 
     def part(start: int, stop: int) -> int:
-        return lib.core_views(*arguments, start, stop, numbers.start, views, size, outputs, report)
+        return int(lib.core_views(*arguments, start, stop, numbers.start, views, size, outputs, report))
 
     _over_images(part, count)
     return rooms, reports
@@ -221,9 +221,10 @@ def replay(
 
     def part(start: int, stop: int) -> int:
         address = ctypes.c_void_p(_address(reports))
-        return lib.core_replay(
+        failed: int = lib.core_replay(
             ctypes.byref(source), record, address, start, stop, params.size, nearest, tone, ctypes.byref(output)
         )  # fmt: skip
+        return failed
 
     _over_images(part, source.count)
     return room
@@ -247,7 +248,7 @@ def shortest_side(policy: Policy, row: np.ndarray, numbers: range, width: int, h
     assert lib is not None
     row = np.ascontiguousarray(row, np.int64)
     key = ctypes.c_void_p(_address(row))
-    return lib.core_shortest_side(packed(policy), key, numbers.start, len(numbers), width, height)
+    return float(lib.core_shortest_side(packed(policy), key, numbers.start, len(numbers), width, height))
 
 
 def jpeg_size(data: bytes) -> tuple[int, int, bool] | None:

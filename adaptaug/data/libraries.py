@@ -41,7 +41,7 @@ class Hub(Source):
         if isinstance(cell, bytes):
             return cell
         if cell and cell["bytes"] is not None:
-            return cell["bytes"]
+            return bytes(cell["bytes"])
         try:
             return content(Path(cell["path"]))
         except (TypeError, OSError):

@@ -38,11 +38,11 @@ class Shards(Source):
         return np.asarray(read_image(io.BytesIO(self.raw(index)), name, self.max_pixels, self.range))
 
     def raw(self, index: int) -> bytes:
-        tar = self.tars[self.shard[index]]
+        tar = self.tars[int(self.shard[index])]
         try:
             with tar.open("rb") as file:
                 file.seek(int(self.offset[index]))
-                return file.read(int(self.size[index]))
+                return bytes(file.read(int(self.size[index])))
         except OSError as error:
             raise AdaptAugError(
                 f"{printable(self.names[index])}: cannot be read ({error.strerror})."

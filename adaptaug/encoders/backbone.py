@@ -90,7 +90,8 @@ class Backbone(nn.Module):
                 else type(images).__name__
             )
             raise AdaptAugError(f"expected (B, 3, H, W) floats in [0, 1], got {got}.")
-        return self.encoder((images - self.mean) / self.std)
+        features: torch.Tensor = self.encoder((images - self.mean) / self.std)
+        return features
 
 
 def load_backbone(
@@ -141,7 +142,7 @@ def _own(path: Path) -> dict[str, Any] | None:
     if path.name != "encoder.safetensors" or not beside.is_file():
         return None
     try:
-        about = json.loads(beside.read_text())
+        about: dict[str, Any] = json.loads(beside.read_text())
         if about["arch"] in ARCHS and about["stem"] in ("imagenet", "cifar"):
             return about
     except (OSError, ValueError, KeyError, TypeError):

@@ -108,7 +108,7 @@ def _same(name: str) -> str | None:
 
 
 def _simclrv2(name: str) -> str | None:
-    rules = (
+    rules: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
         (r"net\.0\.0\.(.*)", r"conv1.\1"),
         (r"net\.0\.1\.0\.(.*)", r"bn1.\1"),
         (
@@ -124,7 +124,7 @@ def _simclrv2(name: str) -> str | None:
     )
     for pattern, into in rules:
         if match := re.fullmatch(pattern, name):
-            return into(match) if callable(into) else match.expand(into)
+            return match.expand(into) if isinstance(into, str) else into(match)
     return name if name.startswith("net.") else None  # a name that is left over is refused by its name
 
 
@@ -153,9 +153,9 @@ def _who(prefix: str, layout: str, tensors: dict[str, torch.Tensor], rest: dict[
     file, by name; a data set that it names decides.
     """
     width = max(len(t) for name, t in state.items() if name.startswith("layer4.") and t.ndim == 4)
-    square = lambda name: name in rest and tuple(rest[name].shape) == (width, width)  # noqa: E731
+    square: Callable[[str], bool] = lambda name: name in rest and tuple(rest[name].shape) == (width, width)  # noqa: E731
     heads = {name for name in rest if name.endswith((".weight", ".bias"))}
-    beside = lambda *names: all(f"{name}.weight" in rest for name in names)  # noqa: E731
+    beside: Callable[..., bool] = lambda *names: all(f"{name}.weight" in rest for name in names)  # noqa: E731
     outer = prefix[: prefix.rstrip(".").rfind(".") + 1]  # of what stands beside the encoder
     if layout == "simclrv2":
         return "SimCLRv2 converted to PyTorch", "unit", "certain, by names that only its conversion writes"

@@ -71,7 +71,7 @@ class Adaptive(A.DualTransform):
         }
 
     def apply(self, img: np.ndarray, plan: Any = None, **params: Any) -> np.ndarray:
-        return render(img, plan)
+        return np.asarray(render(img, plan))
 
     def apply_to_mask(self, mask: np.ndarray, plan: Any = None, **params: Any) -> np.ndarray:
         planes = np.array(mask).reshape(*mask.shape[:2], -1).transpose(2, 0, 1)

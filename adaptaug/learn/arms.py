@@ -254,7 +254,10 @@ def trained(job: Job, data: Data) -> Contrast:
 
 def score(model: Contrast, split: Split) -> dict[str, np.ndarray]:
     """Per query: whether kNN-20 and ridge on features of the labelled bank are right, and the hits of `proxies`."""
-    embed = lambda images: features(model.encoder, images, precision=model.precision)  # noqa: E731
+
+    def embed(images: torch.Tensor) -> torch.Tensor:
+        return features(model.encoder, images, precision=model.precision)
+
     bank, query = embed(split.bank), embed(split.queries)
     found = {}
     if split.bank_labels is not None and split.labels is not None:

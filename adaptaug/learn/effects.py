@@ -62,7 +62,7 @@ class Effects:
 
     def predicted(self, corners: Sequence[Levels]) -> np.ndarray:
         """(corners,) points above the mean of all."""
-        return matrix(corners, self.terms) @ self.mean
+        return np.asarray(matrix(corners, self.terms) @ self.mean)
 
 
 def prior_of(term: Term, priors: Mapping[Term, Prior]) -> Prior:

@@ -118,7 +118,8 @@ def inert_factors(images: torch.Tensor, size: int, seed: int = 0) -> list[str]:
     def seen(changes: Changes) -> np.ndarray:
         kept = {op: {**entry, "p": 1.0} for op, entry in changes.items() if entry is not None}
         alone = Policy.parse({"version": 1, "name": "alone", "operations": kept})
-        return AdaptiveAugment(alone, size=size)(images, key=keys).float().numpy()
+        views: torch.Tensor = AdaptiveAugment(alone, size=size)(images, key=keys)
+        return views.float().numpy()
 
     return [
         factor.name for factor in FACTORS

@@ -94,7 +94,7 @@ def _rotation(embed: Embed, tasks: Tasks) -> np.ndarray:
         )
 
     hits = ridge_correct(*turned(tasks.bank), *turned(tasks.queries))
-    return hits.reshape(4, -1).mean(0)
+    return np.asarray(hits.reshape(4, -1).mean(0))
 
 
 def _retrieved(first: torch.Tensor, second: torch.Tensor) -> np.ndarray:

@@ -58,8 +58,7 @@ def _text(search: Search, how: Screening, effects: Effects, outcome: Outcome) ->
 
 def _row(factor: Factor, how: Screening, effects: Effects, outcome: Outcome) -> str:
     place = NAMES.index(factor.name)
-    mark = lambda levels: signs(levels)[place]  # noqa: E731
-    found = mark(levels_of(outcome.policy))
+    start, best = (signs(levels)[place] for levels in (how.here, levels_of(outcome.policy)))
     if factor.name in how.off:
         effect, expected = "changes no pixel", ""
     elif factor.name not in how.names:
@@ -69,7 +68,7 @@ def _row(factor: Factor, how: Screening, effects: Effects, outcome: Outcome) -> 
         effect = str(effects.interval((factor.name,)))
         expected = f"{prior.mean:+.1f} ± {prior.spread:.1f}"
     low = "large crops" if factor.name == "crop" else "off"
-    return f"| {factor.name} | {low} | {factor.told} | {mark(how.here)} | {found} | {effect} | {expected} |"
+    return f"| {factor.name} | {low} | {factor.told} | {start} | {best} | {effect} | {expected} |"
 
 
 def _interactions(effects: Effects) -> list[str]:

@@ -159,10 +159,11 @@ class Screening:
         search = self.search
         file = search.folder / "priors.json"
         if not file.exists():
-            compute = lambda: named(  # noqa: E731
-                {term: (prior.mean, prior.spread) for term, prior in search.memory.priors(
-                    self.profile, search.objective, search.fingerprint).items()}
-            )  # fmt: skip
+
+            def compute() -> dict[str, Any]:
+                known = search.memory.priors(self.profile, search.objective, search.fingerprint)
+                return named({term: (prior.mean, prior.spread) for term, prior in known.items()})
+
             found = compute() if search.shared is None else search.shared.agree("priors", compute)
             write_atomically(file, lambda out: out.write(json.dumps(found, indent=1).encode()))
         known = {terms_of(name): Prior(*prior) for name, prior in json.loads(file.read_text()).items()}

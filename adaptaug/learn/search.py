@@ -214,7 +214,8 @@ def _as_now(settings: dict[str, Any]) -> dict[str, Any]:
     version began a search is kept and decides nothing: studies of earlier versions go on."""
     defaults = {f.name: f.default for f in fields(Recipe) if f.default is not MISSING}
     now = {"recipe": defaults | settings["recipe"], "adaptaug": __version__}
-    return json.loads(json.dumps({"method": "halving"} | settings | now))
+    plain: dict[str, Any] = json.loads(json.dumps({"method": "halving"} | settings | now))
+    return plain
 
 
 def _verification(arm: Arm, run: int) -> str:

@@ -70,7 +70,7 @@ def _strength(reaches: dict[str, float]) -> Callable[[Policy], float]:
             for name, reach in reaches.items()
             if name in policy and policy[name].p > 0
         ]
-        return sum(shares) / len(reaches)
+        return float(sum(shares) / len(reaches))
 
     return read
 

@@ -16,6 +16,7 @@ statistics.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -74,7 +75,7 @@ class ConditionalHeads(BandWatch):
         self.names = [name for name in self.start.operations if name in self.gates or name in self.amounts]
         free = [[name in group for name in self.names] for group in (self.gates, self.amounts)]
         self.register_buffer("free", torch.tensor(free, dtype=torch.float64)[..., None], persistent=False)
-        zeros = lambda *shape: torch.zeros(shape, dtype=torch.float64)  # noqa: E731
+        zeros = partial(torch.zeros, dtype=torch.float64)
         self.register_buffer("weights", zeros(2, len(self.names), len(statistics)))  # of p, of strength
         self.register_buffer("sums", zeros(3, len(statistics)))  # of the warm-up: 1, x, x^2
         self.register_buffer("baseline", zeros(1 + len(statistics)))

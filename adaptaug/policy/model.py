@@ -147,7 +147,8 @@ class Policy(BaseModel):
     @property
     def choices(self) -> tuple[Policy, ...]:
         """The policies of the routes, by number; a policy without routes is its own only choice."""
-        return self.__dict__.get("_choices", (self,))
+        choices: tuple[Policy, ...] = self.__dict__.get("_choices", (self,))
+        return choices
 
     def by_route(self, route: Any) -> Policy:
         """The policy of one image, by the number of its route (of one row, or None: this policy has none)."""
@@ -170,7 +171,8 @@ class Policy(BaseModel):
     @property
     def leading(self) -> dict[str, str]:
         """For each operation the one whose first number and weights of p decide: its group's first, or itself."""
-        return self.__dict__["_leading"]
+        leading: dict[str, str] = self.__dict__["_leading"]
+        return leading
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as its file: spawned workers have the text, and the operations' models are made at import."""
@@ -249,7 +251,8 @@ class Policy(BaseModel):
         """The policy as YAML; `loads(dumps())` is equal to the policy."""
         if "_text" not in self.__dict__:  # a policy never changes, and pages and workers ask again and again
             object.__setattr__(self, "_text", self._dumped())
-        return self.__dict__["_text"]
+        text: str = self.__dict__["_text"]
+        return text
 
     def _dumped(self) -> str:
         data = self.model_dump(mode="json", exclude={"operations"}, exclude_defaults=True)

@@ -272,7 +272,7 @@ def _mark(image: np.ndarray) -> bytes:
 def _alike(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Whether thumbnails (N, 64) differ by less than their contrast explains: a hash alone takes all 1s for one."""
     contrast = np.minimum(one.std(1), other.std(1))
-    return np.abs(one - other).mean(1) <= np.maximum(1.0, _NEAR * contrast)
+    return np.asarray(np.abs(one - other).mean(1) <= np.maximum(1.0, _NEAR * contrast))
 
 
 def _bar(counts: np.ndarray, width: int = 40) -> str:

@@ -46,7 +46,8 @@ class Head(nn.Module):
         )  # fmt: skip
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return self.layers((features - self.mean) / self.std)
+        logits: torch.Tensor = self.layers((features - self.mean) / self.std)
+        return logits
 
 
 @dataclass(frozen=True)
@@ -271,7 +272,7 @@ def _moments(data: Embeddings, trained: np.ndarray) -> tuple[torch.Tensor, torch
 
 
 def _image_bytes(data: Embeddings) -> int:
-    return data.features.shape[1] * data.width * 4
+    return int(data.features.shape[1]) * data.width * 4
 
 
 def _piece(data: Embeddings) -> int:

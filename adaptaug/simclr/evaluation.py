@@ -62,15 +62,16 @@ def judge(
             {"measure": name, "value": 100 * float(correct.mean()), "low": 100 * low, "high": 100 * high}
         )
 
-    for name, correct in (
-        ("linear probe", lambda: metrics.linear_correct(bank, bank_labels, asked, labels)),
-        ("kNN-20", lambda: metrics.knn_correct(bank, bank_labels, asked, labels, 20)),
-        ("kNN-200", lambda: metrics.knn_correct(bank, bank_labels, asked, labels, 200)),
-        ("3-layer head", lambda: _head(train, asked, labels, settings or HeadSettings())),
-    ):
+    judges: dict[str, Callable[[], np.ndarray]] = {
+        "linear probe": lambda: metrics.linear_correct(bank, bank_labels, asked, labels),
+        "kNN-20": lambda: metrics.knn_correct(bank, bank_labels, asked, labels, 20),
+        "kNN-200": lambda: metrics.knn_correct(bank, bank_labels, asked, labels, 200),
+        "3-layer head": lambda: _head(train, asked, labels, settings or HeadSettings()),
+    }
+    for name, judge in judges.items():
         if say is not None:
             say(name)
-        add(name, correct())
+        add(name, judge())
     rows.append({"measure": "RankMe", "value": metrics.rankme(_all_clean(test))})
     if test.features.shape[1] > 1:
         first, second = (torch.from_numpy(_pairs(test)[:, i]) for i in (0, 1))
@@ -134,4 +135,4 @@ def _head(train: Embeddings, asked: torch.Tensor, labels: np.ndarray, settings: 
     values = np.unique(train.labels[np.asarray(train.readable, bool)])  # type: ignore[index]
     values = values[values >= 0]
     with torch.no_grad():
-        return values[trained.head(asked).argmax(1).numpy()] == labels
+        return np.asarray(values[trained.head(asked).argmax(1).numpy()] == labels)

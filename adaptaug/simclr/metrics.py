@@ -41,7 +41,7 @@ def knn_correct(
         functional.normalize(queries, dim=1), functional.normalize(bank, dim=1).T.contiguous(),
         classes, num_classes=len(values), knn_k=min(k, len(known)), knn_t=temperature,
     )  # fmt: skip
-    return values[predicted[:, 0].cpu().numpy()] == np.asarray(labels)
+    return np.asarray(values[predicted[:, 0].cpu().numpy()] == labels)
 
 
 def ridge_correct(
@@ -55,7 +55,7 @@ def ridge_correct(
 
     probe = make_pipeline(StandardScaler(), RidgeClassifierCV(alphas=np.logspace(-1, 4, 11)))
     probe.fit(bank.numpy(), bank_labels)
-    return probe.predict(queries.numpy()) == np.asarray(labels)
+    return np.asarray(probe.predict(queries.numpy()) == labels)
 
 
 def linear_probe(
@@ -83,7 +83,7 @@ def linear_correct(
         cv=StratifiedKFold(5, shuffle=True, random_state=seed),
     )
     probe.fit(bank.numpy(), bank_labels)
-    return probe.predict(queries.numpy()) == np.asarray(labels)
+    return np.asarray(probe.predict(queries.numpy()) == labels)
 
 
 def raw_features(images: torch.Tensor) -> torch.Tensor:

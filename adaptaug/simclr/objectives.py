@@ -40,7 +40,8 @@ class NTXent(losses.NTXentLoss):
         """The loss of K views' embeddings, (B, D) each, large ones first; of several processes, that of this one's
         images."""
         if len(views) == 2:
-            return super().forward(*views)
+            loss: torch.Tensor = super().forward(*views)
+            return loss
         mine = functional.normalize(torch.stack(views), dim=2)
         every = torch.cat(gather(mine), 1) if world_size() > 1 else mine
         image = torch.arange(mine.shape[1], device=mine.device) + rank() * mine.shape[1]

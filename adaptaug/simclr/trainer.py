@@ -119,7 +119,9 @@ class Pretraining(pl.LightningModule):
         return loss
 
     def transfer_batch_to_device(self, batch: dict[str, Any], device: torch.device, _: int) -> dict[str, Any]:
-        move = lambda x: x.to(device, non_blocking=True)  # noqa: E731
+        def move(value: torch.Tensor) -> torch.Tensor:
+            return value.to(device, non_blocking=True)
+
         return {
             name: move(value)
             if name == "images"

@@ -55,7 +55,7 @@ class ImageStats:
 
     @cached_property
     def _first_factor(self) -> int:
-        return -(-max(self._sampled.shape[-2:]) // ANALYSIS_SIZE)
+        return -(-int(max(self._sampled.shape[-2:])) // ANALYSIS_SIZE)
 
     @cached_property
     def luma(self) -> Array:
@@ -68,7 +68,7 @@ class ImageStats:
 
     @cached_property
     def _factor(self) -> int:
-        return -(-max(self.luma.shape[1:]) // THUMB_SIZE)
+        return -(-int(max(self.luma.shape[1:])) // THUMB_SIZE)
 
     @cached_property
     def thumb(self) -> Array:
