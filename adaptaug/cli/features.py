@@ -185,8 +185,8 @@ def evaluate(
 
     data = open_embeddings(train)
     pair = evaluation.split(data) if test is None else (data, open_embeddings(test))
-    found = evaluation.judge(*pair)
-    print(evaluation.table(found))
+    scores = evaluation.judge(*pair)
+    print(evaluation.table(scores))
     if out is not None:
-        whole = {"adaptaug": __version__, "embeddings": data.about, **found}
+        whole = {"adaptaug": __version__, "embeddings": data.about, **scores}
         write_atomically(out, lambda file: file.write(json.dumps(whole, indent=1).encode() + b"\n"))

@@ -305,14 +305,14 @@ def _with_found(settings: Settings, share: float, resume: bool) -> tuple[Setting
             "--heads on: expected a policy by name or file, which heads learn from; it was auto."
         )
     folder = Path(settings.out)
-    found = folder / "policy.yaml"
+    file = folder / "policy.yaml"
     if is_first():
         optuna.logging.disable_default_handler()
         count = min(len(open_data(settings.data)), settings.limit or sys.maxsize)
-        seconds = None if found.exists() else share * training_seconds(settings, count)
+        seconds = None if file.exists() else share * training_seconds(settings, count)
         with progress.Live() as shown:
             policy = find(settings.data, folder, seconds, settings.seed, settings.range, None, shown)
-        say(f"{found}: trains with {policy.name}; {folder}/report.md says why.")
-    while not found.exists():  # the first process is at it
+        say(f"{file}: trains with {policy.name}; {folder}/report.md says why.")
+    while not file.exists():  # the first process is at it
         time.sleep(1)
-    return replace(settings, policy=str(found)), resume or bool(checkpoints(folder))
+    return replace(settings, policy=str(file)), resume or bool(checkpoints(folder))

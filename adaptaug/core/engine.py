@@ -140,8 +140,8 @@ def _moves(push: Any, count: int) -> Any:
     rows = np.zeros(count, np.dtype(MovesRecord))
     if isinstance(push, Moves):
         rows["moved"] = 1
-        for given, name in ((push.p, "p"), (push.strength, "strength")):
-            for operation, values in given.items():
+        for moves_of, name in ((push.p, "p"), (push.strength, "strength")):
+            for operation, values in moves_of.items():
                 slot = OPS[operation].slot
                 rows[name][:, slot], rows[f"moves_{name}"][:, slot] = np.asarray(values, np.float64), 1
     else:

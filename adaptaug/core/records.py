@@ -159,8 +159,8 @@ def _pack(policy: Policy, whole: Policy, out: PolicyRecord) -> None:
         out.usual[PLACES[name]], out.deviation[PLACES[name]] = usual
     out.conditional = bool(policy.conditional.operations)
     for name, weights in policy.conditional.operations.items():
-        for given, rows in ((weights.p, out.weight_p), (weights.strength, out.weight_strength)):
-            for statistic, weight in given.items():
+        for factors, rows in ((weights.p, out.weight_p), (weights.strength, out.weight_strength)):
+            for statistic, weight in factors.items():
                 rows[OPS[name].slot][PLACES[statistic]] = weight
 
 

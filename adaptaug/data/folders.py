@@ -62,11 +62,11 @@ def search(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[Path], LeftOut
     A folder gives the files below it, however deep, whose suffix is an image's (`formats.suffixes`), sorted by path;
     not hidden ones. Any other path is kept as it is, even if nothing is there: `open_image` says what is wrong with it.
     """
-    found: dict[Path, None] = {}
+    files: dict[Path, None] = {}
     left = LeftOut()
     for path in map(Path, paths):
-        found.update(dict.fromkeys(sorted(_below(path, left)) if path.is_dir() else [path]))
-    return list(found), left
+        files.update(dict.fromkeys(sorted(_below(path, left)) if path.is_dir() else [path]))
+    return list(files), left
 
 
 def _below(folder: Path, left: LeftOut) -> Iterator[Path]:

@@ -92,14 +92,14 @@ class Keyed(Sharing, Dataset[Any]):
             self.views = copy(self.views)  # whoever else has these views keeps their policy
             self.views.policy = Policy.loads(text)  # type: ignore[attr-defined]
         place, visits, samples = self._place(), Counter[int](), []
-        told = None if all(isinstance(one, Visit) for one in indices) else _lost_visits(len(indices))
+        true_visits = None if all(isinstance(one, Visit) for one in indices) else _lost_visits(len(indices))
         for number, asked in enumerate(indices):
             index = int(asked)
             index += len(self) if index < 0 else 0
             if not isinstance(asked, Visit):
                 asked = (
-                    Visit(index, told[number].visit, told[number].rank)
-                    if told
+                    Visit(index, true_visits[number].visit, true_visits[number].rank)
+                    if true_visits
                     else Visit(index, visits[index])
                 )
                 visits[index] += 1

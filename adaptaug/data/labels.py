@@ -71,17 +71,17 @@ def settle(where: str, values: Any, count: int, names: Iterable[Any] = ()) -> La
         return Labels(None, [], f"no labels: {where} has values of type {type(unknown[0]).__name__}.")
     if "text" in kinds:
         texts = [None if kind == "none" else _text(v) for v, kind in zip(values, kinds, strict=True)]
-        found = _by_name(where, texts, named)
+        labels = _by_name(where, texts, named)
     elif "fraction" in kinds:
         fraction = values[kinds.index("fraction")]
         return Labels(None, [], f"no labels: {where} has fractions such as {fraction}, which are no classes.")
     else:
-        found = _by_number(where, [None if k == "none" else int(v) for v, k in zip(values, kinds, strict=True)],
+        labels = _by_number(where, [None if k == "none" else int(v) for v, k in zip(values, kinds, strict=True)],
                            named)  # fmt: skip
-    if found.numbers is None:
-        return found
-    numbers = found.numbers[place]
-    return Labels(numbers, found.names, joined(_unlabelled(where, numbers), found.note))
+    if labels.numbers is None:
+        return labels
+    numbers = labels.numbers[place]
+    return Labels(numbers, labels.names, joined(_unlabelled(where, numbers), labels.note))
 
 
 def of_texts(where: str, texts: list[str | None]) -> Labels:
@@ -114,9 +114,9 @@ def of_folders(path: Path, files: Sequence[Path]) -> Labels:
         return Labels(None, [], f"no labels: {some(classes)} in {printable(path)} are parts of a data set and no "
                                 "classes; name one's folder.")  # fmt: skip
     order, place = _distinct(folders)
-    found = _by_name(f"{printable(path)}", order)
-    assert found.numbers is not None
-    numbers = found.numbers[place]
+    labels = _by_name(f"{printable(path)}", order)
+    assert labels.numbers is not None
+    numbers = labels.numbers[place]
     empty = {
         entry.name
         for entry in path.iterdir()
@@ -126,7 +126,7 @@ def of_folders(path: Path, files: Sequence[Path]) -> Labels:
     stray = [file for file, number in zip(files, numbers, strict=True) if number == NONE]
     beside = f" (beside the class folders: {some(map(str, stray))})" if stray else ""
     return Labels(
-        numbers, found.names, joined(_unlabelled(printable(path), numbers, beside), found.note, note)
+        numbers, labels.names, joined(_unlabelled(printable(path), numbers, beside), labels.note, note)
     )
 
 
@@ -244,7 +244,7 @@ def _distinct(cells: Any) -> tuple[list[Any], np.ndarray]:
         values, place = np.unique(cells, return_inverse=True)
         return values.tolist(), place.reshape(-1)
     places: dict[Any, int] = {}
-    found: list[Any] = []
+    different: list[Any] = []
     place = np.empty(len(cells), np.int64)
     for i, cell in enumerate(cells):
         # A cell may be a number of NumPy's, or a tensor.
@@ -258,10 +258,10 @@ def _distinct(cells: Any) -> tuple[list[Any], np.ndarray]:
         except TypeError:
             key = (type(value), id(value))
         if key not in places:
-            places[key] = len(found)
-            found.append(value)
+            places[key] = len(different)
+            different.append(value)
         place[i] = places[key]
-    return found, place
+    return different, place
 
 
 def _one_each(cells: Any, indices: bool) -> Any:

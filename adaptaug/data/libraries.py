@@ -121,7 +121,7 @@ def _column_labels(path: Path, rows: Any, datasets: Any) -> Labels:
     classes = [name for name, kind in rows.features.items() if isinstance(kind, datasets.ClassLabel)]
     if not columns and len(classes) == 1:
         columns = classes
-    found = [
+    settled = [
         Labels(
             None, [], f"no labels: no column of {path} is called label, or another of {', '.join(COLUMNS)}."
         )
@@ -138,8 +138,8 @@ def _column_labels(path: Path, rows: Any, datasets: Any) -> Labels:
             labels = Labels(None, [], f"no labels: column {column} of {path} holds {type(kind).__name__}.")
         if labels.numbers is not None:
             return labels
-        found.append(labels)
-    return found[min(1, len(found) - 1)]
+        settled.append(labels)
+    return settled[min(1, len(settled) - 1)]
 
 
 # --- torchvision --------------------------------------------------------------------------------------------
@@ -229,10 +229,10 @@ def _torchvision_labels(title: str, dataset: Any) -> Labels:
 def _gives(dataset: Any, first: Any) -> bool:
     """Whether it gives this with its first image: VOC and Cityscapes keep files of annotations as `targets`."""
     try:
-        given = dataset[0][1]
+        item = dataset[0][1]
     except Exception:  # an image that cannot be read: then only a number is surely no file
         return isinstance(first, int | np.integer)
     try:
-        return given is first or np.array_equal(np.asarray(given), np.asarray(first))
+        return item is first or np.array_equal(np.asarray(item), np.asarray(first))
     except (TypeError, ValueError):  # lists of several lengths
         return False

@@ -118,19 +118,19 @@ def load_backbone(
     tensors = read_weights(path, trust_pickle)
     if about is not None:
         state = {name: t for name, t in tensors.items() if not name.startswith("fc.")}
-        found = Found(state, "a run of adaptaug", "", "imagenet", unused=len(tensors) - len(state))
+        match = Found(state, "a run of adaptaug", "", "imagenet", unused=len(tensors) - len(state))
         arch, stem = about["arch"], about["stem"]
     else:
-        found = find_encoder(tensors, str(path))
-        arch, stem = _arch(found, str(path))
+        match = find_encoder(tensors, str(path))
+        arch, stem = _arch(match, str(path))
     encoder = build_encoder(arch, stem)
-    _load(encoder, found, str(path), arch)
+    _load(encoder, match, str(path), arch)
     if padding is not None:
         encoder.conv1.padding = (padding, padding)  # type: ignore[union-attr]
-    normalisation = normalise or (about or {}).get("normalisation", found.normalisation)
-    by = "as asked" if normalise else "by the run" if about else f"by the layout, {found.sure}; {_OVERRULE}"
-    report = Report(str(source), found.layout, arch, stem, int(encoder.width), normalisation, by, found.prefix,  # type: ignore[arg-type]
-                    len(found.state), found.unused, found.head)  # fmt: skip
+    normalisation = normalise or (about or {}).get("normalisation", match.normalisation)
+    by = "as asked" if normalise else "by the run" if about else f"by the layout, {match.sure}; {_OVERRULE}"
+    report = Report(str(source), match.layout, arch, stem, int(encoder.width), normalisation, by, match.prefix,  # type: ignore[arg-type]
+                    len(match.state), match.unused, match.head)  # fmt: skip
     backbone = Backbone(encoder, normalisation, report).eval()
     _check_features(backbone, str(path))
     return backbone
@@ -150,8 +150,8 @@ def _own(path: Path) -> dict[str, Any] | None:
     raise AdaptAugError(f"{beside}: expected what a run of adaptaug writes, got something else.")
 
 
-def _arch(found: Found, source: str) -> tuple[str, str]:
-    state = found.state
+def _arch(match: Found, source: str) -> tuple[str, str]:
+    state = match.state
     kernel = state["conv1.weight"]
     stem = {7: "imagenet", 3: "cifar"}.get(kernel.shape[-1])
     if stem is None or kernel.shape[1] != 3:
@@ -176,13 +176,13 @@ def _arch(found: Found, source: str) -> tuple[str, str]:
     return known[blocks], stem
 
 
-def _load(encoder: nn.Module, found: Found, source: str, arch: str) -> None:
+def _load(encoder: nn.Module, match: Found, source: str, arch: str) -> None:
     wanted = encoder.state_dict()
-    unexpected = [name for name in found.state if name not in wanted]
+    unexpected = [name for name in match.state if name not in wanted]
     missing = [
-        name for name in wanted if name not in found.state and not name.endswith("num_batches_tracked")
+        name for name in wanted if name not in match.state and not name.endswith("num_batches_tracked")
     ]
-    shapes = [f"{name} {tuple(t.shape)} for {tuple(wanted[name].shape)}" for name, t in found.state.items()
+    shapes = [f"{name} {tuple(t.shape)} for {tuple(wanted[name].shape)}" for name, t in match.state.items()
               if name in wanted and t.shape != wanted[name].shape]  # fmt: skip
     for what, names in (("has what it lacks", unexpected), ("lacks", missing), ("has other shapes", shapes)):
         if names:
@@ -190,7 +190,7 @@ def _load(encoder: nn.Module, found: Found, source: str, arch: str) -> None:
             raise AdaptAugError(
                 f"{source}: expected a {arch}; the file {what}: {', '.join(names[:3])}{more}."
             )
-    encoder.load_state_dict({name: t.to(wanted[name].dtype) for name, t in found.state.items()}, strict=False)
+    encoder.load_state_dict({name: t.to(wanted[name].dtype) for name, t in match.state.items()}, strict=False)
 
 
 def _check_features(backbone: Backbone, source: str) -> None:

@@ -50,8 +50,8 @@ def find_encoder(tensors: dict[str, torch.Tensor], source: str) -> Found:
     if any(_TF.fullmatch(name) for name in tensors):
         return _google(tensors, source)
     cleaned = {_unwrapped(name): tensor for name, tensor in tensors.items()}
-    found = list(_candidates(cleaned))
-    trained = [pair for pair in found if not _NOT_TRAINED.search(pair[0])] or found
+    candidates = list(_candidates(cleaned))
+    trained = [pair for pair in candidates if not _NOT_TRAINED.search(pair[0])] or candidates
     if not trained:
         raise AdaptAugError(f"{source}: expected a ResNet, found none of its names; it has {_some(cleaned)}.")
     if len(trained) > 1:

@@ -156,10 +156,10 @@ def _harmless() -> list[Any]:
 def _offenders(path: Path) -> str:
     try:
         with torch.serialization.safe_globals(_harmless()):
-            found = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+            names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     except Exception:
-        found = []
-    return ", ".join(sorted(found)[:4]) or "objects of its own"
+        names = []
+    return ", ".join(sorted(names)[:4]) or "objects of its own"
 
 
 def _flatten(data: Any, prefix: str, out: Weights, depth: int) -> None:
@@ -196,16 +196,16 @@ def fetch(name: str) -> Path:
     repository, version = f"{owner}/{repository}", revision or None
     try:
         if not file:
-            found = [
+            matches = [
                 f
                 for f in huggingface_hub.list_repo_files(repository, revision=version)
                 if f.endswith(SUFFIXES)
             ]
-            if len(found) != 1:
+            if len(matches) != 1:
                 raise AdaptAugError(
-                    f"{name}: expected one file of weights, found {', '.join(found) or 'none'}; name it."
+                    f"{name}: expected one file of weights, found {', '.join(matches) or 'none'}; name it."
                 )
-            file = found[0]
+            file = matches[0]
         url = huggingface_hub.hf_hub_url(repository, file, revision=version)
         try:
             there = huggingface_hub.get_hf_file_metadata(url).etag or ""

@@ -181,10 +181,10 @@ def split_data(recipe: Recipe, run: int = 0) -> Split:
     if labels is not None:
         bank = train[labelled_subset(labels[train], recipe.bank, recipe.seed)]
     side = None if images.same_size else 2 * recipe.size
-    seen, known, asked = (images.pixels(part, side) for part in (train, bank, queries))
+    training, known, asked = (images.pixels(part, side) for part in (train, bank, queries))
     tasks = set_tasks(known, asked[:_ASKED], recipe.size, recipe.seed) if recipe.tasks else None
     bank_labels, query_labels = (None if labels is None else labels[part] for part in (bank, queries))
-    return Split(seen, known, bank_labels, asked, query_labels, tasks)
+    return Split(training, known, bank_labels, asked, query_labels, tasks)
 
 
 def keys_of(seed: int, epoch: int, index: np.ndarray) -> np.ndarray:
@@ -259,14 +259,14 @@ def score(model: Contrast, split: Split) -> dict[str, np.ndarray]:
         return features(model.encoder, images, precision=model.precision)
 
     bank, query = embed(split.bank), embed(split.queries)
-    found = {}
+    scores = {}
     if split.bank_labels is not None and split.labels is not None:
         has = split.labels >= 0
-        given = bank, split.bank_labels, query[has], split.labels[has]
-        found = {"knn": knn_correct(*given), "ridge": ridge_correct(*given)}
+        parts = bank, split.bank_labels, query[has], split.labels[has]
+        scores = {"knn": knn_correct(*parts), "ridge": ridge_correct(*parts)}
     if split.tasks is not None:
-        found |= proxies(embed, split.tasks, bank, query[:_ASKED])
-    return found
+        scores |= proxies(embed, split.tasks, bank, query[:_ASKED])
+    return scores
 
 
 @contextlib.contextmanager

@@ -92,8 +92,8 @@ class Memory:
         """Of each effect, the mixture over sets by likeness, and of what is expected where nothing is known: its mean
         and standard deviation. A set with this fingerprint is the data themselves, and left out."""
         known = [
-            (like, seen.effects[objective]) for like, seen in zip(self.alike(profile), self.sets, strict=True)
-            if objective in seen.effects and (not fingerprint or seen.fingerprint != fingerprint)
+            (like, entry.effects[objective]) for like, entry in zip(self.alike(profile), self.sets, strict=True)
+            if objective in entry.effects and (not fingerprint or entry.fingerprint != fingerprint)
         ]  # fmt: skip
         terms = dict.fromkeys(terms_of(name) for _, effects in known for name in effects)
         return {term: _mixed(term, known) for term in terms}
@@ -104,16 +104,16 @@ class Memory:
         for like, known in zip(self.alike(profile), self.sets, strict=True):
             for policy, lost in known.behind.get(objective, {}).items():
                 losses.setdefault(policy, []).append((like, lost))
-        weight = max((sum(like for like, _ in found) for found in losses.values()), default=0.0)
+        weight = max((sum(like for like, _ in pairs) for pairs in losses.values()), default=0.0)
         if weight < _NONE:
             return None
         mean = {
-            p: sum(w * lost for w, lost in found) / sum(w for w, _ in found) for p, found in losses.items()
+            p: sum(w * lost for w, lost in pairs) / sum(w for w, _ in pairs) for p, pairs in losses.items()
         }
         best = min(mean, key=lambda policy: mean[policy])
         near = max(zip(self.alike(profile), self.sets, strict=True), key=lambda pair: pair[0])[1]
-        told = f"it is {mean[best]:.1f} points below the best that is known"
-        return best, f"on sets like this one, most of all {near.name}, {told}"
+        reason = f"it is {mean[best]:.1f} points below the best that is known"
+        return best, f"on sets like this one, most of all {near.name}, {reason}"
 
 
 def policy_named(name: str) -> Policy:
@@ -176,16 +176,18 @@ def named(values: Mapping[Term, T]) -> dict[str, T]:
 
 def looked(images: Images, count: int = _LOOKED_AT) -> Profile:
     """The profile of some of a data set's images."""
-    found = Profile()
+    profile = Profile()
     for name, image in images.take(count):
-        found.add(name, image)
-    return found
+        profile.add(name, image)
+    return profile
 
 
-def numbers(found: Profile) -> dict[str, float]:
+def numbers(profile: Profile) -> dict[str, float]:
     """What a profile says, as numbers: shares of the presets' votes and of grey images, medians of statistics, and how
     much the images' brightness varies (5 to 95 %)."""
-    shares = {name: found.share(name) for name in PRESETS} | {"grey": found.grey / max(1, len(found.names))}
-    medians = {name: found.quantile(name, 0.5) for name in _MEDIANS}
-    spread = found.quantile("mean", 0.95) - found.quantile("mean", 0.05)
+    shares = {name: profile.share(name) for name in PRESETS} | {
+        "grey": profile.grey / max(1, len(profile.names))
+    }
+    medians = {name: profile.quantile(name, 0.5) for name in _MEDIANS}
+    spread = profile.quantile("mean", 0.95) - profile.quantile("mean", 0.05)
     return {k: round(float(v), 3) for k, v in (shares | medians | {"brightness varies": spread}).items()}

@@ -68,11 +68,11 @@ def proxies(embed: Embed, tasks: Tasks, bank: torch.Tensor, queries: torch.Tenso
     Args: embed: uint8 images -> features (N, D); bank, queries: its features of those of `tasks`.
     """
     views = [embed(view) for view in tasks.views]
-    given = tasks.bank_clusters, queries, tasks.query_clusters
+    clusters = tasks.bank_clusters, queries, tasks.query_clusters
     return {
         "rotation": _rotation(embed, tasks),
         "retrieval": _retrieved(views[0], views[1]),
-        "edges": (knn_correct(bank, *given).astype(float) + ridge_correct(bank, *given)) / 2,
+        "edges": (knn_correct(bank, *clusters).astype(float) + ridge_correct(bank, *clusters)) / 2,
         "lidar": np.array(lidar(torch.stack(views, 1)[:RANKED])),
         "rankme": np.array(rankme(queries)),
     }

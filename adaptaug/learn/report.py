@@ -154,15 +154,15 @@ def _row(
     measured: Relevance | None,
 ) -> str:  # fmt: skip
     arrow = "=" if abs(there - here) < 0.005 else "up" if there > here else "down"
-    told = (
+    points = (
         "changes no pixel: off"
         if off
         else "locked"
         if effect is None
         else f"{effect[0]:+.1f} +- {effect[1]:.1f}"
     )
-    seen = f"{measured.moved:.3f} | {100 * measured.crossed:+.1f} %" if measured else "|"
-    return f"| {dimension.name} | {dimension.unit} | {here:.2f} | {there:.2f} | {arrow} | {told} | {seen} |"
+    crossing = f"{measured.moved:.3f} | {100 * measured.crossed:+.1f} %" if measured else "|"
+    return f"| {dimension.name} | {dimension.unit} | {here:.2f} | {there:.2f} | {arrow} | {points} | {crossing} |"
 
 
 # --- plots -------------------------------------------------------------------------------------------------
@@ -198,11 +198,11 @@ def _plot_ranges(outcome: Outcome) -> Figure:
     figure, axes = axes_of(7, 4.2, "Where the search went in each dimension")
     here, there = coordinates(outcome.start), outcome.best.point
     for row, d in enumerate(reversed(DIMENSIONS)):
-        start, found = ((value - d.low) / (d.high - d.low) for value in (here[d.name], there[d.name]))
+        start, best = ((value - d.low) / (d.high - d.low) for value in (here[d.name], there[d.name]))
         axes.plot([0, 1], [row, row], color="#e6e8eb", linewidth=6, solid_capstyle="round", zorder=0)
-        axes.annotate("", (found, row), (start, row), arrowprops={"arrowstyle": "->", "color": "#555"})
+        axes.annotate("", (best, row), (start, row), arrowprops={"arrowstyle": "->", "color": "#555"})
         axes.plot(start, row, "o", color=_START, markersize=7, zorder=2)
-        axes.plot(found, row, "D", color=_FOUND, markersize=6, zorder=3)
+        axes.plot(best, row, "D", color=_FOUND, markersize=6, zorder=3)
         axes.text(1.04, row, f"{here[d.name]:.2f} → {there[d.name]:.2f} {d.unit}", va="center", fontsize=8.5)
     axes.set_yticks(range(len(DIMENSIONS)), [d.name for d in reversed(DIMENSIONS)])
     axes.set(xticks=[], xlim=(-0.03, 1.5))

@@ -191,7 +191,7 @@ class Search:
         file = Path(self.recipe.data).name
         provenance = origin(self.start, self.fingerprint, self.recipe.seed, self.work.arms) | {
             "outcome": best.name if shipped else HAND, "data": file, "objective": self.objective,
-            "limit": self.recipe.limit, "switched off": sorted(self.how.off), **self.how.found(),
+            "limit": self.recipe.limit, "switched off": sorted(self.how.off), **self.how.findings(),
             "verified": {name: round(score, 2) for name, score in verified.items()},
             "difference": {f"{name} - {HAND}": [round(i.mean, 2), round(i.low, 2), round(i.high, 2)]
                            for name, i in against.items()},

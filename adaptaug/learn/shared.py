@@ -82,10 +82,12 @@ class Shared:
         except AdaptAugError:
             raise
         except Exception as error:
-            found = _database_error(error)
-            if found is None:
+            reason = _database_error(error)
+            if reason is None:
                 raise
-            what = " ".join(str(found.__cause__ or found).split("\n[SQL")[0].split()) or type(found).__name__
+            what = (
+                " ".join(str(reason.__cause__ or reason).split("\n[SQL")[0].split()) or type(reason).__name__
+            )
             if self._url.password:
                 what = what.replace(str(self._url.password), "***")
             place = f"{self._url.drivername}://{self._url.host or ''}/{self._url.database or ''}"

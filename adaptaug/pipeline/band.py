@@ -113,8 +113,8 @@ def _rows_of(push: Any, some: np.ndarray) -> Any:
     if not isinstance(push, Moves):
         return push[some]
     parts = (
-        {name: values[some] for name, values in given.items()}
-        for given in (push.p, push.strength, push.evidence)
+        {name: values[some] for name, values in part.items()}
+        for part in (push.p, push.strength, push.evidence)
     )
     return Moves(*parts)
 

@@ -54,11 +54,11 @@ class Moves:
 
 def leaders(operations: Mapping[str, Any]) -> dict[str, str]:
     """Group -> the first of its operations in the order of the table, whose number and weights all share."""
-    found: dict[str, str] = {}
+    leader: dict[str, str] = {}
     for name in OPS:
         if name in operations and operations[name].together:
-            found.setdefault(operations[name].together, name)
-    return found
+            leader.setdefault(operations[name].together, name)
+    return leader
 
 
 def complaint(conditional: Conditional, operations: Mapping[str, Any]) -> str | None:

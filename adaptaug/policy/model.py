@@ -112,15 +112,15 @@ class Policy(BaseModel):
         for name in _OF_ALL:
             default = Policy.model_fields[name].get_default(call_default_factory=True)
             own, theirs = getattr(self, name), [getattr(policy, name) for policy in choices]
-            given = theirs[0] if own == default else own
-            allowed = (given,) if own == default else (given, default)
+            field = theirs[0] if own == default else own
+            allowed = (field,) if own == default else (field, default)
             for route, value in zip(self.routes, theirs, strict=True):
                 if value not in allowed:
                     first, path = self.routes[0].subject, f"{name}: expected the same in all routes"
                     raise ValueError(f"routes: {path}, got another for {route.subject!r} than for {first!r}")
-            object.__setattr__(self, name, given)
+            object.__setattr__(self, name, field)
             choices = [
-                policy if value == given else policy.edit(**{name: given})
+                policy if value == field else policy.edit(**{name: field})
                 for policy, value in zip(choices, theirs, strict=True)
             ]
         if alone := _applied_apart(choices) or _applied_apart([choice.for_view(1) for choice in choices]):

@@ -159,7 +159,7 @@ class Profile:
         """
         marks = np.frombuffer(bytes(self._marks), np.uint8).reshape(-1, 72)
         hashes, thumbs = marks[:, :8].copy().view(np.uint64)[:, 0], marks[:, 8:]
-        found: dict[int, int] = {}
+        originals: dict[int, int] = {}
         for bits in (0, 16, 32, 48):
             turned = hashes << np.uint64(bits) | hashes >> np.uint64((64 - bits) % 64)
             order = np.argsort(turned, kind="stable")
@@ -171,8 +171,8 @@ class Profile:
                     one, other = one[near], other[near]
                     alike = _alike(thumbs[one].astype(np.float32), thumbs[other].astype(np.float32))
                     for a, b in zip(one[alike].tolist(), other[alike].tolist(), strict=True):
-                        found.setdefault(max(a, b), min(a, b))
-        return sorted(found.items())
+                        originals.setdefault(max(a, b), min(a, b))
+        return sorted(originals.items())
 
     def warnings(self) -> list[str]:
         """Sentences about what may be wrong with the data."""
@@ -220,7 +220,7 @@ class Profile:
             bar = f"{shown.low:>2g}|{_bar(self.histograms[name])}|{shown.high:<3g}"
             lines.append(f"{name:<11}{quantiles}  {bar}  {shown.unit}{_SAID.get(name, '')}")
         lines += ["", "looks like"]
-        lines += [f"{name:<11}{self.share(name):>6.0%}  {told}" for name, (told, _) in PRESETS.items()]
+        lines += [f"{name:<11}{self.share(name):>6.0%}  {title}" for name, (title, _) in PRESETS.items()]
         if (ranges := self.chroma()) is not None:
             written = ", ".join(f"{name}: [{low:g}, {high:g}]" for name, (low, high) in ranges.items())
             lines += ["", f"colours as targets, 5 to 95 % of the images: chroma: {{p: 0.2, {written}}}"]

@@ -72,15 +72,15 @@ class Log(Callback):
         if trainer.global_step == self.step:  # gradients are still being added
             return
         took, self.ended, self.step = now - self.ended, now, trainer.global_step
-        seen = {name: sum(values) for name, values in module.measured.items()}
+        totals = {name: sum(values) for name, values in module.measured.items()}
         count = len(module.measured["train_loss"])
-        for part, spent in (("data", self.waited), ("views", seen["views_seconds"]),
-                            ("step", took - self.waited - seen["views_seconds"])):  # fmt: skip
+        for part, spent in (("data", self.waited), ("views", totals["views_seconds"]),
+                            ("step", took - self.waited - totals["views_seconds"])):  # fmt: skip
             self.seconds[part] += spent
         line = {
-            "step": trainer.global_step, "epoch": trainer.current_epoch, "train_loss": seen["train_loss"] / count,
-            "certificate_share": seen["certificate_share"] / count, "views_seconds": seen["views_seconds"],
-            "forward_seconds": seen["forward_seconds"], "data_seconds": self.waited,
+            "step": trainer.global_step, "epoch": trainer.current_epoch, "train_loss": totals["train_loss"] / count,
+            "certificate_share": totals["certificate_share"] / count, "views_seconds": totals["views_seconds"],
+            "forward_seconds": totals["forward_seconds"], "data_seconds": self.waited,
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"], "step_seconds": took,
             "images_per_second": self.settings.sources * count / took,
         } | {name: float(value) for name, value in module.told.items()}  # fmt: skip

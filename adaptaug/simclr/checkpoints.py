@@ -34,10 +34,10 @@ class AtomicIO(TorchCheckpointIO):
 
 def checkpoints(folder: Path) -> list[Path]:
     """The checkpoints of a run, newest first."""
-    found = [
+    files = [
         (int(match[1]), file) for file in folder.glob("step-*.ckpt") if (match := _NAME.fullmatch(file.name))
     ]
-    return [file for _, file in sorted(found, reverse=True)]
+    return [file for _, file in sorted(files, reverse=True)]
 
 
 def path_of(folder: Path, step: int) -> Path:

@@ -213,7 +213,7 @@ def train_head(
         best, kept, confusion, rows, spent = -1, {}, np.zeros(0), 0, 0.0
         for epoch in range(settings.epochs):
             head.train()
-            right = seen = 0
+            right = count = 0
             total, started = 0.0, time.perf_counter()
             for features, targets in _batches(data, labels, trained, 1 + views, settings, epoch):
                 out = head(features)
@@ -223,11 +223,11 @@ def train_head(
                 optimizer.step()
                 right += int((out.argmax(1) == targets).sum())
                 total += float(loss.detach()) * len(targets)
-                seen += len(targets)
-            rows, spent = rows + seen, spent + time.perf_counter() - started
+                count += len(targets)
+            rows, spent = rows + count, spent + time.perf_counter() - started
             table = _confusion(head, data, labels, asked, len(classes))
             accuracy = float(np.trace(table) / table.sum())
-            history.append({"loss": total / seen, "train_accuracy": right / seen, "accuracy": accuracy})
+            history.append({"loss": total / count, "train_accuracy": right / count, "accuracy": accuracy})
             if best < 0 or accuracy > history[best]["accuracy"]:
                 best, confusion = epoch, table
                 kept = {name: tensor.clone() for name, tensor in head.state_dict().items()}

@@ -37,8 +37,8 @@ class Contrast(nn.Module):
     ):  # fmt: skip
         super().__init__()
         self.encoder = encoder
-        told = numbers_of(as_policy(policy), tell) if tell else 0
-        self.objective = Objective(objective, encoder, layers, temperature, projection, told)
+        numbers = numbers_of(as_policy(policy), tell) if tell else 0
+        self.objective = Objective(objective, encoder, layers, temperature, projection, numbers)
         self.views = views_of(policy, n, size, small, small_size, return_params)
         self.precision = precision
         self.controller: BandController | ConditionalHeads | None = None  # what steers the views, if anything

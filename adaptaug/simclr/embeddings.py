@@ -261,12 +261,12 @@ def fingerprint(backbone: Backbone) -> str:
 
 def _seen(folder: Path, count: int) -> np.ndarray:
     """Which images are done: the first `done` of each part, by the notes of however many processes there have been."""
-    seen = np.zeros(count, bool)
+    places = np.zeros(count, bool)
     for note in folder.glob("done-*-of-*.json"):
         rank, ranks = (int(number) for number in note.stem.split("-")[1::2])
         start = rank * count // ranks
-        seen[start : start + json.loads(note.read_text())["done"]] = True
-    return seen
+        places[start : start + json.loads(note.read_text())["done"]] = True
+    return places
 
 
 def _make(folder: Path, images: Images, about: dict[str, Any], dtype: type, rank: int) -> None:

@@ -89,12 +89,12 @@ def split(data: Embeddings, share: float = 0.2, seed: int = 0) -> tuple[Embeddin
     return replace(data, readable=readable & ~test), replace(data, readable=readable & test)
 
 
-def table(found: dict[str, Any]) -> str:
+def table(scores: dict[str, Any]) -> str:
     """As text."""
     lines = [
-        f"{'':16} {'value':>8}   95 % interval   ({found['train']:,} training, {found['test']:,} test images)"
+        f"{'':16} {'value':>8}   95 % interval   ({scores['train']:,} training, {scores['test']:,} test images)"
     ]
-    for row in found["rows"]:
+    for row in scores["rows"]:
         percent = "low" in row
         value = f"{row['value']:7.1f}%" if percent else f"{row['value']:8.3f}"
         interval = f"{row['low']:5.1f} to {row['high']:.1f}" if percent else ""

@@ -125,5 +125,5 @@ def interval(correct: np.ndarray) -> tuple[float, float]:
     """95 % Wilson interval of a share, from its trials (bool)."""
     from scipy.stats import binomtest
 
-    found = binomtest(int(correct.sum()), len(correct)).proportion_ci(0.95, "wilson")
-    return float(found.low), float(found.high)
+    limits = binomtest(int(correct.sum()), len(correct)).proportion_ci(0.95, "wilson")
+    return float(limits.low), float(limits.high)

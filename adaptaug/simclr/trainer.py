@@ -91,7 +91,7 @@ class Pretraining(pl.LightningModule):
             self.followed, self.measured = self.global_step, defaultdict(list)
         self.unreadable.add(batch["bad"])
         laps = Laps(self.device)
-        told = batch.get("told")
+        descriptions = batch.get("told")
         if "views" in batch:
             views, certificate = batch["views"], float("nan")
         else:
@@ -99,11 +99,11 @@ class Pretraining(pl.LightningModule):
             make = self.views.at(self.global_step)
             views, params = make(batch["images"], key=batch["keys"], strength=push)
             if self.settings.told:
-                told = [describe(p, self.settings.told).to(self.device) for p in params]
+                descriptions = [describe(p, self.settings.told).to(self.device) for p in params]
             acted = torch.stack([(p.strength < 1) & ~p.blank | p.frame for p in params])
             certificate = float(acted.float().mean())
         laps.mark()
-        loss, *embedded = self.model.loss_of(views, told)
+        loss, *embedded = self.model.loss_of(views, descriptions)
         if self.model.controller is not None:
             self.told = self.model.controller.observe(embedded[0], embedded[1], params)
         value = float(self.trainer.strategy.reduce(loss.detach(), reduce_op="mean"))
@@ -329,12 +329,12 @@ def _make_folder(folder: Path) -> None:
 
 def _settle(folder: Path, decided: dict[str, Any], resume: bool) -> tuple[Path | None, list[str]]:
     """Find where the run in this folder stopped."""
-    found = checkpoints.checkpoints(folder)
-    if resume and not found:
+    files = checkpoints.checkpoints(folder)
+    if resume and not files:
         return None, [f"{folder}: no checkpoint to resume; the run began anew."]
     if resume:
         return checkpoints.newest(folder, decided)
-    if found:
+    if files:
         raise AdaptAugError(
             f"{folder}: holds a run already; continue it with --resume, or choose another --out."
         )
