@@ -75,9 +75,9 @@ def _measure(wanted: Wanted) -> dict[str, Any]:
     """A line, in a worker; on a GPU, in the one process that there is."""
     policy = policy_of(wanted.name)
     searched = (policy.provenance if policy is not None else {}).get("cost", {})
-    found = run(wanted.name, wanted.data, wanted.test, wanted.exposure, wanted.recipe, wanted.seed, wanted.size,
+    row = run(wanted.name, wanted.data, wanted.test, wanted.exposure, wanted.recipe, wanted.seed, wanted.size,
                 wanted.longer)  # fmt: skip
-    return wanted.key() | {k: v for k, v in found.items() if k != "recipe"} | {
+    return wanted.key() | {k: v for k, v in row.items() if k != "recipe"} | {
         "search": searched, "machine": machine(),
         "when": time.strftime("%Y-%m-%d"),
     }  # fmt: skip

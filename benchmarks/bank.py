@@ -135,8 +135,8 @@ class Set:
         with tempfile.TemporaryDirectory() as folder, one_thread():
             job = Job("run", policy.dumps(), None, data.recipe.epochs, 0, True, str(Path(folder) / "run.npz"))
             run_job(job, data)
-            with np.load(job.out) as found:
-                scores = {n: round(100 * float(v.mean()), 3) for n, v in found.items() if v.ndim}
+            with np.load(job.out) as hits:
+                scores = {n: round(100 * float(v.mean()), 3) for n, v in hits.items() if v.ndim}
         trained, asked = (len(part) for part in divide(data.recipe, self.head["images"], 0))
         return {
             "epochs": data.recipe.epochs, "trained": trained, "asked": asked, "scores": scores,
@@ -171,11 +171,11 @@ def main() -> None:
             write(options.remember, recall.remembered(known))
         if options.replay:
             rows = recall.replayed(known)
-            found = {
+            replay = {
                 "command": "python -m benchmarks.bank --replay benchmarks/results/bank-replay/2-core-x86.json",
                 "measured": today(), "rows": rows,
             }  # fmt: skip
-            write_atomically(options.replay, lambda file: file.write(json.dumps(found, indent=1).encode()))
+            write_atomically(options.replay, lambda file: file.write(json.dumps(replay, indent=1).encode()))
             print(recall.table(rows))
         return
     policies = options.policies or [*(signs(levels) for levels in corners()), *PRESETS]

@@ -150,16 +150,16 @@ def held(row: Row) -> bool:
 def table(rows: list[Row]) -> list[str]:
     lines = ["| data, policy | asked | seeds | below | above | held | strengths at the end | kNN-20 | of the time |",
              "|" + "---|" * 9]  # fmt: skip
-    for (data, policy, asked), found in grouped(rows).items():
+    for (data, policy, asked), group in grouped(rows).items():
         cells = []
         for end, side in enumerate(("below", "above")):
-            shown = [100 * row[side] for row in found if row["edges"][end] is not None or asked == ALONE]
+            shown = [100 * row[side] for row in group if row["edges"][end] is not None or asked == ALONE]
             cells.append(f"{min(shown):.1f} to {max(shown):.1f} %" if shown else "")
-        strengths = [value for row in found for value in row["strengths"].values()]
-        kept = "" if asked == ALONE else f"{sum(map(held, found))} of {len(found)}"
-        knn, spent = (np.array([row[key] for row in found]) for key in ("knn", "share of the time"))
-        spread = f" ± {knn.std(ddof=1):.1f}" if len(found) > 1 else ""
-        lines.append(f"| {data}, `{policy}` | {asked} | {len(found)} | {' | '.join(cells)} | {kept} | "
+        strengths = [value for row in group for value in row["strengths"].values()]
+        kept = "" if asked == ALONE else f"{sum(map(held, group))} of {len(group)}"
+        knn, spent = (np.array([row[key] for row in group]) for key in ("knn", "share of the time"))
+        spread = f" ± {knn.std(ddof=1):.1f}" if len(group) > 1 else ""
+        lines.append(f"| {data}, `{policy}` | {asked} | {len(group)} | {' | '.join(cells)} | {kept} | "
                      f"{min(strengths):.2f} to {max(strengths):.2f} | {knn.mean():.1f}{spread} | "
                      f"{100 * spent.mean():.1f} % |")  # fmt: skip
     return lines
@@ -181,10 +181,10 @@ def plot(rows: list[Row], out: Path) -> None:
     shown = [asked for asked in ASKED if asked != OWN]
     for axis, name in zip(axes[0], names, strict=True):
         for place, asked in enumerate(shown):
-            found = [row["knn"] for row in rows if (row["data"], row["asked"]) == (name, asked)]
-            axis.plot([place] * len(found), found, "o", color="#b8bcc2", ms=4)
-            if found:
-                axis.plot(place, np.mean(found), "o", ms=8, color="#c8553d" if asked == ALONE else "#0b6e99")
+            scores = [row["knn"] for row in rows if (row["data"], row["asked"]) == (name, asked)]
+            axis.plot([place] * len(scores), scores, "o", color="#b8bcc2", ms=4)
+            if scores:
+                axis.plot(place, np.mean(scores), "o", ms=8, color="#c8553d" if asked == ALONE else "#0b6e99")
         axis.set_xticks(range(len(shown)), [asked.replace(", ", "\n") for asked in shown], fontsize=8)
         axis.set_title(f"{name}: kNN-20, %", fontsize=10, loc="left")
         axis.set_xlabel("more alike        pairs        less alike", fontsize=9)

@@ -71,14 +71,14 @@ def curve(train: Embeddings, test: Embeddings, settings: HeadSettings) -> tuple[
     values = np.unique(np.asarray(train.labels))
     values = values[values >= 0]
     asked, labels = torch.from_numpy(test.rows(0, len(test.features))[:, 0]), np.asarray(test.labels)
-    found: list[float] = []
+    scores: list[float] = []
 
     @torch.no_grad()
     def watch(head: Head) -> None:
-        found.append(100 * float((values[head(asked).argmax(1).numpy()] == labels).mean()))
+        scores.append(100 * float((values[head(asked).argmax(1).numpy()] == labels).mean()))
 
     done = train_head(train, settings, watch=watch)
-    return found, done.rate
+    return scores, done.rate
 
 
 def plot(rows: list[dict[str, Any]], path: Path) -> None:
@@ -157,8 +157,8 @@ def main() -> None:
             curves, rates = [], []
             for seed in range(options.seeds):
                 settings = HeadSettings(max(EPOCHS), dropout, seed=seed, views=views)
-                found, rate = curve(train, test, settings)
-                curves.append([round(value, 3) for value in found])
+                scores, rate = curve(train, test, settings)
+                curves.append([round(value, 3) for value in scores])
                 rates.append(rate)
             at = {e: [c[e - 1] for c in curves] for e in EPOCHS}
             rows.append({"features": name, "width": train.width, "dropout": dropout, "views": views,

@@ -38,19 +38,19 @@ def medians(tasks: dict[str, Callable[[], Any]], repeats: int) -> dict[str, floa
             task()
             if repeat:  # the first warms up
                 times[name].append(1000 * (time.perf_counter() - began))
-    return {name: round(statistics.median(found), 2) for name, found in times.items()}
+    return {name: round(statistics.median(series), 2) for name, series in times.items()}
 
 
 def alike(judge: Judge, policy: adaptaug.Policy, images: torch.Tensor, size: int) -> np.ndarray:
     """The judge's similarity of the pairs of all images, kept in the policy's band if it has one."""
     holding = None if policy.band is None else judge
-    make, found = adaptaug.Views(policy, size=size, finish="none", judge=holding), []
+    make, shares = adaptaug.Views(policy, size=size, finish="none", judge=holding), []
     for first in range(0, len(images), BATCH):
         part = images[first : first + BATCH]
-        found.append(
+        shares.append(
             judge(*(v.float() for v in make(part, key=[(0, 0, first + i) for i in range(len(part))])))
         )
-    return torch.cat(found).numpy()
+    return torch.cat(shares).numpy()
 
 
 def main() -> None:

@@ -67,8 +67,8 @@ def main() -> None:
         "seconds": round(outcome.seconds), "correlation": correlations(arms), "arms": arms,
     }  # fmt: skip
     options.out.write_text(json.dumps(result, indent=1) + "\n")
-    for name, found in result["correlation"].items():
-        print(f"{name:24}", found)
+    for name, row in result["correlation"].items():
+        print(f"{name:24}", row)
 
 
 def _row(folder: Path, number: int, name: str) -> dict:
@@ -86,16 +86,16 @@ def correlations(arms: list[dict]) -> dict[str, dict]:
     columns["objective images"] = np.mean([columns[name] for name in COUNTED["images"]], 0)
     columns["mean rank of the tasks"] = np.mean([rank[name] for name in TASKS], 0)
     columns["mean rank of all"] = np.mean([rank[name] for name in SCORES], 0)
-    rng, found = np.random.default_rng(0), {}
+    rng, rows = np.random.default_rng(0), {}
     for name in (c for c in columns if c not in ("knn", "labels")):
         best = int(columns[name].argmax())
-        found[name] = {
+        rows[name] = {
             "with kNN": _spearman(columns[name], columns["knn"], rng),
             "with kNN and ridge": _spearman(columns[name], columns["labels"], rng),
             "its best arm": arms[best]["arm"],
             "points below the best": round(float(columns["labels"].max() - columns["labels"][best]), 2),
         }
-    return found
+    return rows
 
 
 def _spearman(one: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> list[float]:

@@ -258,14 +258,14 @@ def main() -> None:
         "broken": lambda: broken(batch, 4), "leak": lambda: leak(batch),
         "cost": lambda: cost(photographs, options.rounds),
     }  # fmt: skip
-    found = json.loads(options.out.read_text()) if options.out and options.out.exists() else {}
+    result = json.loads(options.out.read_text()) if options.out and options.out.exists() else {}
     for name, part in parts.items():
         if name in (options.only or parts):
-            found[name] = part()
-            print(name, json.dumps(found[name]), flush=True)
-    found |= {"command": "python -m benchmarks.routing --data ../shared/data", "measured": today()}
+            result[name] = part()
+            print(name, json.dumps(result[name]), flush=True)
+    result |= {"command": "python -m benchmarks.routing --data ../shared/data", "measured": today()}
     if options.out:
-        options.out.write_text(json.dumps(found, indent=1) + "\n")
+        options.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

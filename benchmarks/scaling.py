@@ -69,8 +69,8 @@ def by_batch() -> dict[str, float]:
 
 def by_operations(rounds: int = 15) -> dict[str, Any]:
     counts = (1, 3, 6, 9, 12)
-    found = medians(operations_row(None, counts), rounds)
-    return {str(n): {kind: found[f"{n}, {kind}"] for kind in ("photograph", "batch of 512")} for n in counts}
+    times = medians(operations_row(None, counts), rounds)
+    return {str(n): {kind: times[f"{n}, {kind}"] for kind in ("photograph", "batch of 512")} for n in counts}
 
 
 def medians(contenders: list[turns.Contender], rounds: int) -> dict[str, float]:

@@ -35,7 +35,7 @@ class Kept(BaseModel):
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
 
-    def found(self) -> dict[str, Any]:
+    def findings(self) -> dict[str, Any]:
         return self.__pydantic_extra__ or {}
 
 
@@ -189,7 +189,7 @@ def _machine_name(entry: Entry) -> str:
     machine = entry.sittings[-1].machine if isinstance(entry, Counted) else getattr(entry, "machine", None)
     if not isinstance(machine, Machine):
         return _name(machine or "")
-    if gpu := machine.found().get("gpu"):
+    if gpu := machine.findings().get("gpu"):
         return re.sub(r"\W+", "-", str(gpu).lower())
     return _name(f"{machine.cores} cores, {machine.cpu}")
 

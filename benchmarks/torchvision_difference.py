@@ -69,8 +69,8 @@ def main() -> None:
     rows = []
     for strength in (0.5, 1.0):
         for hue in (False, True):
-            found = differences(images, strength, hue, options.seed)
-            rows.append({"strength": strength, "hue": hue, **found})
+            levels = differences(images, strength, hue, options.seed)
+            rows.append({"strength": strength, "hue": hue, **levels})
             print(rows[-1])
     if options.out:
         command = " ".join(f"--{k} {v}" for k, v in vars(options).items())

@@ -90,7 +90,7 @@ def accuracy_groups() -> dict[str, Group]:
 
 
 @cache
-def found(name: str) -> dict[str, Interval]:
+def intervals_of(name: str) -> dict[str, Interval]:
     """Measure -> points of a row."""
     group, ours, other, _ = ROWS[name]
     told = {measure: accuracy_groups()[group].against(ours, other, measure) for measure in MEASURES}
@@ -98,7 +98,7 @@ def found(name: str) -> dict[str, Interval]:
 
 
 def _cells(name: str) -> list[str]:
-    return [points(found(name)[measure]) for measure in MEASURES]
+    return [points(intervals_of(name)[measure]) for measure in MEASURES]
 
 
 def _dearer(group: str, other: str) -> str:
@@ -110,12 +110,12 @@ def _dearer(group: str, other: str) -> str:
 
 def _said(name: str) -> str:
     """What both intervals of a row say, in words no stronger than they are."""
-    verdicts = [verdict(found(name)[measure]).strip("*") for measure in MEASURES]
+    verdicts = [verdict(intervals_of(name)[measure]).strip("*") for measure in MEASURES]
     return " and ".join(f"{v} ({title})" for v, title in zip(verdicts, ("kNN", "probe"), strict=True))
 
 
 def accuracy() -> dict[str, str]:
-    searched = one("digits-search").found()["summary"]
+    searched = one("digits-search").findings()["summary"]
     mnist = min((row for row in searched if row["policy"].startswith("searched")), key=lambda row: row["knn"])
     old = ["MNIST, 6,000 images", "found by `search` from `simclr`, the worst of three searches", "`simclr`",
            *(points(half(mnist[f"{m} - simclr"])) for m in MEASURES)]  # fmt: skip
@@ -125,13 +125,13 @@ def accuracy() -> dict[str, str]:
     every = [[group.title, str(len(group.rows)), str(sum(len(r) for r in group.rows.values())), days(group)]
              for group in accuracy_groups().values()]  # fmt: skip
     values = chain.from_iterable(
-        ((f"{name}_knn", points(found(name)["knn"])), (f"{name}_probe", points(found(name)["probe"])),
+        ((f"{name}_knn", points(intervals_of(name)["knn"])), (f"{name}_probe", points(intervals_of(name)["probe"])),
          (f"{name}_said", _said(name))) for name in ROWS
     )  # fmt: skip
     return {
         **dict(values),
         "rows": str(len(rows) + 1),
-        "lost": str(sum(any(i.high < 0 for i in found(name).values()) for name in ROWS)),
+        "lost": str(sum(any(i.high < 0 for i in intervals_of(name).values()) for name in ROWS)),
         "dearer_mixed": _dearer(MIXED, "hand s=0.75 crop=0.35"),
         "dearer_clean": _dearer(CLEAN, "hand s=0.5 crop=0.2"),
         "table": table(heads, [*rows[:place], old, *rows[place:]]),
@@ -165,7 +165,7 @@ def rows() -> dict[str, str]:
     """All rows of all data sets, as benchmarks.report writes them."""
     every = list(accuracy_groups().values())
     return {
-        "summary": "\n".join(report.summary([bout for bout in bouts(every) if bout.found])),
+        "summary": "\n".join(report.summary([bout for bout in bouts(every) if bout.intervals])),
         "page": "\n".join(line for group in every for line in report.section(group)).strip(),
     }
 
@@ -233,9 +233,9 @@ def views() -> dict[str, str]:
 def _above(group: Group, name: str, measure: str, variant: str | None) -> str:
     """Points above `natural`, with an interval from three common seeds on."""
     seeds = set(group.rows[name]) & set(group.rows["natural"])
-    found = group.against(name, "natural", measure, variant)
-    if found is not None:
-        return points(found) if len(seeds) > 2 else signed(found.mean)
+    interval = group.against(name, "natural", measure, variant)
+    if interval is not None:
+        return points(interval) if len(seeds) > 2 else signed(interval.mean)
     of = [next(iter(seeds))]
     scores = [group.rows[n][of[0]]["scores"][variant or group.exposure][measure] for n in (name, "natural")]
     return signed(scores[0] - scores[1])

@@ -39,7 +39,7 @@ def _reports() -> list[list[str]]:
 def _trained(name: str, reference: str) -> str:
     """What was found, trained anew with several seeds: the table of a run of benchmarks.digits_search."""
     rows = []
-    for row in one(name).found()["summary"]:
+    for row in one(name).findings()["summary"]:
         cells = [f"`{row['policy']}`", str(row["epochs"]), str(row["seeds"])]
         for measure in MEASURES:
             told = row.get(f"{measure} - {reference}")
@@ -58,14 +58,14 @@ def _trained(name: str, reference: str) -> str:
 
 
 def search() -> dict[str, str]:
-    summary = one("digits-search").found()["summary"]
-    found = [half(row["knn - simclr"]) for row in summary if row["policy"].startswith("searched")]
+    summary = one("digits-search").findings()["summary"]
+    gains = [half(row["knn - simclr"]) for row in summary if row["policy"].startswith("searched")]
     (longer,) = [row for row in summary if row["epochs"] > 12]
     by_hand = half(next(row for row in summary if row["policy"] == "digits")["knn - simclr"])
     reports = _reports()
     return {
-        "least": points(min(found, key=lambda f: f.mean)),
-        "most": points(max(found, key=lambda f: f.mean)),
+        "least": points(min(gains, key=lambda f: f.mean)),
+        "most": points(max(gains, key=lambda f: f.mean)),
         "hand": points(by_hand),
         "longer": points(half(longer["knn - simclr"])),
         "longer_epochs": str(longer["epochs"]),
@@ -81,19 +81,19 @@ def search() -> dict[str, str]:
 
 
 def proxies() -> dict[str, str]:
-    found = {name: one(f"proxies-{name}").found() for name in SETS}
+    results = {name: one(f"proxies-{name}").findings() for name in SETS}
     rows = []
     for proxy, title in PROXIES.items():
         cells = [title]
-        for entry in found.values():
+        for entry in results.values():
             row = entry["correlation"][proxy]
             middle, low, high = (number(value, 2) for value in row["with kNN and ridge"])
             cells += [f"{middle} ({low} to {high})", number(row["points below the best"])]
         rows.append(cells)
-    heads = [f"{title} ({found[name]['cost']['arms']} arms)" for name, title in SETS.items()]
+    heads = [f"{title} ({results[name]['cost']['arms']} arms)" for name, title in SETS.items()]
     images = [
         number(entry["correlation"]["objective images"]["with kNN and ridge"][0], 2)
-        for entry in found.values()
+        for entry in results.values()
     ]
     return {
         **dict(zip(SETS, images, strict=True)),
@@ -188,18 +188,21 @@ def controller() -> dict[str, str]:
 
 
 def bank() -> dict[str, str]:
-    found = one("bank-replay").found()["rows"]
+    replays = one("bank-replay").findings()["rows"]
     rows = [
         [row["set"], row["objective"], f"`{row['best']}`", f"`{start}`", number(to["start loses"]),
          f"`{to['corner']}`", number(to["corner loses"])]
-        for row in found for start, to in row["from"].items()
+        for row in replays for start, to in row["from"].items()
     ]  # fmt: skip
-    lost = [to["corner loses"] for row in found for to in row["from"].values()]
+    lost = [to["corner loses"] for row in replays for to in row["from"].values()]
     return {
-        "sets": str(len({row["set"] for row in found})),
+        "sets": str(len({row["set"] for row in replays})),
         "lost": number(float(np.mean(lost))),
         "flip": next(
-            effect for row in found for effect in row["effects"] if row["set"] == "mnist" and "flip" in effect
+            effect
+            for row in replays
+            for effect in row["effects"]
+            if row["set"] == "mnist" and "flip" in effect
         ),
         "table": table(
             ["data", "scored by", "best known", "start", "loses", "screening's corner", "loses"], rows

@@ -41,7 +41,7 @@ def throughput() -> dict[str, str]:
     names = {row.replace("-", "_"): _claim(row, "albumentations / ours")
              for row in ("photo", "large", "jpeg", "jpeg-large")}  # fmt: skip
     kornia = [_claim("small", "kornia / ours")["median"], _claim("batch", "kornia / ours")["median"]]
-    scaling = one("scaling").found()
+    scaling = one("scaling").findings()
     sizes = [[size, number(ms, 2)] for size, ms in scaling["image size"].items()]
     return {
         **{name: _times(claim) for name, claim in names.items()},
@@ -63,18 +63,18 @@ def throughput() -> dict[str, str]:
 
 
 def trainer() -> dict[str, str]:
-    found = {
-        "2, torch's default here": one("trainer").found(),
-        "1": one("trainer-one-thread").found(),
+    results = {
+        "2, torch's default here": one("trainer").findings(),
+        "1": one("trainer-one-thread").findings(),
     }
     rows = []
-    for threads, entry in found.items():
+    for threads, entry in results.items():
         rounds = entry["rounds"]
         parts = rounds[0]["shares"]
         spread = lambda key: f"{min(r[key] for r in rounds):.0f} to {max(r[key] for r in rounds):.0f}"  # noqa: E731, B023
         rows.append([threads, spread("ours"), spread("peer"), ", ".join(number(r["ratio"], 2) for r in rounds),
                      number(entry["median"], 2), ", ".join(share(part, 0) for part in parts.values())])  # fmt: skip
-    two, single = found.values()
+    two, single = results.values()
     return {
         "two": number(two["median"], 2),
         "single": number(single["median"], 2),
@@ -86,11 +86,11 @@ def trainer() -> dict[str, str]:
 
 
 def million() -> dict[str, str]:
-    found = one("million").found()
+    result = one("million").findings()
     cells = [
-        f"{found['seconds']:.0f} s",
-        f"{found['rows_per_second']:,.0f}",
-        f"{number(found['peak_gb'])} GB",
+        f"{result['seconds']:.0f} s",
+        f"{result['rows_per_second']:,.0f}",
+        f"{number(result['peak_gb'])} GB",
     ]
     names = ("seconds", "rate", "peak")
     return {
@@ -101,8 +101,8 @@ def million() -> dict[str, str]:
 
 
 def pretraining() -> dict[str, str]:
-    found = one("pretraining-cifar10").found()
-    held, loss = found["held_out"], found["train_loss"]
+    result = one("pretraining-cifar10").findings()
+    held, loss = result["held_out"], result["train_loss"]
     rows = [
         [str(row["epoch"] + 1), "" if row["epoch"] < 0 else number(loss[row["epoch"]], 2), number(row["knn"]),
          number(row["rankme"]), number(row["alignment"], 2), number(row["uniformity"], 2)]
@@ -112,7 +112,7 @@ def pretraining() -> dict[str, str]:
         "untrained": number(held[0]["knn"]),
         "trained": number(held[-1]["knn"]),
         "pixels": number(held[0]["knn_of_raw_pixels"]),
-        "minutes": number(found["seconds"] / 60),
+        "minutes": number(result["seconds"] / 60),
         "table": table(["after epochs", "loss", "kNN-20, %", "RankMe", "alignment", "uniformity"], rows),
         "measured": measured("pretraining-cifar10"),
     }
@@ -121,7 +121,7 @@ def pretraining() -> dict[str, str]:
 def head() -> dict[str, str]:
     at = {}
     cells = []
-    for row in one("head").found()["rows"]:
+    for row in one("head").findings()["rows"]:
         curves = np.array(row["curves"])
         mean, spread = curves.mean(0), curves.std(0, ddof=1)
         at[row["features"].split()[0], row["dropout"], row["views"]] = mean
@@ -145,12 +145,12 @@ def head() -> dict[str, str]:
 
 
 def band() -> dict[str, str]:
-    rows = one("band").found()["rows"]
+    rows = one("band").findings()["rows"]
     bands = [row for row in rows if "band" in row]
     told = lambda value: number(value, 2 if round(value, 1) != value else 1)  # noqa: E731
     cells = [[row["data"], " to ".join(map(told, row["band"])), share(row["inside before"]), share(row["inside"]),
               f"{number(row['cost'])}x"] for row in bands]  # fmt: skip
-    judge = one("judge").found()
+    judge = one("judge").findings()
     by_judge = [["CIFAR-10, by an encoder", " to ".join(map(told, row["band"])), share(row["inside before"]),
                  share(row["inside"]), ""] for row in judge["rows"]]  # fmt: skip
     batch = judge["ms a batch"]

@@ -70,13 +70,13 @@ def share(value: float, digits: int = 1) -> str:
     return f"{text} %" if text != "0" else "0"
 
 
-def points(found: Interval | None, bold: bool = True) -> str:
+def points(interval: Interval | None, bold: bool = True) -> str:
     """+1.9 (+.7 to +3.1); bold where the interval excludes 0."""
-    if found is None:
+    if interval is None:
         return ""
-    mean = signed(found.mean)
-    told = f"**{mean}**" if bold and (found.low > 0 or found.high < 0) else mean
-    return f"{told} ({signed(found.low)} to {signed(found.high)})"
+    mean = signed(interval.mean)
+    told = f"**{mean}**" if bold and (interval.low > 0 or interval.high < 0) else mean
+    return f"{told} ({signed(interval.low)} to {signed(interval.high)})"
 
 
 def half(text: str) -> Interval:
