@@ -143,8 +143,8 @@ class ViewParams:
         )
         x, y = np.asarray(points, np.float64).reshape(-1, 2).T
         # The matrix takes a view's [-1, 1] to a source's [0, 1].
-        moved = there @ np.stack([x / width, y / height, x * 0 + 1])
-        return ((moved[:2] / moved[2:] + 1) / 2 * self.size).T
+        points_of_view = there @ np.stack([x / width, y / height, x * 0 + 1])
+        return ((points_of_view[:2] / points_of_view[2:] + 1) / 2 * self.size).T
 
     def row(self, index: int) -> ViewParams:
         """The parameters of one image, as NumPy (what `render` takes for a single image)."""
@@ -347,13 +347,13 @@ class Explanation:
 
 def _conditioned(operation: str, numbers: dict[str, float]) -> str:
     """What the policy's conditional weights did to an operation for this image; empty without any."""
-    said = []
+    parts = []
     if f"p.{operation}" in numbers:
-        said.append(f"p {numbers[f'p.{operation}']:.2f} -> {numbers[f'conditional_p.{operation}']:.2f}")
+        parts.append(f"p {numbers[f'p.{operation}']:.2f} -> {numbers[f'conditional_p.{operation}']:.2f}")
     if f"power.{operation}" in numbers:
         power = numbers[f"power.{operation}"]
-        said.append(f"{'stronger' if power < 1 else 'weaker'} draws (power {power:.2f})")
-    return f"{', '.join(said)} for this image" if said else ""
+        parts.append(f"{'stronger' if power < 1 else 'weaker'} draws (power {power:.2f})")
+    return f"{', '.join(parts)} for this image" if parts else ""
 
 
 class _Quoted(dict[str, float]):

@@ -47,27 +47,27 @@ def preview(
     from adaptaug.policy import Policy
     from adaptaug.report.sheet import contact_sheet
 
-    chosen = Policy.load(policy)
+    loaded_policy = Policy.load(policy)
     if out.suffix.lower() != ".png" or not out.parent.is_dir() or out.is_dir():
         raise AdaptAugError(f"--out {out}: expected a .png file in a folder that exists.")
-    files, left = folders.search(images)
-    said = left.sentence(len(files))
+    files, left_out = folders.search(images)
+    note = left_out.sentence(len(files))
     if not files:
         where = ", ".join(printable(path) for path in images)
-        raise WorkFailed(f"no image files in {where}{f'; {said}' if said else '.'}")
-    if said:
-        say(said)
-    kept = [files[i * len(files) // limit] for i in range(limit)] if len(files) > limit else files
-    if len(kept) < len(files):
-        say(f"showing {len(kept)} of {len(files)} images, spread evenly; --limit shows more.")
+        raise WorkFailed(f"no image files in {where}{f'; {note}' if note else '.'}")
+    if note:
+        say(note)
+    sample = [files[i * len(files) // limit] for i in range(limit)] if len(files) > limit else files
+    if len(sample) < len(files):
+        say(f"showing {len(sample)} of {len(files)} images, spread evenly; --limit shows more.")
     most = round(megapixels * 1e6)
-    readable = _readable(kept, most, range_of(Files(files, most), range_))
+    readable = _readable(sample, most, range_of(Files(files, most), range_))
     first = next(readable, None)
     if first is None:
         raise WorkFailed(
-            f"none of {len(kept)} files could be read." if len(kept) > 1 else "nothing could be read."
+            f"none of {len(sample)} files could be read." if len(sample) > 1 else "nothing could be read."
         )
-    sheet, report = contact_sheet(itertools.chain([first], readable), chosen, pairs, seed, size, views)
+    sheet, report = contact_sheet(itertools.chain([first], readable), loaded_policy, pairs, seed, size, views)
     beside = out.with_suffix(".json")
     try:
         # The numbers first: a sheet is known as ours by them.
@@ -79,7 +79,9 @@ def preview(
             f"{error.filename or out}: could not be written ({error.strerror or error})."
         ) from error
     each = f"{pairs} pairs" if views == 2 else f"{pairs} sets of {views} views"
-    print(f"{out} and {beside.name}: {len(report['images'])} images, {each} each, policy {chosen.name}")
+    print(
+        f"{out} and {beside.name}: {len(report['images'])} images, {each} each, policy {loaded_policy.name}"
+    )
 
 
 def _readable(paths: list[Path], max_pixels: int, range: Range) -> Iterator[tuple[str, Image.Image]]:

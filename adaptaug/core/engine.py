@@ -140,8 +140,8 @@ def _moves(push: Any, count: int) -> Any:
     rows = np.zeros(count, np.dtype(MovesRecord))
     if isinstance(push, Moves):
         rows["moved"] = 1
-        for moves_of, name in ((push.p, "p"), (push.strength, "strength")):
-            for operation, values in moves_of.items():
+        for numbers, name in ((push.p, "p"), (push.strength, "strength")):
+            for operation, values in numbers.items():
                 slot = OPS[operation].slot
                 rows[name][:, slot], rows[f"moves_{name}"][:, slot] = np.asarray(values, np.float64), 1
     else:
@@ -221,10 +221,10 @@ def replay(
 
     def part(start: int, stop: int) -> int:
         address = ctypes.c_void_p(_address(reports))
-        failed: int = lib.core_replay(
+        status: int = lib.core_replay(
             ctypes.byref(source), record, address, start, stop, params.size, nearest, tone, ctypes.byref(output)
         )  # fmt: skip
-        return failed
+        return status
 
     _over_images(part, source.count)
     return room

@@ -52,7 +52,7 @@ def settle(where: str, values: Any, count: int, names: Iterable[Any] = ()) -> La
     Args: where: the file and field, for sentences; names: what the numbers from 0 are called, where that is known.
     Raises: AdaptAugError: not one for each of `count` images.
     """
-    named = [_decoded(name) for name in names]
+    class_names = [_decoded(name) for name in names]
     cells = values.numpy() if hasattr(values, "detach") else values
     if isinstance(cells, np.ndarray) and cells.shape == (1, count) and count > 1:
         cells = cells[0]  # as a row, which MATLAB's files have
@@ -60,7 +60,7 @@ def settle(where: str, values: Any, count: int, names: Iterable[Any] = ()) -> La
     if length != (count,):
         shape = np.shape(cells) if isinstance(cells, np.ndarray) else length
         raise AdaptAugError(f"{where}: expected one label for each of {count} images, got shape {shape}.")
-    one_each = _one_each(cells, indices=bool(named))
+    one_each = _one_each(cells, indices=bool(class_names))
     if one_each is None:
         return Labels(
             None, [], f"no labels: {where} has more than one value for an image, and is not one-hot."
@@ -71,13 +71,13 @@ def settle(where: str, values: Any, count: int, names: Iterable[Any] = ()) -> La
         return Labels(None, [], f"no labels: {where} has values of type {type(unknown[0]).__name__}.")
     if "text" in kinds:
         texts = [None if kind == "none" else _text(v) for v, kind in zip(values, kinds, strict=True)]
-        labels = _by_name(where, texts, named)
+        labels = _by_name(where, texts, class_names)
     elif "fraction" in kinds:
         fraction = values[kinds.index("fraction")]
         return Labels(None, [], f"no labels: {where} has fractions such as {fraction}, which are no classes.")
     else:
         labels = _by_number(where, [None if k == "none" else int(v) for v, k in zip(values, kinds, strict=True)],
-                           named)  # fmt: skip
+                           class_names)  # fmt: skip
     if labels.numbers is None:
         return labels
     numbers = labels.numbers[place]
@@ -318,9 +318,9 @@ def _unlabelled(where: str, numbers: np.ndarray, which: str = "") -> str:
 
 def some(names: Iterable[str]) -> str:
     """The first few names, and how many more."""
-    chosen = sorted(names)
-    rest = f" and {len(chosen) - _SHOWN:,} more" if len(chosen) > _SHOWN else ""
-    return ", ".join(map(printable, chosen[:_SHOWN])) + rest
+    order = sorted(names)
+    rest = f" and {len(order) - _SHOWN:,} more" if len(order) > _SHOWN else ""
+    return ", ".join(map(printable, order[:_SHOWN])) + rest
 
 
 def joined(*sentences: str) -> str:

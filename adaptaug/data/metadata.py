@@ -149,9 +149,9 @@ def _tiff(data: bytes) -> bytes:
         (place,) = struct.unpack_from(end + "I", data, 4)
         (count,) = struct.unpack_from(end + "H", data, place)
         entries = [data[at : at + 12] for at in range(place + 2, place + 2 + 12 * count, 12)]
-        kept = [entry for entry in entries if struct.unpack_from(end + "H", entry)[0] in _TAGS]
+        remaining = [entry for entry in entries if struct.unpack_from(end + "H", entry)[0] in _TAGS]
     except struct.error:
         return b""
     there = len(data) + len(data) % 2
-    directory = struct.pack(end + "H", len(kept)) + b"".join(kept) + bytes(4)
+    directory = struct.pack(end + "H", len(remaining)) + b"".join(remaining) + bytes(4)
     return data[:4] + struct.pack(end + "I", there) + data[8:].ljust(there - 8, b"\0") + directory

@@ -62,7 +62,7 @@ def open_shards(pattern: str | Path, max_pixels: int = MAX_PIXELS) -> Opened:
     samples: list[str] = []
     classes: dict[str, str] = {}  # by the sample's name, which ends at its first dot
     fields: dict[str, dict[str, Any]] = {}  # by a column, then so
-    left = LeftOut()
+    left_out = LeftOut()
     for number, tar in enumerate(tars):
         pictured = set()
         try:
@@ -78,18 +78,18 @@ def open_shards(pattern: str | Path, max_pixels: int = MAX_PIXELS) -> Opened:
                         continue
                     content = places.get(_path(member))
                     if content is None:
-                        left.add("links to nothing", member.name)
+                        left_out.add("links to nothing", member.name)
                     elif kind.lower() == "cls" and (label := archive.extractfile(content)) is not None:
                         classes[sample] = label.read().decode("utf-8", "backslashreplace")
                     elif kind.lower() == "json" and (cells := _fields(archive, content)):
                         for column, value in cells.items():
                             fields.setdefault(column, {})[sample] = value
                     elif not pictures:
-                        left.add_file(base)
+                        left_out.add_file(base)
                     elif hidden:
-                        left.add("hidden images", member.name)
+                        left_out.add("hidden images", member.name)
                     elif sample in pictured:
-                        left.add("further images of a sample", member.name)
+                        left_out.add("further images of a sample", member.name)
                     else:
                         pictured.add(sample)
                         samples.append(sample)
@@ -100,7 +100,7 @@ def open_shards(pattern: str | Path, max_pixels: int = MAX_PIXELS) -> Opened:
                                 f"it cannot be read ({error}).") from None  # fmt: skip
     if not names:
         raise AdaptAugError(f"{pattern}: expected image files in {len(tars)} tar shards, found none; "
-                            f"{left.sentence(0) or 'they are empty.'}")  # fmt: skip
+                            f"{left_out.sentence(0) or 'they are empty.'}")  # fmt: skip
     shard, offset, size = np.array(where, np.int64).T.copy()
     if classes:
         labels = of_texts(f"KEY.cls of {pattern}", [classes.get(sample) for sample in samples])
@@ -110,7 +110,7 @@ def open_shards(pattern: str | Path, max_pixels: int = MAX_PIXELS) -> Opened:
         Shards(tars, shard, offset, size, names, max_pixels),
         names,
         *labels,
-        left_out=left.sentence(len(names)),
+        left_out=left_out.sentence(len(names)),
     )
 
 

@@ -166,31 +166,33 @@ def _arch(match: Found, source: str) -> tuple[str, str]:
     ]
     blocks = ",".join(str(1 + max(stage, default=-1)) for stage in numbers)
     deep = any(name.endswith(".conv3.weight") for name in state)
-    known = (
+    choices = (
         {"2,2,2,2": "resnet18", "3,4,6,3": "resnet34"}
         if not deep
         else {"3,4,6,3": "resnet50", "3,4,23,3": "resnet101"}
     )
-    if blocks not in known:
+    if blocks not in choices:
         raise AdaptAugError(f"{source}: expected the blocks of a ResNet18, 34, 50 or 101, got {blocks}.")
-    return known[blocks], stem
+    return choices[blocks], stem
 
 
 def _load(encoder: nn.Module, match: Found, source: str, arch: str) -> None:
-    wanted = encoder.state_dict()
-    unexpected = [name for name in match.state if name not in wanted]
+    own_state = encoder.state_dict()
+    unexpected = [name for name in match.state if name not in own_state]
     missing = [
-        name for name in wanted if name not in match.state and not name.endswith("num_batches_tracked")
+        name for name in own_state if name not in match.state and not name.endswith("num_batches_tracked")
     ]
-    shapes = [f"{name} {tuple(t.shape)} for {tuple(wanted[name].shape)}" for name, t in match.state.items()
-              if name in wanted and t.shape != wanted[name].shape]  # fmt: skip
+    shapes = [f"{name} {tuple(t.shape)} for {tuple(own_state[name].shape)}" for name, t in match.state.items()
+              if name in own_state and t.shape != own_state[name].shape]  # fmt: skip
     for what, names in (("has what it lacks", unexpected), ("lacks", missing), ("has other shapes", shapes)):
         if names:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             raise AdaptAugError(
                 f"{source}: expected a {arch}; the file {what}: {', '.join(names[:3])}{more}."
             )
-    encoder.load_state_dict({name: t.to(wanted[name].dtype) for name, t in match.state.items()}, strict=False)
+    encoder.load_state_dict(
+        {name: t.to(own_state[name].dtype) for name, t in match.state.items()}, strict=False
+    )
 
 
 def _check_features(backbone: Backbone, source: str) -> None:

@@ -51,15 +51,15 @@ def find_encoder(tensors: dict[str, torch.Tensor], source: str) -> Found:
         return _google(tensors, source)
     cleaned = {_unwrapped(name): tensor for name, tensor in tensors.items()}
     candidates = list(_candidates(cleaned))
-    trained = [pair for pair in candidates if not _NOT_TRAINED.search(pair[0])] or candidates
-    if not trained:
+    encoders = [pair for pair in candidates if not _NOT_TRAINED.search(pair[0])] or candidates
+    if not encoders:
         raise AdaptAugError(f"{source}: expected a ResNet, found none of its names; it has {_some(cleaned)}.")
-    if len(trained) > 1:
-        several = ", ".join(prefix or "(root)" for prefix, _ in trained)
+    if len(encoders) > 1:
+        several = ", ".join(prefix or "(root)" for prefix, _ in encoders)
         raise AdaptAugError(
             f"{source}: expected one encoder, found several: {several}; save the one you want alone."
         )
-    prefix, layout = trained[0]
+    prefix, layout = encoders[0]
     state, rest = {}, {}
     for name, tensor in cleaned.items():
         inner = _RENAMES[layout](name.removeprefix(prefix)) if name.startswith(prefix) else None
@@ -69,8 +69,8 @@ def find_encoder(tensors: dict[str, torch.Tensor], source: str) -> Found:
             rest[name] = tensor
     head = {name: tuple(t.shape) for name, t in rest.items()
             if t.ndim == 2 and name.endswith("weight") and _HEAD.search(name)}  # fmt: skip
-    said = tensors.beside if isinstance(tensors, Weights) else {}
-    name, normalisation, sure = _who(prefix, layout, cleaned, rest, state, source, said)
+    notes = tensors.beside if isinstance(tensors, Weights) else {}
+    name, normalisation, sure = _who(prefix, layout, cleaned, rest, state, source, notes)
     return Found(state, name, prefix, normalisation, head, len(tensors) - len(state), sure)
 
 
@@ -146,7 +146,7 @@ _RENAMES = {"torchvision": _same, "simclrv2": _simclrv2, "sequential": _numbered
 
 
 def _who(prefix: str, layout: str, tensors: dict[str, torch.Tensor], rest: dict[str, torch.Tensor],
-         state: dict[str, torch.Tensor], source: str, said: dict[str, Any]) -> tuple[str, str, str]:  # fmt: skip
+         state: dict[str, torch.Tensor], source: str, notes: dict[str, Any]) -> tuple[str, str, str]:  # fmt: skip
     """(name, normalisation, how sure). Only what no other common trainer writes is evidence; a prefix alone is none.
 
     A 3x3 stem is none either: it goes with CIFAR-100, STL and Tiny ImageNet as well. `said`: what else lies in the
@@ -161,7 +161,7 @@ def _who(prefix: str, layout: str, tensors: dict[str, torch.Tensor], rest: dict[
         return "SimCLRv2 converted to PyTorch", "unit", "certain, by names that only its conversion writes"
     if prefix == "state_dict." and beside("state_dict.fc") and _CONVERTED.search(source):
         return "Google's SimCLR converted by simclr-converter", "unit", "certain, by the file's name"
-    if set(rest) == {"state_dict.fc.weight", "state_dict.fc.bias"} and not said and _never_counted(state):
+    if set(rest) == {"state_dict.fc.weight", "state_dict.fc.bias"} and not notes and _never_counted(state):
         return (
             "Google's SimCLR converted by simclr-converter",
             "unit",
@@ -185,7 +185,7 @@ def _who(prefix: str, layout: str, tensors: dict[str, torch.Tensor], rest: dict[
         and square(f"{prefix}fc.0.weight")
         and beside(f"{prefix}fc.2")
         and (
-            heads <= ours and "arch" in said  # a Lightning classifier's head of two layers has no such entry
+            heads <= ours and "arch" in notes  # a Lightning classifier's head of two layers has no such entry
         )
     ):
         return (
@@ -193,8 +193,8 @@ def _who(prefix: str, layout: str, tensors: dict[str, torch.Tensor], rest: dict[
             "unit",
             "likely, by a head of two layers as fc alone",
         )
-    named = {str(value).lower() for name, value in said.items() if name.rpartition(".")[2] == "dataset"}
-    if state["conv1.weight"].shape[-1] == 3 and named <= {"cifar10"}:
+    datasets = {str(value).lower() for name, value in notes.items() if name.rpartition(".")[2] == "dataset"}
+    if state["conv1.weight"].shape[-1] == 3 and datasets <= {"cifar10"}:
         if any(".shortcut." in name for name in tensors) and beside(f"{outer}head.0", f"{outer}head.2"):
             return (
                 "SupContrast",
@@ -205,8 +205,8 @@ def _who(prefix: str, layout: str, tensors: dict[str, torch.Tensor], rest: dict[
             return f"numbered children of torchvision's ResNet ({layout})", "cifar10", "likely, by f beside g"
         momentum = any(name.startswith(f"{outer}momentum_") for name in tensors)
         classes = rest.get(f"{outer}classifier.weight")
-        known = momentum if classes is None else len(classes) == 10
-        if known and beside(f"{outer}projector.0", f"{outer}projector.2") and outer == "state_dict.":
+        certain = momentum if classes is None else len(classes) == 10
+        if certain and beside(f"{outer}projector.0", f"{outer}projector.2") and outer == "state_dict.":
             return (
                 "solo-learn",
                 "cifar10",

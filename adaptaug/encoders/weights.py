@@ -135,8 +135,8 @@ def _plain_path(*parts: str) -> str:
 def _harmless() -> list[Any]:
     """What trainers keep beside weights, and whose making runs nothing: options, scalars, arrays, paths, times."""
     makers: Any = np.float64(0).__reduce__()[0], np.zeros(1).__reduce__()[0]
-    old = [(made, f"numpy.{core}.multiarray.{made.__name__}")
-           for made in makers for core in ("core", "_core")]  # fmt: skip
+    old = [(maker, f"numpy.{core}.multiarray.{maker.__name__}")
+           for maker in makers for core in ("core", "_core")]  # fmt: skip
     omega = ("dictconfig.DictConfig", "listconfig.ListConfig", "base.ContainerMetadata", "base.Metadata",
              *(f"nodes.{kind}Node" for kind in ("Any", "String", "Integer", "Float", "Boolean", "Path")))  # fmt: skip
     return [
@@ -187,7 +187,7 @@ def fetch(name: str) -> Path:
         import huggingface_hub
     except ModuleNotFoundError:
         raise AdaptAugError("this needs huggingface_hub: pip install 'adaptaug[train]'.") from None
-    place, _, wanted = name.removeprefix(HUB).partition("#")
+    place, _, pattern = name.removeprefix(HUB).partition("#")
     place, _, revision = place.partition("@")
     owner, _, rest = place.partition("/")
     repository, _, file = rest.partition("/")
@@ -221,7 +221,7 @@ def fetch(name: str) -> Path:
         raise AdaptAugError(
             f"{name}: could not be fetched ({reason}); download it elsewhere and give its path."
         ) from None
-    checksum = wanted or there  # an etag is the SHA-256 of what lies in large-file storage, as weights do
+    checksum = pattern or there  # an etag is the SHA-256 of what lies in large-file storage, as weights do
     if len(checksum) == 64 and (got := _sha256(path)) != checksum.lower():
         path.unlink(missing_ok=True)
         raise AdaptAugError(

@@ -80,8 +80,8 @@ class Memory:
     def alike(self, profile: Mapping[str, float]) -> list[float]:
         """How much each set is like one with this profile, 0 to 1: exp(-d^2 / 2) at distance d by `_APART`."""
 
-        def distance(known: Remembered) -> float:
-            far = ((profile.get(n, 0.0) - known.profile.get(n, 0.0)) / unit for n, unit in _APART.items())
+        def distance(entry: Remembered) -> float:
+            far = ((profile.get(n, 0.0) - entry.profile.get(n, 0.0)) / unit for n, unit in _APART.items())
             return sum(step**2 for step in far)
 
         return [math.exp(-distance(known) / 2) for known in self.sets]
@@ -91,18 +91,18 @@ class Memory:
     ) -> dict[Term, Prior]:
         """Of each effect, the mixture over sets by likeness, and of what is expected where nothing is known: its mean
         and standard deviation. A set with this fingerprint is the data themselves, and left out."""
-        known = [
+        alike = [
             (like, entry.effects[objective]) for like, entry in zip(self.alike(profile), self.sets, strict=True)
             if objective in entry.effects and (not fingerprint or entry.fingerprint != fingerprint)
         ]  # fmt: skip
-        terms = dict.fromkeys(terms_of(name) for _, effects in known for name in effects)
-        return {term: _mixed(term, known) for term in terms}
+        terms = dict.fromkeys(terms_of(name) for _, effects in alike for name in effects)
+        return {term: _mixed(term, alike) for term in terms}
 
     def suggestion(self, profile: Mapping[str, float], objective: str) -> tuple[str, str] | None:
         """(policy, why): that which loses least on sets like this one; None where none is like it."""
         losses: dict[str, list[tuple[float, float]]] = {}
-        for like, known in zip(self.alike(profile), self.sets, strict=True):
-            for policy, lost in known.behind.get(objective, {}).items():
+        for like, entry in zip(self.alike(profile), self.sets, strict=True):
+            for policy, lost in entry.behind.get(objective, {}).items():
                 losses.setdefault(policy, []).append((like, lost))
         weight = max((sum(like for like, _ in pairs) for pairs in losses.values()), default=0.0)
         if weight < _NONE:
@@ -136,14 +136,14 @@ def _mixed(term: Term, known: list[tuple[float, dict[str, tuple[float, float]]]]
 def remember(file: Path, new: Remembered) -> None:
     """Add a set to an owner's file; of one that is there already, what the other objective found stays."""
     before = _read(file) if file.exists() else []
-    same = [known for known in before if known.fingerprint == new.fingerprint]
-    for known in same:
-        new = new.model_copy(update={"effects": known.effects | new.effects})
-    write(file, [known for known in before if known not in same] + [new])
+    same = [entry for entry in before if entry.fingerprint == new.fingerprint]
+    for entry in same:
+        new = new.model_copy(update={"effects": entry.effects | new.effects})
+    write(file, [entry for entry in before if entry not in same] + [new])
 
 
 def write(file: Path, sets: list[Remembered]) -> None:
-    page = {"version": 1, "sets": [known.model_dump(mode="json", exclude_defaults=True) for known in sets]}
+    page = {"version": 1, "sets": [entry.model_dump(mode="json", exclude_defaults=True) for entry in sets]}
     text = yaml.safe_dump(page, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True)
     write_atomically(file, lambda out: out.write(text.encode()))
 

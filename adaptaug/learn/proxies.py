@@ -53,8 +53,8 @@ def set_tasks(bank: torch.Tensor, queries: torch.Tensor, size: int, seed: int) -
     """The tasks that these images set; the seed decides clusters and views."""
     from sklearn.cluster import KMeans
 
-    known = _edges(bank)
-    clusters = KMeans(min(CLUSTERS, len(bank) // 5), n_init=1, random_state=seed).fit(known)
+    edges = _edges(bank)
+    clusters = KMeans(min(CLUSTERS, len(bank) // 5), n_init=1, random_state=seed).fit(edges)
     views = []
     for number in range(VIEWS):
         augment = AdaptiveAugment(Policy.parse(FIXED), size=size)

@@ -25,9 +25,9 @@ def readable(recipe: Recipe, images: Images) -> tuple[Recipe, list[str]]:
 
     Raises: AdaptAugError: more than one in a hundred cannot be read.
     """
-    asked = used(recipe, len(images))
-    unreadable = Unreadable(len(asked))
-    bad = np.setdiff1d(asked, unreadable.leave_out(images, asked))
+    indices = used(recipe, len(images))
+    unreadable = Unreadable(len(indices))
+    bad = np.setdiff1d(indices, unreadable.leave_out(images, indices))
     return replace(recipe, left_out=(*recipe.left_out, *bad.tolist())), list(unreadable.sentences)
 
 

@@ -161,13 +161,13 @@ class Screening:
         if not file.exists():
 
             def compute() -> dict[str, Any]:
-                known = search.memory.priors(self.profile, search.objective, search.fingerprint)
-                return named({term: (prior.mean, prior.spread) for term, prior in known.items()})
+                priors = search.memory.priors(self.profile, search.objective, search.fingerprint)
+                return named({term: (prior.mean, prior.spread) for term, prior in priors.items()})
 
             priors = compute() if search.shared is None else search.shared.agree("priors", compute)
             write_atomically(file, lambda out: out.write(json.dumps(priors, indent=1).encode()))
-        known = {terms_of(name): Prior(*prior) for name, prior in json.loads(file.read_text()).items()}
-        self.expected = {term: prior_of(term, known) for term in terms(self.names)}
+        expectations = {terms_of(name): Prior(*prior) for name, prior in json.loads(file.read_text()).items()}
+        self.expected = {term: prior_of(term, expectations) for term in terms(self.names)}
 
     def _agreed(self, effects: Effects) -> list[Levels]:
         """The best corners; where machines share a study, those that the first of them found."""

@@ -123,7 +123,7 @@ class Shared:
             at_once: how many of this machine's threads call it at a time; 0: the one that calls.
         """
         missing = {job.name: job for job in jobs}
-        known = dict(missing)
+        jobs_by_name = dict(missing)
         threads = ThreadPoolExecutor(at_once) if at_once else None
         working: set[Future[None]] = set()
         try:
@@ -138,9 +138,9 @@ class Shared:
                     yield name
                 if threads is not None:
                     free = min(waiting, at_once - len(working))
-                    working |= {threads.submit(self._work, known, train) for _ in range(free)}
+                    working |= {threads.submit(self._work, jobs_by_name, train) for _ in range(free)}
                 elif waiting:
-                    self._work(known, train)
+                    self._work(jobs_by_name, train)
                 if working:
                     wait(working, POLL, FIRST_COMPLETED)
                 elif missing and not waiting:

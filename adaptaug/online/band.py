@@ -62,10 +62,10 @@ class BandWatch(nn.Module):
         together, alike = one @ other.T, (one * other).sum(1)
         now = (together.sum() - alike.sum()) / max(1, together.numel() - len(alike))
         self.steps += 1
-        kept = torch.clamp(1 - 1 / self.steps, max=_MEMORY)  # a plain mean at first
-        self.negative.lerp_(now, 1 - kept)
+        memory = torch.clamp(1 - 1 / self.steps, max=_MEMORY)  # a plain mean at first
+        self.negative.lerp_(now, 1 - memory)
         similar = (alike - self.negative) / torch.clamp(1 - self.negative, min=1e-3)
-        weight = torch.where(self.steps <= self.warm_up, 1 - kept, torch.zeros_like(kept))
+        weight = torch.where(self.steps <= self.warm_up, 1 - memory, torch.zeros_like(memory))
         if self.band is None:
             ends = torch.quantile(
                 similar, torch.tensor([self.outside, 1 - self.outside], device=similar.device)

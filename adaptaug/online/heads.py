@@ -128,7 +128,7 @@ class ConditionalHeads(BandWatch):
         """The start with the weights learned so far; those smaller than `least` are left out."""
         center, spread = (x.tolist() for x in self._moments())
         weights = self.weights.tolist()
-        kept: dict[str, Any] = {}
+        operations: dict[str, Any] = {}
         for kind, field in enumerate(("p", "strength")):
             for name, row in zip(self.names, weights[kind], strict=True):
                 large = {
@@ -137,13 +137,13 @@ class ConditionalHeads(BandWatch):
                     if w and abs(w) >= self.least
                 }
                 if large:
-                    kept.setdefault(name, {})[field] = large
-        used = {s for fields in kept.values() for large in fields.values() for s in large}
+                    operations.setdefault(name, {})[field] = large
+        used = {s for fields in operations.values() for large in fields.values() for s in large}
         statistics = {s: (float(f"{c:.6g}"), float(f"{d:.6g}"))
                       for s, c, d in zip(self.statistics, center, spread, strict=True) if s in used}  # fmt: skip
         origin = {"conditional": f"learned in {int(self.steps)} steps from {self.start.name}"}
         return self.start.edit(
-            conditional={"statistics": statistics, "operations": kept},
+            conditional={"statistics": statistics, "operations": operations},
             provenance=self.start.provenance | origin,
         )
 

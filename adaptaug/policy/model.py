@@ -61,9 +61,9 @@ class Policy(BaseModel):
         for name, entry in self.operations.items():
             model = OPERATION_MODELS.get(name)
             if model is None:
-                known = ", ".join(OPS)
+                names = ", ".join(OPS)
                 raise ValueError(
-                    f"operations.{name}: no such operation{did_you_mean(name, OPS)}; known: {known}"
+                    f"operations.{name}: no such operation{did_you_mean(name, OPS)}; known: {names}"
                 )
             if isinstance(entry, OperationPolicy):
                 entry = entry.model_dump(exclude_defaults=True)
@@ -318,10 +318,10 @@ def _policy_of(route: Route, path: str) -> Policy:
         elif route.policy in preset_names():
             policy = Policy.load(route.policy)
         else:
-            known = preset_names()
-            hint = did_you_mean(route.policy, known)
+            presets = preset_names()
+            hint = did_you_mean(route.policy, presets)
             raise ValueError(
-                f"{path}: expected a preset's name ({', '.join(known)}) or a policy in place, "
+                f"{path}: expected a preset's name ({', '.join(presets)}) or a policy in place, "
                 f"got {route.policy!r:.60}{hint}"
             )
     except AdaptAugError as error:
@@ -352,8 +352,8 @@ def _preset(name: str) -> Any:
 
 
 def _without_made(copied: Policy) -> Policy:
-    for made in ("_core", "_layouts", "_text"):
-        copied.__dict__.pop(made, None)
+    for name in ("_core", "_layouts", "_text"):
+        copied.__dict__.pop(name, None)
     return copied
 
 

@@ -208,17 +208,17 @@ class Profile:
             "quantiles": {name: {str(q): round(self.quantile(name, q), 4) for q in (0.05, 0.25, 0.5, 0.75, 0.95)}
                           for name in STATISTICS},
             "chroma": self.chroma(),
-            "ranges": {name: [shown.low, shown.high] for name, shown in STATISTICS.items()},
+            "ranges": {name: [statistic.low, statistic.high] for name, statistic in STATISTICS.items()},
             "histograms": {name: counts.tolist() for name, counts in self.histograms.items()},
         }  # fmt: skip
 
     def text(self) -> str:
         """One line a statistic, its quantiles and where the images lie; then what they look like."""
         lines = [f"{'':<11}{'5 %':>6}{'50 %':>6}{'95 %':>6}"]
-        for name, shown in STATISTICS.items():
+        for name, row in STATISTICS.items():
             quantiles = "".join(f"{self.quantile(name, q):6.2f}" for q in (0.05, 0.5, 0.95))
-            bar = f"{shown.low:>2g}|{_bar(self.histograms[name])}|{shown.high:<3g}"
-            lines.append(f"{name:<11}{quantiles}  {bar}  {shown.unit}{_SAID.get(name, '')}")
+            bar = f"{row.low:>2g}|{_bar(self.histograms[name])}|{row.high:<3g}"
+            lines.append(f"{name:<11}{quantiles}  {bar}  {row.unit}{_SAID.get(name, '')}")
         lines += ["", "looks like"]
         lines += [f"{name:<11}{self.share(name):>6.0%}  {title}" for name, (title, _) in PRESETS.items()]
         if (ranges := self.chroma()) is not None:

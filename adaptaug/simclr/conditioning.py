@@ -98,5 +98,5 @@ class ConditionedHead(nn.Module):
     def forward(self, features: torch.Tensor, told: torch.Tensor | None = None) -> torch.Tensor:
         if told is None:
             told = features.new_zeros(len(features), self.numbers)
-        made: torch.Tensor = self.head(torch.cat([features, self.told(told).to(features.dtype)], 1))
-        return made
+        out: torch.Tensor = self.head(torch.cat([features, self.told(told).to(features.dtype)], 1))
+        return out

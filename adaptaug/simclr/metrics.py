@@ -35,11 +35,11 @@ def knn_correct(
     k: int = 20, temperature: float = 0.1,
 ) -> np.ndarray:  # fmt: skip
     """For each query, whether a cosine kNN weighted by exp(similarity / temperature) is right (bool)."""
-    values, known = np.unique(bank_labels, return_inverse=True)  # a class's number may be anything
-    classes = torch.from_numpy(known.reshape(-1)).to(bank.device)
+    values, numbers = np.unique(bank_labels, return_inverse=True)  # a class's number may be anything
+    classes = torch.from_numpy(numbers.reshape(-1)).to(bank.device)
     predicted = knn_predict(
         functional.normalize(queries, dim=1), functional.normalize(bank, dim=1).T.contiguous(),
-        classes, num_classes=len(values), knn_k=min(k, len(known)), knn_t=temperature,
+        classes, num_classes=len(values), knn_k=min(k, len(numbers)), knn_t=temperature,
     )  # fmt: skip
     return np.asarray(values[predicted[:, 0].cpu().numpy()] == labels)
 
