@@ -143,8 +143,8 @@ class ViewParams:
         )
         x, y = np.asarray(points, np.float64).reshape(-1, 2).T
         # The matrix takes a view's [-1, 1] to a source's [0, 1].
-        moved = there @ np.stack([x / width, y / height, x * 0 + 1])
-        return ((moved[:2] / moved[2:] + 1) / 2 * self.size).T
+        points_of_view = there @ np.stack([x / width, y / height, x * 0 + 1])
+        return ((points_of_view[:2] / points_of_view[2:] + 1) / 2 * self.size).T
 
     def row(self, index: int) -> ViewParams:
         """The parameters of one image, as NumPy (what `render` takes for a single image)."""
@@ -211,18 +211,21 @@ class ViewParams:
         return _joined([self], lambda values: torch.as_tensor(values[0], device=device))
 
 
-def _joined(parts: Sequence[Any], join: Callable[[list[Array]], Array]) -> Any:
+def _joined(parts: Sequence[ViewParams], join: Callable[[list[Array]], Array]) -> ViewParams:
     """Several ViewParams of one kind as one: `join` makes of each array's versions the one that stays."""
+    arrays = {name: _joined_field([getattr(p, name) for p in parts], join) for name in _ARRAYS}
+    return replace(parts[0], **arrays)
+
+
+def _joined_field(parts: Sequence[Any], join: Callable[[list[Array]], Array]) -> Any:
     first = parts[0]
-    if isinstance(first, ViewParams):
-        return replace(first, **{name: _joined([getattr(p, name) for p in parts], join) for name in _ARRAYS})
     if isinstance(first, Entry):
         arrays = {name: join([getattr(p, name) for p in parts]) for name in _ENTRY_ARRAYS}
         ends = zip(*(part.policy for part in parts), strict=True)
         policy = tuple(end[0] if isinstance(end[0], (int, float)) else join(list(end)) for end in ends)
         return first._replace(**arrays, policy=policy)
     if isinstance(first, dict):  # evidence may be there for some only
-        return {k: _joined([p[k] for p in parts], join) for k in first if all(k in p for p in parts)}
+        return {k: _joined_field([p[k] for p in parts], join) for k in first if all(k in p for p in parts)}
     return None if first is None else join(list(parts))
 
 
@@ -344,13 +347,13 @@ class Explanation:
 
 def _conditioned(operation: str, numbers: dict[str, float]) -> str:
     """What the policy's conditional weights did to an operation for this image; empty without any."""
-    said = []
+    parts = []
     if f"p.{operation}" in numbers:
-        said.append(f"p {numbers[f'p.{operation}']:.2f} -> {numbers[f'conditional_p.{operation}']:.2f}")
+        parts.append(f"p {numbers[f'p.{operation}']:.2f} -> {numbers[f'conditional_p.{operation}']:.2f}")
     if f"power.{operation}" in numbers:
         power = numbers[f"power.{operation}"]
-        said.append(f"{'stronger' if power < 1 else 'weaker'} draws (power {power:.2f})")
-    return f"{', '.join(said)} for this image" if said else ""
+        parts.append(f"{'stronger' if power < 1 else 'weaker'} draws (power {power:.2f})")
+    return f"{', '.join(parts)} for this image" if parts else ""
 
 
 class _Quoted(dict[str, float]):

@@ -1,7 +1,7 @@
 """Does a policy train a better encoder? SimCLR with each policy and seed, then kNN and a linear probe on its features.
 
     python -m benchmarks.accuracy --data ../shared/data/cifar10_train_20k.npz --exposure mixed --suite cpu \
-        --policies simclr-cifar natural --seeds 5 --out benchmarks/results/accuracy-cifar10.jsonl
+        --policies simclr-cifar natural --seeds 5 --out benchmarks/results/accuracy-cifar10/2-core-x86.jsonl
 
 DATA is any labelled data set that adaptaug opens (.npz, class folders, torchvision:CIFAR10, ...), or sklearn:digits.
 Its test split is found by name (X_train*.npz beside X_test*.npz, torchvision's), given by --test, or a fifth set aside.
@@ -36,6 +36,7 @@ from rich.console import Console
 from adaptaug.errors import AdaptAugError
 from benchmarks.protocol import SUITES, Recipe, run
 from benchmarks.rivals import grids, known_names, label, parted, policy_of
+from benchmarks.schema import output
 
 EXPOSURES = ("clean", "mixed", "dark", "over", "low")
 
@@ -74,9 +75,9 @@ def _measure(wanted: Wanted) -> dict[str, Any]:
     """A line, in a worker; on a GPU, in the one process that there is."""
     policy = policy_of(wanted.name)
     searched = (policy.provenance if policy is not None else {}).get("cost", {})
-    found = run(wanted.name, wanted.data, wanted.test, wanted.exposure, wanted.recipe, wanted.seed, wanted.size,
+    row = run(wanted.name, wanted.data, wanted.test, wanted.exposure, wanted.recipe, wanted.seed, wanted.size,
                 wanted.longer)  # fmt: skip
-    return wanted.key() | {k: v for k, v in found.items() if k != "recipe"} | {
+    return wanted.key() | {k: v for k, v in row.items() if k != "recipe"} | {
         "search": searched, "machine": machine(),
         "when": time.strftime("%Y-%m-%d"),
     }  # fmt: skip
@@ -144,7 +145,7 @@ def main() -> None:
     parser.add_argument("--labels", type=int, help="of the bank for kNN and probe, instead of all")
     parser.add_argument("--size", type=int, help="side of the images, where they differ")
     parser.add_argument("--jobs", type=int, default=1 if torch.cuda.is_available() else os.cpu_count())
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=output)
     parser.add_argument("--list", action="store_true", help="print the names that --policies knows")
     options = parser.parse_args()
     if options.list:

@@ -1,6 +1,7 @@
 """The promise under attack: CMA-ES looks for an image whose views break it.
 
-    python -m benchmarks.attack [--evaluations 100000] [--policies NAME ...] --out benchmarks/results/attack.json
+    python -m benchmarks.attack [--evaluations 100000] [--policies NAME ...] \
+        --out benchmarks/results/attack/2-core-x86.json
 
 An image of 32 px is 30 numbers (a sky, a patch, stripes, a bar, noise, tone: `picture`). A start has a key of its own
 and a population of images, all drawn by that key; it moves them to where a pair of views comes nearest to a limit of

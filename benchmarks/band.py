@@ -1,6 +1,6 @@
 """The similarity band: what pairs are like without one, how well one is held, its cost, and what an encoder says.
 
-    python -m benchmarks.band --data ../shared/data --run RUN --out benchmarks/results/band.json
+    python -m benchmarks.band --data ../shared/data --run RUN --out benchmarks/results/band/2-core-x86.json
 
 RUN is the folder of a pretraining run on CIFAR-10, whose encoder's similarity of the same pairs is compared.
 """
@@ -24,7 +24,7 @@ from adaptaug.data import open_data
 from adaptaug.encoders.backbone import load_backbone
 from adaptaug.pipeline import band as bands
 from adaptaug.stats import similarity as measures
-from benchmarks.schema import today
+from benchmarks.schema import output, today
 
 BANDS = ((0.0, 0.6), (0.2, 0.7), (0.4, 0.9))
 
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--policy", default="natural")
     parser.add_argument("--images", type=int, default=300)
     parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--out")
+    parser.add_argument("--out", type=output)
     options = parser.parse_args()
     policy = adaptaug.Policy.load(options.policy)
     cifar = open_data(Path(options.data) / "cifar10_train_20k.npz")
@@ -94,7 +94,7 @@ def main() -> None:
         result = {"measured": today(), "command": f"python -m benchmarks.band --data ../shared/data {flags}",
                   "policy": options.policy,
                   "candidates": bands.CANDIDATES, "torch": torch.__version__, "rows": rows}  # fmt: skip
-        Path(options.out).write_text(json.dumps(result, indent=1) + "\n")
+        options.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """The bank: what each corner of screening's design, and each preset, gives on each data set at hand.
 
-    python -m benchmarks.bank --shared ../shared/data --sets digits mnist --seeds 0 1 --out benchmarks/results/bank
+    python -m benchmarks.bank --shared ../shared/data --sets digits mnist --seeds 0 1
 
 Every run is one of screening's: new weights, one length (4 epochs of 3,000 images, or as many images of a smaller set),
 equal random numbers for equal seeds, judged by the search's own measures on images that it did not train on, with
-labels and without. OUT/SET.jsonl has what `profile` says of the set, then a line for each run; it grows line by line,
-and the same command goes on where it was stopped. Images are kept in --work, outside the repository. With --remember
-adaptaug/learn/memory.yaml or --replay benchmarks/results/bank/replay.json nothing is trained (`benchmarks.recall`).
+labels and without. OUT/bank-SET/MACHINE.jsonl has what `profile` says of the set, then a line for each run; it grows
+line by line, and the same command goes on where it was stopped. Images are kept in --work, outside the repository. With
+--remember adaptaug/learn/memory.yaml or --replay benchmarks/results/bank-replay/2-core-x86.json nothing is trained
+(`benchmarks.recall`).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from adaptaug.learn.sample import sample
 from adaptaug.learn.screening import epochs_for
 from adaptaug.policy import Policy
 from benchmarks import cells, glyphs, recall
-from benchmarks.schema import today
+from benchmarks.schema import RESULTS, this_machine, today
 from benchmarks.sets import Part
 from benchmarks.shifts import expose
 
@@ -90,7 +91,7 @@ class Set:
     """One data set of the bank: its images, and the lines that are there."""
 
     def __init__(self, name: str, shared: Path, work: Path, out: Path):
-        self.name, self.file = name, out / f"{name}.jsonl"
+        self.name, self.file = name, out / f"bank-{name}" / f"{this_machine()}.jsonl"
         images = work / f"{name}.npz"
         if not images.exists():
             work.mkdir(parents=True, exist_ok=True)
@@ -134,8 +135,8 @@ class Set:
         with tempfile.TemporaryDirectory() as folder, one_thread():
             job = Job("run", policy.dumps(), None, data.recipe.epochs, 0, True, str(Path(folder) / "run.npz"))
             run_job(job, data)
-            with np.load(job.out) as found:
-                scores = {n: round(100 * float(v.mean()), 3) for n, v in found.items() if v.ndim}
+            with np.load(job.out) as hits:
+                scores = {n: round(100 * float(v.mean()), 3) for n, v in hits.items() if v.ndim}
         trained, asked = (len(part) for part in divide(data.recipe, self.head["images"], 0))
         return {
             "epochs": data.recipe.epochs, "trained": trained, "asked": asked, "scores": scores,
@@ -156,7 +157,7 @@ def main() -> None:
     parser.add_argument(
         "--policies", nargs="+", help="others than the 16 corners and the presets, by their signs"
     )
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/bank"))
+    parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument(
         "--remember", type=Path, metavar="YAML", help="train nothing: write the memory of what is there"
     )
@@ -170,11 +171,11 @@ def main() -> None:
             write(options.remember, recall.remembered(known))
         if options.replay:
             rows = recall.replayed(known)
-            found = {
-                "command": "python -m benchmarks.bank --replay benchmarks/results/bank/replay.json",
+            replay = {
+                "command": "python -m benchmarks.bank --replay benchmarks/results/bank-replay/2-core-x86.json",
                 "measured": today(), "rows": rows,
             }  # fmt: skip
-            write_atomically(options.replay, lambda file: file.write(json.dumps(found, indent=1).encode()))
+            write_atomically(options.replay, lambda file: file.write(json.dumps(replay, indent=1).encode()))
             print(recall.table(rows))
         return
     policies = options.policies or [*(signs(levels) for levels in corners()), *PRESETS]

@@ -1,7 +1,7 @@
 """Does the controller hold a band while a network learns, what does it cost, and where does accuracy peak?
 
     python -m benchmarks.learning band --data ../shared/data/cifar10 ../shared/data/mnist \
-        --out benchmarks/results/band-controller.jsonl --plot docs/img/band-controller.png
+        --out benchmarks/results/band-controller/2-core-x86.jsonl --plot docs/img/band-controller.png
 
 For each data set and seed the hand policy first trains while the controller only watches. How alike its pairs are in
 the last third of the steps says what can be asked: a floor that a quarter (half) of them lie below, a ceiling that a
@@ -36,6 +36,7 @@ from adaptaug.policy import Policy
 from adaptaug.simclr.contrast import new_contrast
 from adaptaug.simclr.metrics import features, knn_correct, labelled_subset
 from benchmarks.accuracy import start_worker
+from benchmarks.schema import output
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -149,16 +150,16 @@ def held(row: Row) -> bool:
 def table(rows: list[Row]) -> list[str]:
     lines = ["| data, policy | asked | seeds | below | above | held | strengths at the end | kNN-20 | of the time |",
              "|" + "---|" * 9]  # fmt: skip
-    for (data, policy, asked), found in grouped(rows).items():
+    for (data, policy, asked), group in grouped(rows).items():
         cells = []
         for end, side in enumerate(("below", "above")):
-            shown = [100 * row[side] for row in found if row["edges"][end] is not None or asked == ALONE]
+            shown = [100 * row[side] for row in group if row["edges"][end] is not None or asked == ALONE]
             cells.append(f"{min(shown):.1f} to {max(shown):.1f} %" if shown else "")
-        strengths = [value for row in found for value in row["strengths"].values()]
-        kept = "" if asked == ALONE else f"{sum(map(held, found))} of {len(found)}"
-        knn, spent = (np.array([row[key] for row in found]) for key in ("knn", "share of the time"))
-        spread = f" ± {knn.std(ddof=1):.1f}" if len(found) > 1 else ""
-        lines.append(f"| {data}, `{policy}` | {asked} | {len(found)} | {' | '.join(cells)} | {kept} | "
+        strengths = [value for row in group for value in row["strengths"].values()]
+        kept = "" if asked == ALONE else f"{sum(map(held, group))} of {len(group)}"
+        knn, spent = (np.array([row[key] for row in group]) for key in ("knn", "share of the time"))
+        spread = f" ± {knn.std(ddof=1):.1f}" if len(group) > 1 else ""
+        lines.append(f"| {data}, `{policy}` | {asked} | {len(group)} | {' | '.join(cells)} | {kept} | "
                      f"{min(strengths):.2f} to {max(strengths):.2f} | {knn.mean():.1f}{spread} | "
                      f"{100 * spent.mean():.1f} % |")  # fmt: skip
     return lines
@@ -180,10 +181,10 @@ def plot(rows: list[Row], out: Path) -> None:
     shown = [asked for asked in ASKED if asked != OWN]
     for axis, name in zip(axes[0], names, strict=True):
         for place, asked in enumerate(shown):
-            found = [row["knn"] for row in rows if (row["data"], row["asked"]) == (name, asked)]
-            axis.plot([place] * len(found), found, "o", color="#b8bcc2", ms=4)
-            if found:
-                axis.plot(place, np.mean(found), "o", ms=8, color="#c8553d" if asked == ALONE else "#0b6e99")
+            scores = [row["knn"] for row in rows if (row["data"], row["asked"]) == (name, asked)]
+            axis.plot([place] * len(scores), scores, "o", color="#b8bcc2", ms=4)
+            if scores:
+                axis.plot(place, np.mean(scores), "o", ms=8, color="#c8553d" if asked == ALONE else "#0b6e99")
         axis.set_xticks(range(len(shown)), [asked.replace(", ", "\n") for asked in shown], fontsize=8)
         axis.set_title(f"{name}: kNN-20, %", fontsize=10, loc="left")
         axis.set_xlabel("more alike        pairs        less alike", fontsize=9)
@@ -202,7 +203,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=output, required=True)
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
     rows = measure(options.data, options.limit, options.epochs, options.seeds, options.jobs, options.out)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from pathlib import Path
 
 import cv2
 import torch
@@ -23,7 +22,7 @@ from skimage.exposure import is_low_contrast
 import adaptaug
 from adaptaug.data import Images, open_data
 from benchmarks.judging import FRAME, judge
-from benchmarks.schema import today
+from benchmarks.schema import output, today
 
 POLICIES = ("simclr", "simclr-cifar", "mocov2", "natural", "digits", "documents", "lowlight")
 
@@ -49,7 +48,7 @@ def main() -> None:
     parser.add_argument("--views", type=int, default=2000)
     parser.add_argument("--size", type=int, default=96)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out")
+    parser.add_argument("--out", type=output)
     options = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
@@ -70,9 +69,7 @@ def main() -> None:
             for k, v in vars(options).items()
             if v is not None
         )
-        Path(options.out).write_text(
-            json.dumps({"measured": today(), "command": command, "rows": rows}, indent=1)
-        )
+        options.out.write_text(json.dumps({"measured": today(), "command": command, "rows": rows}, indent=1))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ import math
 import multiprocessing
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -29,7 +28,7 @@ from adaptaug.learn.intervals import over_runs
 from adaptaug.policy import Policy
 from adaptaug.simclr.contrast import new_contrast
 from adaptaug.simclr.metrics import features, knn_correct, labelled_subset, linear_probe
-from benchmarks.schema import today
+from benchmarks.schema import output, today
 
 WIDER = {  # the digits preset with every shape change wider
     "crop": {"area": (0.25, 1.0), "ratio": (0.5, 2.0)}, "rotate": {"range": (-25, 25)},
@@ -89,7 +88,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--limit", type=int, default=6000)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--out", required=True)
+    parser.add_argument("--out", type=output, required=True)
     options = parser.parse_args()
     policies = {name: Policy.load(name) for name in options.hand}
     if "digits" in policies:
@@ -99,7 +98,7 @@ def main() -> None:
     for text in options.long:
         name, _, epochs = text.partition("=")
         wanted += [(name, int(epochs), seed) for seed in range(options.long_seeds)]
-    lines = Path(options.out).with_suffix(".jsonl")
+    lines = options.out.with_suffix(".jsonl")
     rows = [json.loads(line) for line in lines.read_text().splitlines()] if lines.exists() else []
     done = {(row["policy"], row["epochs"], row["seed"]) for row in rows}
     with ProcessPoolExecutor(options.workers, multiprocessing.get_context("spawn")) as pool:
@@ -123,7 +122,7 @@ def main() -> None:
         "machine": f"2 CPU cores, torch {torch.__version__}",
         "summary": summary(rows, options.reference), "rows": rows,
     }  # fmt: skip
-    Path(options.out).write_text(json.dumps(result, indent=1) + "\n")
+    options.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
 def summary(rows: list[dict], reference: str) -> list[dict]:

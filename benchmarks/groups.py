@@ -48,8 +48,8 @@ class Group:
         """Of one training, over the lines from the machine that most lines are from; None: none of them."""
         machines = Counter(row["machine"] for rows in self.rows.values() for row in rows.values())
         usual = machines.most_common(1)[0][0]
-        found = [r["cpu_seconds"] for r in self.rows[policy].values() if r["machine"] == usual]
-        return float(np.mean(found)) if found else None
+        times = [r["cpu_seconds"] for r in self.rows[policy].values() if r["machine"] == usual]
+        return float(np.mean(times)) if times else None
 
     def longer(self, policy: str) -> bool:
         """Whether it trained longer than the recipe says, to spend as much time as a costlier policy."""
@@ -73,12 +73,12 @@ class Group:
 
     def by_views(self) -> dict[str, dict[int, str]]:
         """Number of views -> row, of each policy that has rows with several numbers and nothing else changed."""
-        found: dict[str, dict[int, str]] = defaultdict(dict)
+        counts: dict[str, dict[int, str]] = defaultdict(dict)
         for name in self.rows:
             policy, changes = parted(name)
             if changes.keys() <= {"views"}:
-                found[policy][changes.get("views", 2)] = name
-        return {policy: dict(sorted(rows.items())) for policy, rows in found.items() if len(rows) > 1}
+                counts[policy][changes.get("views", 2)] = name
+        return {policy: dict(sorted(rows.items())) for policy, rows in counts.items() if len(rows) > 1}
 
     def against(self, policy: str, other: str, measure: str, variant: str | None = None) -> Interval | None:
         """Points of `policy` above `other` on the test split, or on a changed one; None with fewer than two common
@@ -115,13 +115,13 @@ def read_groups(files: list[Path]) -> list[Group]:
     return list(groups.values())
 
 
-def verdict(found: Interval) -> str:
+def verdict(interval: Interval) -> str:
     """What an interval of a difference says, by the rules set beforehand: above 0, above -1, or neither."""
-    if found.low > 0:
+    if interval.low > 0:
         return "**above**"
-    if found.high < 0:
+    if interval.high < 0:
         return "below"
-    return "not below" if found.low > -1 else "not resolved"
+    return "not below" if interval.low > -1 else "not resolved"
 
 
 @dataclass(frozen=True)
@@ -132,14 +132,14 @@ class Bout:
     title: str
     manual: str
     ours: str
-    found: dict[str, Interval]
+    intervals: dict[str, Interval]
     usual: dict[str, Interval]
 
 
 def bouts(groups: list[Group]) -> list[Bout]:
     """One for each data set, and another where that manual policy trained longer, too: at equal time; or with as many
     views as ours."""
-    found = []
+    matches = []
     for group in groups:
         manual, ours = group.best(manual=True), group.best(manual=False)
         if not manual or not ours:
@@ -155,10 +155,10 @@ def bouts(groups: list[Group]) -> list[Bout]:
         for name, how in against:
             title = group.title + how
             usual = _points(group, ours, USUAL) if name == manual != USUAL else {}
-            found.append(Bout(title, name, ours, _points(group, ours, name), usual))
-    return found
+            matches.append(Bout(title, name, ours, _points(group, ours, name), usual))
+    return matches
 
 
 def _points(group: Group, ours: str, other: str) -> dict[str, Interval]:
-    found = {m: group.against(ours, other, m) for m in MEASURES} if other in group.rows else {}
-    return {m: interval for m, interval in found.items() if interval is not None}
+    intervals = {m: group.against(ours, other, m) for m in MEASURES} if other in group.rows else {}
+    return {m: interval for m, interval in intervals.items() if interval is not None}

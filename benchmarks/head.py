@@ -29,7 +29,7 @@ from adaptaug.encoders.backbone import Backbone, load_backbone
 from adaptaug.encoders.networks import build_encoder
 from adaptaug.simclr.classifier import Head, HeadSettings, train_head
 from adaptaug.simclr.embeddings import Embeddings, embed, open_embeddings
-from benchmarks.schema import today
+from benchmarks.schema import output, today
 
 EPOCHS, VIEWS, DROPOUTS, MOST = (1, 2, 4, 8, 16, 30), (0, 1, 4), (0.0, 0.5), 4
 ROWS = {name: tuple(itertools.product(DROPOUTS, VIEWS)) for name in ("SimCLR", "untrained")}
@@ -71,14 +71,14 @@ def curve(train: Embeddings, test: Embeddings, settings: HeadSettings) -> tuple[
     values = np.unique(np.asarray(train.labels))
     values = values[values >= 0]
     asked, labels = torch.from_numpy(test.rows(0, len(test.features))[:, 0]), np.asarray(test.labels)
-    found: list[float] = []
+    scores: list[float] = []
 
     @torch.no_grad()
     def watch(head: Head) -> None:
-        found.append(100 * float((values[head(asked).argmax(1).numpy()] == labels).mean()))
+        scores.append(100 * float((values[head(asked).argmax(1).numpy()] == labels).mean()))
 
     done = train_head(train, settings, watch=watch)
-    return found, done.rate
+    return scores, done.rate
 
 
 def plot(rows: list[dict[str, Any]], path: Path) -> None:
@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--work", default="runs/head", help="where embeddings are kept")
     parser.add_argument("--figure", default="docs/img/head.png")
-    parser.add_argument("--out")
+    parser.add_argument("--out", type=output)
     options = parser.parse_args()
     work = Path(options.work)
     work.mkdir(parents=True, exist_ok=True)
@@ -146,8 +146,8 @@ def main() -> None:
         "raw pixels": Backbone(Pixels(size), "unit"),
     }
     rows: list[dict[str, Any]] = []
-    if options.out and Path(options.out).exists():
-        rows = json.loads(Path(options.out).read_text())["rows"]
+    if options.out and options.out.exists():
+        rows = json.loads(options.out.read_text())["rows"]
     for name, maker in makers.items():
         stem = name.replace(" ", "-")
         train = embedded(train_images, maker, work / f"{stem}-train", MOST, options.policy, size)
@@ -157,8 +157,8 @@ def main() -> None:
             curves, rates = [], []
             for seed in range(options.seeds):
                 settings = HeadSettings(max(EPOCHS), dropout, seed=seed, views=views)
-                found, rate = curve(train, test, settings)
-                curves.append([round(value, 3) for value in found])
+                scores, rate = curve(train, test, settings)
+                curves.append([round(value, 3) for value in scores])
                 rates.append(rate)
             at = {e: [c[e - 1] for c in curves] for e in EPOCHS}
             rows.append({"features": name, "width": train.width, "dropout": dropout, "views": views,
@@ -175,7 +175,7 @@ def main() -> None:
                     "adaptaug": adaptaug.__version__, "rows": rows,
                 }  # fmt: skip
                 text = json.dumps(result)
-                write_atomically(Path(options.out), lambda file: file.write(text.encode() + b"\n"))  # noqa: B023
+                write_atomically(options.out, lambda file: file.write(text.encode() + b"\n"))  # noqa: B023
     plot(rows, Path(options.figure))
 
 

@@ -1,7 +1,7 @@
 """Does what is learned while a network trains make it better? Paired seeds, one line for each arm and seed.
 
     python -m benchmarks.learning heads --data ../shared/data/cifar10_train_20k.npz=mixed \
-        ../shared/data/mnist_train_20k.npz --out benchmarks/results/learning-heads.jsonl
+        ../shared/data/mnist_train_20k.npz --out benchmarks/results/learning-heads/2-core-x86.jsonl
 
 `heads`: conditional weights (`adaptaug.learn.ConditionalHeads`) against the policy as it is, against heads that see the
 statistics of another image of the batch, and against a BandController. DATA may be followed by =EXPOSURE, of training
@@ -43,7 +43,7 @@ from adaptaug.stats.image import ImageStats
 from adaptaug.views import MultiCrop, Views
 from benchmarks.accuracy import start_worker
 from benchmarks.protocol import Probe, Recipe, Split, split
-from benchmarks.schema import today
+from benchmarks.schema import output, today
 from benchmarks.shifts import expose, is_grey
 
 PLAIN, ARMS = "policy as it is", ("policy as it is", "heads", "heads, permuted", "band")
@@ -70,9 +70,9 @@ class Steered:
         began = time.process_time()
         if self.permuted:  # batches are shuffled, so the neighbour is any other image
             seen = seen.rows(torch.arange(len(seen)).roll(1))
-        found = self.learner.strength(seen)
+        strength = self.learner.strength(seen)
         self.spent.append(time.process_time() - began)
-        return found
+        return strength
 
     def observe(self, first: torch.Tensor, second: torch.Tensor, params: list[ViewParams]) -> None:
         if self.learner is not None:
@@ -122,12 +122,12 @@ def judge(
     chosen = labelled_subset(data.train_labels, recipe.labels, seed)
     bank, known = embed(data.train[torch.from_numpy(chosen)]), data.train_labels[chosen]
     probe, labels = Probe(bank, known), data.test.unseal(model, steps)
-    found = {}
+    scores = {}
     for name in dict.fromkeys(("clean", exposure)):
         asked = embed(expose(data.test.pixels, np.arange(len(labels)), name, seed=1))
         hits = {"knn": knn_correct(bank, known, asked, labels), "probe": probe.correct(asked, labels)}
-        found[name] = {measure: round(100 * float(bits.mean()), 2) for measure, bits in hits.items()}
-    return found
+        scores[name] = {measure: round(100 * float(bits.mean()), 2) for measure, bits in hits.items()}
+    return scores
 
 
 def leak(views: Views | MultiCrop, steered: Steered, images: torch.Tensor, seed: int) -> float:
@@ -174,11 +174,11 @@ def run(arm: str, data: str, exposure: str, policy: str | None, recipe: Recipe, 
 
 
 # --- the table ----------------------------------------------------------------------------------------------
-def over_seeds(found: np.ndarray, other: np.ndarray) -> str:
+def over_seeds(values: np.ndarray, other: np.ndarray) -> str:
     """Mean difference of percentages with its 95 % interval, Student's t over paired seeds."""
-    if len(found) < 2:
-        return f"{(found - other).mean():+.2f}"
-    return str(over_runs(found / 100, other / 100))
+    if len(values) < 2:
+        return f"{(values - other).mean():+.2f}"
+    return str(over_runs(values / 100, other / 100))
 
 
 COLUMNS = {
@@ -231,7 +231,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=3000)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=output, required=True)
     options = parser.parse_args()
     recipe = Recipe(limit=options.limit, epochs=options.epochs, labels=min(1000, options.limit))
     rows = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []

@@ -15,7 +15,6 @@ import statistics
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ import adaptaug
 from adaptaug.data import open_data
 from adaptaug.encoders.likeness import Judge
 from adaptaug.simclr.contrast import new_contrast
-from benchmarks.schema import today
+from benchmarks.schema import output, today
 
 BATCH = 64
 
@@ -39,19 +38,19 @@ def medians(tasks: dict[str, Callable[[], Any]], repeats: int) -> dict[str, floa
             task()
             if repeat:  # the first warms up
                 times[name].append(1000 * (time.perf_counter() - began))
-    return {name: round(statistics.median(found), 2) for name, found in times.items()}
+    return {name: round(statistics.median(series), 2) for name, series in times.items()}
 
 
 def alike(judge: Judge, policy: adaptaug.Policy, images: torch.Tensor, size: int) -> np.ndarray:
     """The judge's similarity of the pairs of all images, kept in the policy's band if it has one."""
     holding = None if policy.band is None else judge
-    make, found = adaptaug.Views(policy, size=size, finish="none", judge=holding), []
+    make, shares = adaptaug.Views(policy, size=size, finish="none", judge=holding), []
     for first in range(0, len(images), BATCH):
         part = images[first : first + BATCH]
-        found.append(
+        shares.append(
             judge(*(v.float() for v in make(part, key=[(0, 0, first + i) for i in range(len(part))])))
         )
-    return torch.cat(found).numpy()
+    return torch.cat(shares).numpy()
 
 
 def main() -> None:
@@ -63,7 +62,7 @@ def main() -> None:
     parser.add_argument("--policy", default="natural")
     parser.add_argument("--images", type=int, default=512)
     parser.add_argument("--repeats", type=int, default=15)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=output)
     options = parser.parse_args()
     torch.set_num_threads(1)
     data = open_data(options.data)

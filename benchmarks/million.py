@@ -1,6 +1,6 @@
 """A million embeddings: memory and rate of training the head on a memory map of random features.
 
-python -m benchmarks.million --out benchmarks/results/million.json     (needs 4.1 GB of disk in --work)
+python -m benchmarks.million --out benchmarks/results/million/2-core-x86.json     (needs 4.1 GB of disk in --work)
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 
 from adaptaug.simclr.classifier import HeadSettings, train_head
 from adaptaug.simclr.embeddings import open_embeddings
-from benchmarks.schema import today
+from benchmarks.schema import output, today
 
 CLASSES = 1000
 
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--width", type=int, default=2048)
     parser.add_argument("--work", default="runs/million")
-    parser.add_argument("--out")
+    parser.add_argument("--out", type=output)
     options = parser.parse_args()
     folder = Path(options.work)
     if not folder.exists():  # in a process of its own, whose memory is not counted
@@ -64,7 +64,7 @@ def main() -> None:
     print(f"{options.count:,} x {options.width}: an epoch with validation in {seconds:.0f} s, {done.rate:,.0f} rows/s "
           f"in training, peak memory {peak:.2f} GB")  # fmt: skip
     if options.out:
-        Path(options.out).write_text(json.dumps({
+        options.out.write_text(json.dumps({
             "measured": today(),
             "command": f"python -m benchmarks.million --count {options.count} --width {options.width}",
             "machine": f"CPU, {torch.get_num_threads()} threads, {platform.machine()}, torch {torch.__version__}",

@@ -29,13 +29,13 @@ def plot(group: Group, out: Path) -> None:
     """Left: differences from the best manual policy with intervals. Right: the probe by tenth of brightness."""
     best = group.best(manual=True)
     assert best is not None
-    found = {name: group.against(name, best, "probe") for name in group.rows}
-    shown = sorted((n for n, f in found.items() if f is not None), key=lambda n: found[n].mean)  # type: ignore[union-attr]
+    intervals = {name: group.against(name, best, "probe") for name in group.rows}
+    shown = sorted((n for n, f in intervals.items() if f is not None), key=lambda n: intervals[n].mean)  # type: ignore[union-attr]
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(11, 0.8 + 0.32 * max(8, len(shown))), layout="constrained"
     )
     for place, name in enumerate(shown):
-        interval = found[name]
+        interval = intervals[name]
         assert interval is not None
         colour = _MANUAL if is_manual(name) else _OURS
         left.plot([interval.low, interval.high], [place, place], color=colour, lw=2.5, solid_capstyle="round")
@@ -68,10 +68,10 @@ def _most_seeds(group: Group, names: list[str]) -> list[str]:
 
 
 def _bars(
-    found: dict[int, Interval | None], offset: float
+    intervals: dict[int, Interval | None], offset: float
 ) -> tuple[list[float], list[float], list[list[float]]]:
     """Places, means and what lies below and above them, of the intervals that there are."""
-    known = {i + offset: f for i, f in found.items() if f is not None}
+    known = {i + offset: f for i, f in intervals.items() if f is not None}
     spread = [[f.mean - f.low for f in known.values()], [f.high - f.mean for f in known.values()]]
     return list(known), [f.mean for f in known.values()], spread
 
@@ -87,8 +87,8 @@ def plot_targets(group: Group, out: Path) -> None:
     )
     for axis, shown in zip(axes, panels, strict=True):
         for offset, (measure, title) in enumerate(MEASURES.items()):
-            found = {i: group.against(name, "guards only", measure) for i, name in enumerate(shown)}
-            places, means, spread = _bars(found, 0.14 * offset)
+            intervals = {i: group.against(name, "guards only", measure) for i, name in enumerate(shown)}
+            places, means, spread = _bars(intervals, 0.14 * offset)
             colour = (_OURS, _SECOND)[offset]
             axis.errorbar(places, means, yerr=spread, fmt="o-", capsize=3, color=colour, label=title)
         axis.axhline(0, color="black", lw=0.8)
@@ -109,16 +109,16 @@ def plot_targets(group: Group, out: Path) -> None:
 def plot_views(group: Group, out: Path) -> None:
     """Accuracy by the number of views of each image at equal compute: left kNN, right the probe; a dot is a seed."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
-    found = group.by_views()
+    policies = group.by_views()
     for axis, (measure, title) in zip(axes, MEASURES.items(), strict=True):
-        for place, (policy, rows) in enumerate(found.items()):
+        for place, (policy, rows) in enumerate(policies.items()):
             colour = _MANUAL if is_manual(policy) else (_OURS, _SECOND)[place % 2]
             counts, means = list(rows), [group.mean(name, group.exposure, measure) for name in rows.values()]
             axis.plot(counts, means, "o-", color=colour, label=policy)
             for count, name in rows.items():
                 single = [row["scores"][group.exposure][measure] for row in group.rows[name].values()]
                 axis.plot([count] * len(single), single, ".", color=colour, ms=4, alpha=0.5)
-        counts = sorted({count for rows in found.values() for count in rows})
+        counts = sorted({count for rows in policies.values() for count in rows})
         axis.set_xscale("log", base=2)
         axis.set_xticks(counts, [str(count) for count in counts])
         axis.minorticks_off()
@@ -136,8 +136,8 @@ def plot_bouts(shown: list[Bout], out: Path) -> None:
     figure, axis = plt.subplots(figsize=(9, 1.1 + 0.5 * len(shown)), layout="constrained")
     series = [(measure, usual) for usual in (False, True) for measure in MEASURES]
     for offset, (measure, usual) in enumerate(series):
-        found = {i: (b.usual if usual else b.found).get(measure) for i, b in enumerate(shown)}
-        places, means, spread = _bars(found, 0.19 * offset)
+        intervals = {i: (b.usual if usual else b.intervals).get(measure) for i, b in enumerate(shown)}
+        places, means, spread = _bars(intervals, 0.19 * offset)
         axis.errorbar(
             means, places, xerr=spread, fmt="o", lw=2.5, ms=6,
             color=(_OURS, _SECOND)[offset % 2], alpha=0.35 if usual else 1.0,

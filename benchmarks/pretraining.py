@@ -15,7 +15,7 @@ from statistics import mean, median
 
 import torch
 
-from benchmarks.schema import today
+from benchmarks.schema import output, today
 
 
 def summary(folder: Path) -> dict[str, object]:
@@ -46,7 +46,7 @@ def main() -> None:
     )
     parser.add_argument("run", type=Path)
     parser.add_argument("--command", required=True, help="what made the run")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=output, required=True)
     options = parser.parse_args()
     machine = f"{torch.get_num_threads()} CPU threads, {platform.machine()}, torch {torch.__version__}"
     result = {"measured": today(), "command": options.command, "machine": machine, **summary(options.run)}

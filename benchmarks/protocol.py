@@ -134,8 +134,8 @@ def test_of(data: str) -> str | None:
     """Where the test split of a data set lies, by its name; None: a fifth of the images is set aside."""
     path = Path(data)
     if "_train" in path.name:
-        found = sorted(path.parent.glob(path.name.partition("_train")[0] + "_test*" + path.suffix))
-        return str(found[0]) if found else None
+        files = sorted(path.parent.glob(path.name.partition("_train")[0] + "_test*" + path.suffix))
+        return str(files[0]) if files else None
     if data.lower().startswith("torchvision:"):
         name, at, root = data.partition("@")
         return f"{name.removesuffix(':train')}:test{at}{root}"
@@ -324,7 +324,7 @@ def judge(
     def hits(points: torch.Tensor, labels: np.ndarray) -> dict[str, np.ndarray]:
         return {"knn": knn_correct(bank, known, points, labels), "probe": probe.correct(points, labels)}
 
-    percent = lambda found: {name: round(100 * float(bits.mean()), 3) for name, bits in found.items()}  # noqa: E731
+    percent = lambda right: {name: round(100 * float(bits.mean()), 3) for name, bits in right.items()}  # noqa: E731
     scores = {"hold-out": percent(hits(embed(data.held), data.held_labels))}
     labels = data.test.unseal(model, steps)
     pixels, index = data.test.pixels, np.arange(len(labels))
@@ -332,7 +332,7 @@ def judge(
         name: hits(embed(expose(pixels, index, name, seed=1)), labels)
         for name in dict.fromkeys(("clean", exposure))
     }
-    scores |= {name: percent(found) for name, found in whole.items()}
+    scores |= {name: percent(right) for name, right in whole.items()}
     few = slice(0, TOLD_APART)
     changed = {} if is_grey(pixels[few]) else RELIANCE
     changed = changed or {name: RELIANCE[name] for name in ("occluded", "centre")}

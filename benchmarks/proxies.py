@@ -24,7 +24,7 @@ from adaptaug.learn.report import write_report
 from adaptaug.learn.runner import Progress
 from adaptaug.learn.search import Search
 from adaptaug.learn.work import COUNTED
-from benchmarks.schema import today
+from benchmarks.schema import output, today
 
 SCORES = (*TASKS, "lidar", "rankme")
 
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=14)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=output, required=True)
     options = parser.parse_args()
     recipe = Recipe(
         options.data, options.limit, options.seed, size=options.size, epochs=options.epochs, tasks=True
@@ -67,8 +67,8 @@ def main() -> None:
         "seconds": round(outcome.seconds), "correlation": correlations(arms), "arms": arms,
     }  # fmt: skip
     options.out.write_text(json.dumps(result, indent=1) + "\n")
-    for name, found in result["correlation"].items():
-        print(f"{name:24}", found)
+    for name, row in result["correlation"].items():
+        print(f"{name:24}", row)
 
 
 def _row(folder: Path, number: int, name: str) -> dict:
@@ -86,16 +86,16 @@ def correlations(arms: list[dict]) -> dict[str, dict]:
     columns["objective images"] = np.mean([columns[name] for name in COUNTED["images"]], 0)
     columns["mean rank of the tasks"] = np.mean([rank[name] for name in TASKS], 0)
     columns["mean rank of all"] = np.mean([rank[name] for name in SCORES], 0)
-    rng, found = np.random.default_rng(0), {}
+    rng, rows = np.random.default_rng(0), {}
     for name in (c for c in columns if c not in ("knn", "labels")):
         best = int(columns[name].argmax())
-        found[name] = {
+        rows[name] = {
             "with kNN": _spearman(columns[name], columns["knn"], rng),
             "with kNN and ridge": _spearman(columns[name], columns["labels"], rng),
             "its best arm": arms[best]["arm"],
             "points below the best": round(float(columns["labels"].max() - columns["labels"][best]), 2),
         }
-    return found
+    return rows
 
 
 def _spearman(one: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> list[float]:

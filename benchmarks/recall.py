@@ -53,7 +53,7 @@ class Known:
     @property
     def seeds(self) -> list[int]:
         """Those with the whole design."""
-        return [seed for seed, found in sorted(self.scores.items()) if set(DESIGN) <= set(found)]
+        return [seed for seed, scores in sorted(self.scores.items()) if set(DESIGN) <= set(scores)]
 
     def score(self, policy: str, seed: int, objective: str) -> float:
         return float(np.mean([self.scores[seed][policy][measure] for measure in COUNTED[objective]]))
@@ -80,16 +80,16 @@ class Known:
 
 def whole(folder: Path) -> list[Known]:
     """The sets of which the bank has at least one whole design."""
-    found = []
-    for file in sorted(folder.glob("*.jsonl")):
+    sets = []
+    for file in sorted(folder.glob("bank-*/*.jsonl")):
         head, *rows = read(file)
         scores: dict[int, dict[str, dict[str, float]]] = {}
         for row in rows:
             scores.setdefault(row["seed"], {})[row["policy"]] = row["scores"]
         known = Known(head["set"], head["profile"], head["inert"], scores)
         if known.seeds:
-            found.append(known)
-    return found
+            sets.append(known)
+    return sets
 
 
 def portfolio(sets: list[Known]) -> list[str]:
@@ -131,19 +131,19 @@ def _replay(known: Known, objective: str, sets: list[Known]) -> dict[str, Any]:
     presets = [name for name in preset_names() if name in lost]
     worst = max(presets, key=lambda name: lost[name])
     best = max(known.policies(), key=lambda p: known.mean(p, "labels"))
-    found: dict[str, Any] = {}
+    starts: dict[str, Any] = {}
     for start in dict.fromkeys(("natural", worst)):
         here = levels_of(Policy.load(start))
         there = {screened_levels(levels_from(p), known.factors, known.off, here): p for p in DESIGN}
         choice = there[best_corners(effects, list(there), here)[0]]
-        found[start] = {
+        starts[start] = {
             "start loses": lost[start],
             "corner": choice,
             "corner loses": _below(known, best, choice, judged),
         }
     suggested = memory.suggestion(known.profile, objective)
     return {
-        "set": known.name, "objective": objective, "best": best, "from": found, "sets remembered": len(others),
+        "set": known.name, "objective": objective, "best": best, "from": starts, "sets remembered": len(others),
         "judged by": f"seed {judged}" if judged != picked else "the seed that picked", "effects": sentences(effects),
         "memory alone": None if suggested is None else [suggested[0], lost.get(suggested[0])],
     }  # fmt: skip
@@ -153,13 +153,13 @@ def _below(known: Known, best: str, policy: str, seed: int) -> float:
     return round(known.score(best, seed, "labels") - known.score(policy, seed, "labels"), 2)
 
 
-def table(found: list[dict[str, Any]]) -> str:
+def table(rows: list[dict[str, Any]]) -> str:
     """As Markdown: points of labelled accuracy below the best policy of the bank."""
     lines = [
         "| set | objective | best | start | start loses | corner | loses |",
         "|---|---|---|---|---|---|---|",
     ]
-    for row in found:
+    for row in rows:
         for start, told in row["from"].items():
             cells = [row["set"], row["objective"], f"`{row['best']}`", start, f"{told['start loses']:.1f}",
                      f"`{told['corner']}`", f"{told['corner loses']:.1f}"]  # fmt: skip

@@ -16,6 +16,7 @@ from pathlib import Path
 from benchmarks.groups import MEASURES, USUAL, Bout, Group, bouts, read_groups, verdict
 from benchmarks.plots import KAPPA, plot, plot_bouts, plot_targets, plot_views
 from benchmarks.rivals import is_manual
+from benchmarks.schema import output
 
 RELIED_ON = ("clean", "grey", "hue", "occluded", "centre")
 WHOLE = "natural"
@@ -24,13 +25,13 @@ PARTS = ("guards only", "targets narrow", "targets wide", "natural without colou
 SHIFTS = ("clean", "dark", "over", "low")
 
 
-def summary(found: list[Bout]) -> list[str]:
+def summary(pairs: list[Bout]) -> list[str]:
     lines = [
         f"| trained and tested on | best manual | best of ours | kNN-20 | linear probe | above {USUAL}: kNN | probe |",
         "|" + "---|" * 7,
     ]
-    for bout in found:
-        points = [of.get(m) for of in (bout.found, bout.usual) for m in MEASURES]
+    for bout in pairs:
+        points = [of.get(m) for of in (bout.intervals, bout.usual) for m in MEASURES]
         cells = ["" if f is None else f"{f}, {verdict(f)}" for f in points]
         lines.append(f"| {bout.title} | {bout.manual} | {bout.ours} | {' | '.join(cells)} |")
     return lines
@@ -45,9 +46,12 @@ def table(group: Group) -> list[str]:
         rows = group.rows[name]
         cells, verdicts = [], []
         for measure in MEASURES:
-            found = group.against(name, best, measure) if best else None
-            cells += [f"{group.mean(name, group.exposure, measure):.1f}", "" if found is None else str(found)]
-            verdicts += [] if found is None else [verdict(found)]
+            interval = group.against(name, best, measure) if best else None
+            cells += [
+                f"{group.mean(name, group.exposure, measure):.1f}",
+                "" if interval is None else str(interval),
+            ]
+            verdicts += [] if interval is None else [verdict(interval)]
         searched, seconds = next(iter(rows.values()))["search"].get("epochs", 0), group.seconds(name)
         title = f"{name} *(manual)*" if is_manual(name) else name
         said = " / ".join(dict.fromkeys(verdicts)) if verdicts else "best manual" if name == best else ""
@@ -65,15 +69,15 @@ def _measured(group: Group, names: tuple[str, ...]) -> list[str]:
 
 def of_views(group: Group) -> list[str]:
     """Accuracy by number of views, and points above the same policy with its fewest; empty where none was varied."""
-    found = group.by_views()
-    counts = sorted({count for rows in found.values() for count in rows})
+    policies = group.by_views()
+    counts = sorted({count for rows in policies.values() for count in rows})
     if not counts:
         return []
     lines = [
         "| kNN-20, linear probe | " + " | ".join(f"{n} views" for n in counts) + " |",
         "|" + "---|" * (len(counts) + 1),
     ]
-    for policy, rows in found.items():
+    for policy, rows in policies.items():
         fewest, cells = next(iter(rows.values())), []
         for name in (rows.get(n) for n in counts):
             if name is None:
@@ -109,9 +113,9 @@ def points(group: Group, names: list[str], other: str) -> list[str]:
     for name in names:
         cells = []
         for variant in there:
-            found = [group.against(name, other, m, variant) for m in MEASURES]
-            sure = [f is not None and (f.low > 0 or f.high < 0) for f in found]
-            cells.append(", ".join(f"**{f}**" if s else f"{f}" for f, s in zip(found, sure, strict=True)))
+            intervals = [group.against(name, other, m, variant) for m in MEASURES]
+            sure = [f is not None and (f.low > 0 or f.high < 0) for f in intervals]
+            cells.append(", ".join(f"**{f}**" if s else f"{f}" for f, s in zip(intervals, sure, strict=True)))
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines
 
@@ -125,12 +129,12 @@ def section(group: Group, pictures: list[str] | None = None) -> list[str]:
         f"{recipe['labels'] or 'all'} labels. CPU s: of one training; search: in epochs of its own.", "",
         *table(group), "", *(pictures or []),
     ]  # fmt: skip
-    for title, found in (
+    for title, lines_of in (
         ("Views of each image, in as many views a step and steps (points above the fewest)", of_views(group)),
         ("Light of the test images (linear probe)", variants(group, SHIFTS)),
         ("What features rely on (linear probe)", variants(group, RELIED_ON)),
     ):
-        lines += [f"### {title}", "", *found, ""] if found else []
+        lines += [f"### {title}", "", *lines_of, ""] if lines_of else []
     best, ours = group.best(manual=True), [n for n in group.rows if not is_manual(n)]
     others = [n for n in group.rows if n in PARTS or (is_manual(n) and n != best)]
     for title, chosen, other in (
@@ -164,7 +168,7 @@ def pictures(group: Group, out: Path) -> list[str]:
 def page(groups: list[Group], out: Path) -> str:
     """The page; its plots are written beside it."""
     assert __doc__ is not None
-    shown = [bout for bout in bouts(groups) if bout.found]
+    shown = [bout for bout in bouts(groups) if bout.intervals]
     lines = ["# Accuracy", "", __doc__.split("\n\n")[2].strip(), "", *summary(shown), ""]
     if shown:
         plot_bouts(shown, out.with_suffix(".png"))
@@ -178,7 +182,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("files", nargs="+", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=output, required=True)
     options = parser.parse_args()
     options.out.write_text(page(read_groups(options.files), options.out) + "\n")
     print(options.out)

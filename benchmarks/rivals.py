@@ -47,8 +47,8 @@ CHANGES: dict[str, Callable[[str], Any]] = {
 def parted(name: str) -> tuple[str, dict[str, Any]]:
     """`NAME, views=4, norm=view` -> NAME, and what is changed of the recipe for it."""
     changes: dict[str, Any] = {}
-    while found := re.search(rf", ({'|'.join(CHANGES)})=([^, ]+)$", name):
-        name, changes = name[: found.start()], {found[1]: CHANGES[found[1]](found[2])} | changes
+    while match := re.search(rf", ({'|'.join(CHANGES)})=([^, ]+)$", name):
+        name, changes = name[: match.start()], {match[1]: CHANGES[match[1]](match[2])} | changes
     return name, changes
 
 
@@ -96,7 +96,7 @@ def policies() -> dict[str, Policy]:
     no_colour: dict[str, None] = {"saturation": None, "hue": None, "grey": None}
     no_tone: dict[str, None] = {"exposure": None, "brightness": None, "contrast": None}
     clip = lambda share, **more: natural.edit(promise={"clip": share}, **more)  # noqa: E731
-    found = {
+    variants = {
         "none": Policy(guards=False),
         "crop only": hand(0, 0.08, grey=0),
         "colour only": hand(0.5, 1.0),
@@ -127,7 +127,7 @@ def policies() -> dict[str, Policy]:
         ),
         "digits with flip": digits.edit({"hflip": {"p": 0.5}}),
     }  # fmt: skip
-    return found | grids()["photographs"] | grids()["characters"]
+    return variants | grids()["photographs"] | grids()["characters"]
 
 
 def policy_of(name: str) -> Policy | None:

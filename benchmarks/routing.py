@@ -1,6 +1,6 @@
 """What `auto` takes images for, and whether that changes anything but the policy: confusion, agreement, leak, cost.
 
-    python -m benchmarks.routing --data ../shared/data --out benchmarks/results/routing.json
+    python -m benchmarks.routing --data ../shared/data --out benchmarks/results/routing/2-core-x86.json
 
 `confusion`: for every set of images at hand the share that each preset gets (`--each` images of a set). `same`: rows of
 mixed batches that differ from their preset alone, or after a permutation, by engine; routes that differ between engines
@@ -36,7 +36,7 @@ from adaptaug import Policy, ViewParams, Views
 from adaptaug.core import engine
 from benchmarks import glyphs, mixed
 from benchmarks.judging import FRAME, see
-from benchmarks.schema import today
+from benchmarks.schema import output, today
 
 AUTO = Policy.load("auto")
 SIDE, SIZE, LONGEST = 32, 32, 640
@@ -242,7 +242,7 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=400, help="images of a set, at most")
     parser.add_argument("--rounds", type=int, default=15, help="of the timings; 0: none")
     parser.add_argument("--only", nargs="+", help="parts: confusion, same, broken, leak, cost")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=output)
     options = parser.parse_args()
     torch.set_num_threads(1)
     sets = packaged(options.each) | (shared(options.data, options.each) if options.data else {})
@@ -258,14 +258,14 @@ def main() -> None:
         "broken": lambda: broken(batch, 4), "leak": lambda: leak(batch),
         "cost": lambda: cost(photographs, options.rounds),
     }  # fmt: skip
-    found = json.loads(options.out.read_text()) if options.out and options.out.exists() else {}
+    result = json.loads(options.out.read_text()) if options.out and options.out.exists() else {}
     for name, part in parts.items():
         if name in (options.only or parts):
-            found[name] = part()
-            print(name, json.dumps(found[name]), flush=True)
-    found |= {"command": "python -m benchmarks.routing --data ../shared/data", "measured": today()}
+            result[name] = part()
+            print(name, json.dumps(result[name]), flush=True)
+    result |= {"command": "python -m benchmarks.routing --data ../shared/data", "measured": today()}
     if options.out:
-        options.out.write_text(json.dumps(found, indent=1) + "\n")
+        options.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

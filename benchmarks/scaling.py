@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 from itertools import cycle
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -25,7 +24,7 @@ import torch
 import adaptaug
 from adaptaug.policy import Policy
 from benchmarks import peers, turns
-from benchmarks.schema import today
+from benchmarks.schema import output, today
 from benchmarks.workloads import operations_row, photographs, small_images
 
 
@@ -70,8 +69,8 @@ def by_batch() -> dict[str, float]:
 
 def by_operations(rounds: int = 15) -> dict[str, Any]:
     counts = (1, 3, 6, 9, 12)
-    found = medians(operations_row(None, counts), rounds)
-    return {str(n): {kind: found[f"{n}, {kind}"] for kind in ("photograph", "batch of 512")} for n in counts}
+    times = medians(operations_row(None, counts), rounds)
+    return {str(n): {kind: times[f"{n}, {kind}"] for kind in ("photograph", "batch of 512")} for n in counts}
 
 
 def medians(contenders: list[turns.Contender], rounds: int) -> dict[str, float]:
@@ -170,7 +169,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(parts), default=list(parts), metavar="PART")
     parser.add_argument("--thumbnails", type=int, default=1_000_000)
     parser.add_argument("--quick", action="store_true", help="few rounds: that it runs, not how fast")
-    parser.add_argument("--out")
+    parser.add_argument("--out", type=output)
     parser.add_argument("--plot", help="of image size, batch and operations")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -185,7 +184,7 @@ def main() -> None:
     result["load"] = load.told()
     result["peak memory, MB"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     if options.out:
-        Path(options.out).write_text(json.dumps(result, indent=1) + "\n")
+        options.out.write_text(json.dumps(result, indent=1) + "\n")
     if options.plot:
         plot(result, options.plot)
 

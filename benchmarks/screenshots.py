@@ -54,12 +54,12 @@ SHOTS: dict[str, dict[str, Any]] = {
 def find_chromium() -> str:
     """Path of a Chromium. Raises: AdaptAugError: there is none."""
     names = ("chromium", "chromium-browser", "google-chrome")
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if not found:
+    browser = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if not browser:
         raise AdaptAugError(
             "Chromium: none found; install Debian's package 'chromium' or set CHROMIUM to its path."
         )
-    return found
+    return browser
 
 
 def shrink(png: bytes) -> bytes:

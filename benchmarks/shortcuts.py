@@ -1,6 +1,7 @@
 """By what, other than content, can two views be told to be of one image? No training; seconds.
 
-    python -m benchmarks.shortcuts --data ../shared/data/cifar10_train_20k.npz --out benchmarks/results/shortcuts.json
+    python -m benchmarks.shortcuts --data ../shared/data/cifar10_train_20k.npz \
+        --out benchmarks/results/shortcuts/2-core-x86.json
 
 For each policy, how often a view's partner is nearer than a view of another image, by nothing but luma (mean and
 deviation), or by nothing but colour (mean and deviation of I and Q): 50 % is chance, and what is above it a network may
@@ -11,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ import torch
 from adaptaug import AdaptiveAugment
 from adaptaug.data import open_data
 from benchmarks.rivals import policy_of
-from benchmarks.schema import today
+from benchmarks.schema import output, today
 from benchmarks.shifts import YIQ, expose
 
 POLICIES = ("simclr-cifar", "hand s=1 crop=0.08", "guards only", "targets without guards", "clip .05", "natural",
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--policies", nargs="*", default=POLICIES)
     parser.add_argument("--images", type=int, default=2048)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=output, required=True)
     options = parser.parse_args()
     data = open_data(options.data)
     index = np.arange(min(options.images, len(data)))

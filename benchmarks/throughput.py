@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import turns, workloads
+from benchmarks.schema import output
 from benchmarks.turns import Claim, Clock, Contender
 
 
@@ -120,7 +121,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.15, help="of a turn")
     parser.add_argument("--quick", action="store_true", help="three short rounds: that it runs, not how fast")
     parser.add_argument("--data", help="a folder of photographs instead of scikit-image's")
-    parser.add_argument("--out")
+    parser.add_argument("--out", type=output)
     options = parser.parse_args()
     rounds, seconds = (3, 0.02) if options.quick else (options.rounds, options.seconds)
     rows = {"device": DEVICE} if options.device == "cuda" else {name: ROWS[name] for name in options.only}

@@ -1,13 +1,12 @@
 """Brightness decides: what `natural` does to the tone of dark, bright and ordinary photographs, and a hand policy.
 
-python -m benchmarks.tone --data ../shared/data --out benchmarks/results/tone.json
+python -m benchmarks.tone --data ../shared/data --out benchmarks/results/tone/2-core-x86.json
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -17,7 +16,7 @@ import torch
 import adaptaug
 from adaptaug.promise.checker import luma
 from benchmarks.judging import gather_sources
-from benchmarks.schema import today
+from benchmarks.schema import output, today
 
 KINDS = ("dark", "dark_lowcontrast", "highkey", "normal")
 
@@ -58,7 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True)
     parser.add_argument("--keys", type=int, default=20, help="views of each photograph")
-    parser.add_argument("--out")
+    parser.add_argument("--out", type=output)
     options = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
@@ -75,7 +74,7 @@ def main() -> None:
         result["command"] = (
             f"python -m benchmarks.tone --data {options.data} --keys {options.keys} --out {options.out}"
         )
-        Path(options.out).write_text(json.dumps(result, indent=1))
+        options.out.write_text(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,7 +20,7 @@ from torchvision.transforms import functional
 import adaptaug
 from adaptaug.data import open_data
 from adaptaug.policy import Policy
-from benchmarks.schema import today
+from benchmarks.schema import output, today
 
 REACH = {"brightness": 0.8, "contrast": 0.8, "saturation": 0.8, "hue": 0.2}
 APPLY = {
@@ -62,7 +61,7 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--limit", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out")
+    parser.add_argument("--out", type=output)
     options = parser.parse_args()
     torch.set_num_threads(1)
     data = open_data(options.data).take(options.limit)
@@ -70,8 +69,8 @@ def main() -> None:
     rows = []
     for strength in (0.5, 1.0):
         for hue in (False, True):
-            found = differences(images, strength, hue, options.seed)
-            rows.append({"strength": strength, "hue": hue, **found})
+            levels = differences(images, strength, hue, options.seed)
+            rows.append({"strength": strength, "hue": hue, **levels})
             print(rows[-1])
     if options.out:
         command = " ".join(f"--{k} {v}" for k, v in vars(options).items())
@@ -81,7 +80,7 @@ def main() -> None:
             "images": len(images),
             "rows": rows,
         }
-        Path(options.out).write_text(json.dumps(result, indent=1) + "\n")
+        options.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Images/s of `pretrain` against lightly's own SimCLR example: same model, batch, precision and machine, interleaved.
 
-    python -m benchmarks.trainer --data ../shared/data/cifar10_train_20k.npz --out benchmarks/results/trainer.json
+    python -m benchmarks.trainer --data ../shared/data/cifar10_train_20k.npz \
+        --out benchmarks/results/trainer/2-core-x86.json
 
 The peer is the PyTorch Lightning loop of lightly's SimCLR example: its SimCLRTransform on PIL images in the workers,
 torch's default collate, NTXentLoss and SimCLRProjectionHead, a DataLoader with drop_last. Ours is
@@ -33,7 +34,7 @@ from torch.utils.data import DataLoader, Dataset
 from adaptaug.data import open_data
 from adaptaug.encoders.networks import build_encoder
 from adaptaug.simclr.trainer import Settings, pretrain
-from benchmarks.schema import today
+from benchmarks.schema import output, today
 
 
 class Example(pl.LightningModule):
@@ -130,7 +131,7 @@ def main() -> None:
     parser.add_argument("--views-on", default="auto")
     parser.add_argument("--precision", default="32", choices=("32", "bf16"))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--out")
+    parser.add_argument("--out", type=output)
     options = parser.parse_args()
     options.lightning_precision = {"32": "32-true", "bf16": "bf16-mixed"}[options.precision]
     warnings.filterwarnings("ignore")
@@ -166,7 +167,7 @@ def main() -> None:
             "machine": f"{device}, {torch.get_num_threads()} threads, {platform.machine()}, torch {torch.__version__}",
             "median": float(np.median(ratios)), "spread": [min(ratios), max(ratios)], "rounds": rounds,
         }  # fmt: skip
-        Path(options.out).write_text(json.dumps(result, indent=1) + "\n")
+        options.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

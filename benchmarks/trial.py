@@ -38,9 +38,9 @@ def images_to_search(
     data: str, test: str | None, exposure: str, limit: int, size: int | None, out: Path
 ) -> None:
     """An .npz of at most `limit` images to train on and up to 4,000 held out, none of them of the test."""
-    found = split(data, test, exposure, Recipe(limit=limit), 0, size)
-    pixels = np.concatenate([found.train.numpy(), found.held.numpy()]).transpose(0, 2, 3, 1)
-    labels = np.concatenate([found.train_labels, found.held_labels])
+    parts = split(data, test, exposure, Recipe(limit=limit), 0, size)
+    pixels = np.concatenate([parts.train.numpy(), parts.held.numpy()]).transpose(0, 2, 3, 1)
+    labels = np.concatenate([parts.train_labels, parts.held_labels])
     write_atomically(out, lambda file: np.savez_compressed(file, x=pixels, y=labels))
 
 

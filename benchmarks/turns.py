@@ -95,8 +95,8 @@ class Claim:
 
     def judged(self, contenders: dict[str, Contender]) -> dict[str, Any]:
         one, other = contenders[self.over], contenders[self.under]
-        found = np.array(one.times) / np.array(other.times)  # of the same round
-        ratio, (low, high) = float(np.median(found)), np.quantile(found, (0.25, 0.75))
+        ratios = np.array(one.times) / np.array(other.times)  # of the same round
+        ratio, (low, high) = float(np.median(ratios)), np.quantile(ratios, (0.25, 0.75))
         return {
             "ratio": f"{self.over} / {self.under}", "median": round(ratio, 4),
             "quartiles": [round(low, 4), round(high, 4)], "at most" if self.at_most else "at least": self.bound,
@@ -136,13 +136,13 @@ def machine(device: str = "cpu") -> dict[str, Any]:
 def commit() -> str:
     """The commit of the working tree, with + where something is changed; '-' outside git."""
     root = Path(__file__).parents[1]
-    found = [
+    lines = [
         subprocess.run(
             ["git", "-C", root, *asked], capture_output=True, text=True, check=False
         ).stdout.strip()
         for asked in (("rev-parse", "--short", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
     ]
-    return (found[0] or "-") + ("+" if found[1] else "")
+    return (lines[0] or "-") + ("+" if lines[1] else "")
 
 
 class Load:
@@ -179,11 +179,10 @@ def line(module: str, row: str, **found: Any) -> dict[str, Any]:
     return {"row": row, "command": command, "commit": commit(), "at": now(), "machine": machine(), **found}
 
 
-def keep(result: dict[str, Any], path: str | None) -> None:
+def keep(result: dict[str, Any], file: Path | None) -> None:
     """Put a row's line into a file of JSON lines, in the place of the row's earlier one."""
-    if path is None:
+    if file is None:
         return
-    file = Path(path)
     lines = [json.loads(text) for text in file.read_text().splitlines()] if file.exists() else []
     place = next((i for i, old in enumerate(lines) if old["row"] == result["row"]), len(lines))
     lines[place : place + 1] = [result]

@@ -181,40 +181,40 @@ def look(
 
     Args: one: the policy whose worst pairs are kept.
     """
-    found = Look((Tally(one), Tally(other)), seed, size, len(items), said=list(said or []))
+    result = Look((Tally(one), Tally(other)), seed, size, len(items), said=list(said or []))
     for item in items:
         try:
             source = item.open()
         except AdaptAugError as error:
-            found.said.append(str(error))
-            found.profile.bad.append((item.name, str(error)))
+            result.said.append(str(error))
+            result.profile.bad.append((item.name, str(error)))
         else:
-            _add(found, item, source)
-        found.done += 1
-        if found.done == found.total:
-            names = found.profile.names
-            found.odd += [Odd(a, "again", f"like {names[b]}") for a, b in found.profile.duplicates()]
-        yield found
+            _add(result, item, source)
+        result.done += 1
+        if result.done == result.total:
+            names = result.profile.names
+            result.odd += [Odd(a, "again", f"like {names[b]}") for a, b in result.profile.duplicates()]
+        yield result
 
 
-def _add(found: Look, item: Item, source: Source) -> None:
-    values = found.profile.add(item.name, source.pixels)
-    found.odd += odd(len(found.seen), values, source.pixels)
-    found.seen.append(Seen(item, thumbnail(source.pixels, 128), values))
-    if source.blank(found.size):  # it has nothing to lose, and the promise counts it apart
-        found.blank += 1
+def _add(result: Look, item: Item, source: Source) -> None:
+    values = result.profile.add(item.name, source.pixels)
+    result.odd += odd(len(result.seen), values, source.pixels)
+    result.seen.append(Seen(item, thumbnail(source.pixels, 128), values))
+    if source.blank(result.size):  # it has nothing to lose, and the promise counts it apart
+        result.blank += 1
         return
     broken = []
-    for tally in found.tallies:
-        column = logic.make_pairs(source, tally.policy, found.seed, PAIRS, found.size)
+    for tally in result.tallies:
+        column = logic.make_pairs(source, tally.policy, result.seed, PAIRS, result.size)
         tally.add(column)
-        if tally is found.tallies[0]:
+        if tally is result.tallies[0]:
             pairs = [Pair(item, i, pair, column.alike[i]) for i, pair in enumerate(column.pairs)]
-            found.worst += [pair for pair in pairs if pair.failures]
+            result.worst += [pair for pair in pairs if pair.failures]
         broken.append(frozenset(f.test for pair in column.pairs for view in pair for f in view.failures))
-    found.seen[-1] = replace(found.seen[-1], broken=tuple(broken))
-    found.worst.sort(key=lambda pair: (-pair.failures, pair.alike))
-    del found.worst[WORST:]
+    result.seen[-1] = replace(result.seen[-1], broken=tuple(broken))
+    result.worst.sort(key=lambda pair: (-pair.failures, pair.alike))
+    del result.worst[WORST:]
 
 
 def chosen(look: Look, test: str, side: int) -> list[int]:

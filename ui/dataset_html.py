@@ -196,13 +196,13 @@ def images(look: Look, found: list[tuple[int, str]]) -> str:
     return f'<div class="aa-gallery">{cells}</div>'
 
 
-def gallery(look: Look, title: str, found: list[tuple[int, str]]) -> str:
+def gallery(look: Look, title: str, pairs: list[tuple[int, str]]) -> str:
     """What a bar or a number stands for."""
-    many = f"{len(found)} image{'s' * (len(found) != 1)}"
+    many = f"{len(pairs)} image{'s' * (len(pairs) != 1)}"
     return (
         f'<section class="aa aa-set aa-card" aria-label="{escape(title)}"><header>'
         f'<h2>{escape(title)}: {many}</h2><button type="button" data-close>Close</button></header>'
-        f"{images(look, found)}</section>"
+        f"{images(look, pairs)}</section>"
     )
 
 

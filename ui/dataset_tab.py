@@ -118,18 +118,18 @@ def build(
         first = policies[one] if desk.policy == desk.begun else desk.begun
         yield from looking(chosen[0], chosen[1], first, desk.policy, seed)
 
-    def choose(event: gr.EventData, found: Look | None, desk: Desk, *controls: Any) -> tuple[Any, ...]:
+    def choose(event: gr.EventData, result: Look | None, desk: Desk, *controls: Any) -> tuple[Any, ...]:
         """What was clicked in the look: a number or a bar opens its images, an image or a pair opens in Tune.
 
         complaint, tabs, gallery, adaptive policy, and what Tune shows."""
         nothing, said = [gr.skip()] * len(door.outputs), event._data
         if said.get("preset") in policies:
             return "", gr.skip(), gr.skip(), said["preset"], *nothing
-        if found is None:
+        if result is None:
             return *[gr.skip()] * 4, *nothing
         if "test" in said or "statistic" in said:
-            return "", gr.skip(), _opened(found, said), gr.skip(), *nothing
-        places = found.worst if "worst" in said else found.seen
+            return "", gr.skip(), _opened(result, said), gr.skip(), *nothing
+        places = result.worst if "worst" in said else result.seen
         number = int(said.get("worst", said.get("image", -1)))
         if not 0 <= number < len(places):
             return *[gr.skip()] * 4, *nothing
@@ -137,14 +137,14 @@ def build(
             desk.lay(places[number].item.open)
         except AdaptAugError as error:
             return dataset_html.problems([str(error)]), *[gr.skip()] * 3, *nothing
-        manual, adaptive = (tally.policy for tally in found.tallies)
+        manual, adaptive = (tally.policy for tally in result.tallies)
         named = next((name for name, policy in policies.items() if policy == manual), None)
-        pair = found.worst[number].index if "worst" in said else 0
+        pair = result.worst[number].index if "worst" in said else 0
         # Tune's left policy is one of those on offer: another is looked at on the right only.
         desk.chosen = (0 if named else 1, pair)
         if desk.policy != adaptive:
             desk.replace(adaptive)
-        settings: dict[str, Any] = {"seed": found.seed, "count": 6, "size": found.size}
+        settings: dict[str, Any] = {"seed": result.seed, "count": 6, "size": result.size}
         if named:
             settings["one"] = named
         shown = door.show(desk, *controls, picture=as_picture(desk.source), **settings)
@@ -176,18 +176,18 @@ def build(
         )  # fmt: skip
 
 
-def _opened(found: Look, said: dict[str, Any]) -> str:
+def _opened(result: Look, said: dict[str, Any]) -> str:
     """The images that a number of the table or a bar stands for."""
     statistic, test, side = said.get("statistic"), said.get("test", ""), said.get("side")
     if statistic in STATISTICS:
-        images, low, high = dataset.within(found, statistic, float(said.get("share", 0)))
+        images, low, high = dataset.within(result, statistic, float(said.get("share", 0)))
         title = f"{STATISTICS[statistic].title} {number(low)} to {number(high)}"
         return dataset_html.gallery(
-            found, title, [(i, f"{found.seen[i].values[statistic]:.2f}") for i in images]
+            result, title, [(i, f"{result.seen[i].values[statistic]:.2f}") for i in images]
         )
     if side not in (0, 1) or (test and test not in dataset.TESTS):
         return ""
-    policy = found.tallies[side].policy.name
+    policy = result.tallies[side].policy.name
     title = f"{policy}: {dataset.TESTS.get(test, 'any test')}"
-    told = lambda i: ", ".join(f"({t})" for t in sorted(found.seen[i].broken[side]))  # noqa: E731
-    return dataset_html.gallery(found, title, [(i, told(i)) for i in dataset.chosen(found, test, side)])
+    told = lambda i: ", ".join(f"({t})" for t in sorted(result.seen[i].broken[side]))  # noqa: E731
+    return dataset_html.gallery(result, title, [(i, told(i)) for i in dataset.chosen(result, test, side)])

@@ -148,8 +148,8 @@ def _under_way(told: dict[str, Any], seconds: float) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text())
-        return found if isinstance(found, dict) else {}
+        about = json.loads(path.read_text())
+        return about if isinstance(about, dict) else {}
     except (OSError, ValueError):
         return {}
 

@@ -152,18 +152,18 @@ def samples_from(path: str | Path, range: Range = AUTO) -> list[tuple[str, Image
     """The user's own images in the samples' place: a file, or up to 12 files of a folder."""
     path = Path(path)
     files = find_images([path])
-    found: list[tuple[str, Image.Image]] = []
+    images: list[tuple[str, Image.Image]] = []
     problem = None
     for file in files:
         try:
-            found.append((printable(file.name), Image.fromarray(decode(file, range=range).pixels)))
+            images.append((printable(file.name), Image.fromarray(decode(file, range=range).pixels)))
         except AdaptAugError as error:
             problem = error
-        if len(found) == 12:
+        if len(images) == 12:
             break
-    if not found:
+    if not images:
         raise problem or AdaptAugError(f"images: {printable(path)} holds no image file.")
-    return found
+    return images
 
 
 @likeness.one_thread()

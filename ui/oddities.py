@@ -36,19 +36,19 @@ class Odd(NamedTuple):
 def odd(place: int, values: dict[str, float], pixels: np.ndarray) -> list[Odd]:
     """Of one image, (H, W, 3) uint8, with its statistics; near-duplicates are found among all."""
     height, width = pixels.shape[:2]
-    found = []
+    oddities = []
     if values["mean"] < DARK:
-        found.append(Odd(place, "dark", f"mean luma {values['mean']:.2f}"))
+        oddities.append(Odd(place, "dark", f"mean luma {values['mean']:.2f}"))
     if values["mean"] > LIGHT:
-        found.append(Odd(place, "light", f"mean luma {values['mean']:.2f}"))
+        oddities.append(Odd(place, "light", f"mean luma {values['mean']:.2f}"))
     shape = max(width, height) / min(width, height)
     if shape >= NARROW:
-        found.append(Odd(place, "narrow", f"{width} x {height} px"))
+        oddities.append(Odd(place, "narrow", f"{width} x {height} px"))
     if values["entropy"] <= TONES:
-        found.append(Odd(place, "empty", f"tones {values['entropy']:.1f} bits"))
+        oddities.append(Odd(place, "empty", f"tones {values['entropy']:.1f} bits"))
     elif min(height, width) >= LEAST and (edges := edge(pixels)) < SOFT:
-        found.append(Odd(place, "blurry", f"edges {edges:.3f}"))
-    return found
+        oddities.append(Odd(place, "blurry", f"edges {edges:.3f}"))
+    return oddities
 
 
 def edge(pixels: np.ndarray) -> float:

@@ -75,7 +75,7 @@ class Study:
 
 def find_runs(roots: Iterable[Path | None]) -> list[Found]:
     """Runs and searches directly inside the folders, the one changed last first; links are passed over."""
-    found: dict[str, Found] = {}
+    runs: dict[str, Found] = {}
     for root in roots:
         try:
             inside = sorted(root.iterdir()) if root is not None else []
@@ -83,9 +83,9 @@ def find_runs(roots: Iterable[Path | None]) -> list[Found]:
             inside = []
         for folder in inside:
             kind, file = _kind(folder)
-            if kind and folder.name not in found:
-                found[folder.name] = Found(folder.name, kind, folder, _changed(file))
-    return sorted(found.values(), key=lambda run: -run.changed)[:MAX_SHOWN]
+            if kind and folder.name not in runs:
+                runs[folder.name] = Found(folder.name, kind, folder, _changed(file))
+    return sorted(runs.values(), key=lambda run: -run.changed)[:MAX_SHOWN]
 
 
 def _kind(folder: Path) -> tuple[str, Path]:
@@ -194,10 +194,10 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAX_SETTINGS:
             return {}
-        found = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def _trials(path: Path, name: str) -> list[Trial]:

@@ -91,12 +91,12 @@ def build(folder: Path | None, door: Door, tabs: gr.Tabs, tab: gr.Tab, others: l
         """Into Tune, with an image of the data that the policy was found or used on."""
         said: dict[str, Any] = {}
         try:
-            found = runs.pick(roots(), name or "")
-            desk.replace(runs.policy_of(found))
+            run = runs.pick(roots(), name or "")
+            desk.replace(runs.policy_of(run))
         except AdaptAugError as error:
             return templates.problem(str(error)), gr.skip(), *[gr.skip()] * len(door.outputs)
         try:
-            if (image := findings.image_of(found)) is not None:
+            if (image := findings.image_of(run)) is not None:
                 called, opened, side = image
                 desk.lay(lambda: logic.as_source(called, opened()))
                 side = min(max(round(side / 32) * 32, logic.MIN_SIZE), logic.MAX_SIZE)

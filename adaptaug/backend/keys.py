@@ -103,8 +103,8 @@ def fresh_seed() -> int:
     The one permitted use of a global generator: `torch.manual_seed` governs it, and torch itself reseeds
     it in every DataLoader worker. With persistent workers it simply runs on, so epochs differ.
     """
-    drawn = int(torch.randint(-(2**63), 2**63 - 1, (), dtype=torch.int64, device="cpu"))
-    return _signed(drawn ^ (distributed_rank() * _GOLDEN))
+    number = int(torch.randint(-(2**63), 2**63 - 1, (), dtype=torch.int64, device="cpu"))
+    return _signed(number ^ (distributed_rank() * _GOLDEN))
 
 
 def distributed() -> bool:

@@ -56,12 +56,12 @@ def alone(folder: Path, rank: int = 0) -> Iterator[None]:
 
     Raises: AdaptAugError: another process holds it.
     """
-    held: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
+    lock: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
     file = folder / (_LOCK if rank == 0 else f"{_LOCK}-{rank}")
     with naming(file):
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            held = FileLock(file).acquire(timeout=0)
+            lock = FileLock(file).acquire(timeout=0)
         except Timeout:
             raise AdaptAugError(
                 f"{printable(folder)}: expected a folder that nobody writes, got one that another process is at work "
@@ -72,5 +72,5 @@ def alone(folder: Path, rank: int = 0) -> Iterator[None]:
         except OSError as error:
             if error.errno not in (errno.ENOLCK, errno.ENOTSUP):
                 raise
-    with held:
+    with lock:
         yield

@@ -152,13 +152,13 @@ def predict(
         from adaptaug.simclr.predict import classify, matching
     except ModuleNotFoundError as error:
         raise WorkFailed(missing(error, "train")) from error
-    trained, made = load_head(head)
-    backbone = _backbone(*matching(made, checkpoint, normalise), trust_pickle)
-    range = range_ or made.get("embeddings", {}).get("range", "auto")
+    classifier, about = load_head(head)
+    backbone = _backbone(*matching(about, checkpoint, normalise), trust_pickle)
+    range = range_ or about.get("embeddings", {}).get("range", "auto")
     images = open_data(data, range=range)
     tell(images, range)
     count = 0
-    for name, best, probability in classify(images, backbone, trained, made, batch_size):
+    for name, best, probability in classify(images, backbone, classifier, about, batch_size):
         print(f"{name}\t{printable(best)}\t{probability:.4f}")
         count += 1
     for _, sentence in images.bad:
@@ -185,8 +185,8 @@ def evaluate(
 
     data = open_embeddings(train)
     pair = evaluation.split(data) if test is None else (data, open_embeddings(test))
-    found = evaluation.judge(*pair)
-    print(evaluation.table(found))
+    scores = evaluation.judge(*pair)
+    print(evaluation.table(scores))
     if out is not None:
-        whole = {"adaptaug": __version__, "embeddings": data.about, **found}
+        whole = {"adaptaug": __version__, "embeddings": data.about, **scores}
         write_atomically(out, lambda file: file.write(json.dumps(whole, indent=1).encode() + b"\n"))

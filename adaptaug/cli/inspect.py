@@ -47,27 +47,27 @@ def preview(
     from adaptaug.policy import Policy
     from adaptaug.report.sheet import contact_sheet
 
-    chosen = Policy.load(policy)
+    loaded_policy = Policy.load(policy)
     if out.suffix.lower() != ".png" or not out.parent.is_dir() or out.is_dir():
         raise AdaptAugError(f"--out {out}: expected a .png file in a folder that exists.")
-    found, left = folders.search(images)
-    said = left.sentence(len(found))
-    if not found:
+    files, left_out = folders.search(images)
+    note = left_out.sentence(len(files))
+    if not files:
         where = ", ".join(printable(path) for path in images)
-        raise WorkFailed(f"no image files in {where}{f'; {said}' if said else '.'}")
-    if said:
-        say(said)
-    kept = [found[i * len(found) // limit] for i in range(limit)] if len(found) > limit else found
-    if len(kept) < len(found):
-        say(f"showing {len(kept)} of {len(found)} images, spread evenly; --limit shows more.")
+        raise WorkFailed(f"no image files in {where}{f'; {note}' if note else '.'}")
+    if note:
+        say(note)
+    sample = [files[i * len(files) // limit] for i in range(limit)] if len(files) > limit else files
+    if len(sample) < len(files):
+        say(f"showing {len(sample)} of {len(files)} images, spread evenly; --limit shows more.")
     most = round(megapixels * 1e6)
-    readable = _readable(kept, most, range_of(Files(found, most), range_))
+    readable = _readable(sample, most, range_of(Files(files, most), range_))
     first = next(readable, None)
     if first is None:
         raise WorkFailed(
-            f"none of {len(kept)} files could be read." if len(kept) > 1 else "nothing could be read."
+            f"none of {len(sample)} files could be read." if len(sample) > 1 else "nothing could be read."
         )
-    sheet, report = contact_sheet(itertools.chain([first], readable), chosen, pairs, seed, size, views)
+    sheet, report = contact_sheet(itertools.chain([first], readable), loaded_policy, pairs, seed, size, views)
     beside = out.with_suffix(".json")
     try:
         # The numbers first: a sheet is known as ours by them.
@@ -79,7 +79,9 @@ def preview(
             f"{error.filename or out}: could not be written ({error.strerror or error})."
         ) from error
     each = f"{pairs} pairs" if views == 2 else f"{pairs} sets of {views} views"
-    print(f"{out} and {beside.name}: {len(report['images'])} images, {each} each, policy {chosen.name}")
+    print(
+        f"{out} and {beside.name}: {len(report['images'])} images, {each} each, policy {loaded_policy.name}"
+    )
 
 
 def _readable(paths: list[Path], max_pixels: int, range: Range) -> Iterator[tuple[str, Image.Image]]:
@@ -135,31 +137,31 @@ def profile(
     everything = open_data(data, round(megapixels * 1e6), range_)
     tell(everything, range_)
     images = everything if limit is None else everything.take(limit)
-    found = profiling.Profile(bad=images.bad)
+    result = profiling.Profile(bad=images.bad)
     console = Console(stderr=True)
     for name, image in track(
         images, "Looking", len(images), console=console, transient=True,
         disable=len(images) <= FEW or not console.is_terminal,
     ):  # fmt: skip
-        found.add(name, image)
+        result.add(name, image)
     for _, sentence in images.bad:
         say(f"left out {sentence}")
-    if not found.names:
+    if not result.names:
         raise WorkFailed(f"none of {len(images)} files could be read.")
-    policy = found.advice()[0]
-    side = size or profiling.view_size(found)
-    milliseconds = profiling.cost(found.some(images), policy, side)
+    policy = result.advice()[0]
+    side = size or profiling.view_size(result)
+    milliseconds = profiling.cost(result.some(images), policy, side)
     view = {"policy": policy, "size": side, "milliseconds": round(milliseconds, 3)}
-    report = {"adaptaug": __version__, "data": str(data), **found.report(), "view": view}
+    report = {"adaptaug": __version__, "data": str(data), **result.report(), "view": view}
     beside = out.with_suffix(".json")
     try:
         write_atomically(beside, lambda file: file.write(json.dumps(report, indent=1).encode() + b"\n"))
-        write_atomically(out, lambda file: plots.draw(found, data.name).savefig(file, format="png", dpi=130))
+        write_atomically(out, lambda file: plots.draw(result, data.name).savefig(file, format="png", dpi=130))
     except OSError as error:
         raise WorkFailed(
             f"{error.filename2 or error.filename or out}: could not be written ({error.strerror or error})."
         ) from error
-    print(f"{len(found.names):,} of {len(everything):,} images\n\n{found.text()}\n")
+    print(f"{len(result.names):,} of {len(everything):,} images\n\n{result.text()}\n")
     print(f"suggested: {policy}, because {report['because']}.")
     print(f"next: {report['runner_up']}; {report['runner_up_is']}.")
     for warning in report["warnings"]:

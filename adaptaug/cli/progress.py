@@ -51,8 +51,8 @@ class Live(Progress):
 
     def ranked(self, arms: Sequence[Arm]) -> None:
         table = Table("arm", "% held-out, per rung", box=None, title="Leading arms", title_justify="left")
-        shown = list(arms[:_SHOWN]) + [arm for arm in arms[_SHOWN:] if arm.name == HAND]
-        for arm in shown:
+        rows = list(arms[:_SHOWN]) + [arm for arm in arms[_SHOWN:] if arm.name == HAND]
+        for arm in rows:
             table.add_row(arm.name, "  ".join(f"{score:.1f}" for score in arm.scores))
         self.live.update(Group(self.bar, table))
         if not self.console.is_terminal:

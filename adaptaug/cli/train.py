@@ -106,10 +106,10 @@ def search(
         str(data), limit, seed, arch=arch, size=size or own_side(data, 64), batch=batch,
         epochs=epochs or (epochs_of(data, limit) if screens else 14), range=settled_range(data, range_), views=views,
     )  # fmt: skip
-    known = memory.Memory.load(*([remember] if remember else []))
+    past = memory.Memory.load(*([remember] if remember else []))
     if dry_run:
         with tempfile.TemporaryDirectory() as folder:
-            _tell_cost(Search(recipe, start, folder, budget, objective, workers, method=method, memory=known))
+            _tell_cost(Search(recipe, start, folder, budget, objective, workers, method=method, memory=past))
         return
     if (storage is None) != (study is None):
         raise AdaptAugError(
@@ -117,7 +117,7 @@ def search(
         )
     shared = None if storage is None or study is None else Shared(storage, study)
     optuna.logging.disable_default_handler()  # threads that still train after Ctrl-C would tell of their trials
-    with progress.Live() as shown:
+    with progress.Live() as display:
         task = Search(
             recipe,
             start,
@@ -125,10 +125,10 @@ def search(
             budget,
             objective,
             workers,
-            shown,
+            display,
             shared,
             method,
-            known,
+            past,
         )
         for sentence in (*task.unreadable, task.about_labels):
             if sentence:
@@ -136,12 +136,12 @@ def search(
         try:
             outcome = task.run()
         except KeyboardInterrupt:
-            kept = task.best_so_far()
-            kept.save(out)
-            say(f"{out}: holds the best so far ({kept.provenance['outcome']}), "
+            best = task.best_so_far()
+            best.save(out)
+            say(f"{out}: holds the best so far ({best.provenance['outcome']}), "
                  "not verified; the same command goes on.")  # fmt: skip
             raise
-        shown.begin("report", 1)
+        display.begin("report", 1)
         report = write_report(task, outcome)
     outcome.policy.save(out)
     if remember is not None and isinstance(task.how, Screening):
@@ -279,8 +279,8 @@ def pretrain(
     if done.step < done.steps:
         say(f"stopped at step {done.step} of {done.steps}; --resume goes on.")
         raise typer.Exit(INTERRUPTED)
-    spent = ", ".join(f"{part} {share:.0%}" for part, share in done.shares.items())
-    print(f"time: {spent}")
+    shares = ", ".join(f"{part} {share:.0%}" for part, share in done.shares.items())
+    print(f"time: {shares}")
     if heads == "on":
         print(f"{out}/policy.yaml: {policy} with the conditional weights learned")
     print(f"{out}/encoder.safetensors: {arch}, {done.step} steps{f'; {scores}' if scores else ''}")
@@ -305,14 +305,14 @@ def _with_found(settings: Settings, share: float, resume: bool) -> tuple[Setting
             "--heads on: expected a policy by name or file, which heads learn from; it was auto."
         )
     folder = Path(settings.out)
-    found = folder / "policy.yaml"
+    file = folder / "policy.yaml"
     if is_first():
         optuna.logging.disable_default_handler()
         count = min(len(open_data(settings.data)), settings.limit or sys.maxsize)
-        seconds = None if found.exists() else share * training_seconds(settings, count)
-        with progress.Live() as shown:
-            policy = find(settings.data, folder, seconds, settings.seed, settings.range, None, shown)
-        say(f"{found}: trains with {policy.name}; {folder}/report.md says why.")
-    while not found.exists():  # the first process is at it
+        seconds = None if file.exists() else share * training_seconds(settings, count)
+        with progress.Live() as display:
+            policy = find(settings.data, folder, seconds, settings.seed, settings.range, None, display)
+        say(f"{file}: trains with {policy.name}; {folder}/report.md says why.")
+    while not file.exists():  # the first process is at it
         time.sleep(1)
-    return replace(settings, policy=str(found)), resume or bool(checkpoints(folder))
+    return replace(settings, policy=str(file)), resume or bool(checkpoints(folder))

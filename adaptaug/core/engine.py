@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from adaptaug.core import library
+from adaptaug.core import library, records
 from adaptaug.core.records import (
     EVIDENCE,
     FLOATS,
@@ -39,7 +39,7 @@ from adaptaug.policy import Policy
 from adaptaug.policy.conditional import STATISTICS, Moves
 from adaptaug.policy.ops import OPS
 from adaptaug.policy.request import Request
-from adaptaug.policy.routes import RULED, Route, plain
+from adaptaug.policy.routes import Route, plain
 from adaptaug.policy.terms import Terms, absent, terms_of
 
 _REPORT = np.dtype(Report)
@@ -72,7 +72,7 @@ def known_operations() -> int:
 
 @cache
 def _operations_of(lib: ctypes.CDLL) -> int:
-    return lib.core_operations()
+    return int(lib.core_operations())
 
 
 def packed(policy: Policy) -> Any:
@@ -140,8 +140,8 @@ def _moves(push: Any, count: int) -> Any:
     rows = np.zeros(count, np.dtype(MovesRecord))
     if isinstance(push, Moves):
         rows["moved"] = 1
-        for given, name in ((push.p, "p"), (push.strength, "strength")):
-            for operation, values in given.items():
+        for numbers, name in ((push.p, "p"), (push.strength, "strength")):
+            for operation, values in numbers.items():
                 slot = OPS[operation].slot
                 rows[name][:, slot], rows[f"moves_{name}"][:, slot] = np.asarray(values, np.float64), 1
     else:
@@ -204,7 +204,7 @@ def make_views(
     report = None if reports is None else ctypes.c_void_p(_address(reports))
 
     def part(start: int, stop: int) -> int:
-        return lib.core_views(*arguments, start, stop, numbers.start, views, size, outputs, report)
+        return int(lib.core_views(*arguments, start, stop, numbers.start, views, size, outputs, report))
 
     _over_images(part, count)
     return rooms, reports
@@ -221,9 +221,10 @@ def replay(
 
     def part(start: int, stop: int) -> int:
         address = ctypes.c_void_p(_address(reports))
-        return lib.core_replay(
+        status: int = lib.core_replay(
             ctypes.byref(source), record, address, start, stop, params.size, nearest, tone, ctypes.byref(output)
         )  # fmt: skip
+        return status
 
     _over_images(part, source.count)
     return room
@@ -233,12 +234,12 @@ def measure(source: SourceRecord) -> dict[str, np.ndarray]:
     """Every statistic of `conditional.STATISTICS` by name, (B,) each."""
     lib = library.load()
     assert lib is not None
-    out = np.empty((source.count, len(STATISTICS)))
+    out = np.empty((source.count, records.STATISTICS))
     address = ctypes.c_void_p(_address(out))
     _over_images(
         lambda start, stop: lib.core_measure(ctypes.byref(source), start, stop, address), source.count
     )
-    return {name: out[:, i] for i, name in enumerate(STATISTICS)}
+    return {name: out[:, records.PLACES[name]] for name in STATISTICS}
 
 
 def shortest_side(policy: Policy, row: np.ndarray, numbers: range, width: int, height: int) -> float:
@@ -247,7 +248,7 @@ def shortest_side(policy: Policy, row: np.ndarray, numbers: range, width: int, h
     assert lib is not None
     row = np.ascontiguousarray(row, np.int64)
     key = ctypes.c_void_p(_address(row))
-    return lib.core_shortest_side(packed(policy), key, numbers.start, len(numbers), width, height)
+    return float(lib.core_shortest_side(packed(policy), key, numbers.start, len(numbers), width, height))
 
 
 def jpeg_size(data: bytes) -> tuple[int, int, bool] | None:
@@ -313,7 +314,7 @@ def _evidence(
     for i, name in enumerate(EVIDENCE):
         keep(name, reports["evidence"][:, i])
     for name in dict.fromkeys(name for route in routes for name in route.when):
-        evidence[f"subject.{name}"] = array(reports["statistic"][:, RULED.index(name)])
+        evidence[f"subject.{name}"] = array(reports["statistic"][:, records.PLACES[name]])
     if push is not None and not isinstance(push, Moves):
         evidence |= {
             "push": array(np.asarray(push, np.float64)),

@@ -178,6 +178,7 @@ int measure_image(const u8 *rgb, int h, int w, int64_t stride, int all, const Ro
   running_sums(thumb, stats);
   detail_map(stats);
   if (all) {
+    for (int i = 0; i < STATISTICS; i++) stats->statistic[i] = NAN;
     stats->statistic[MEAN] = stats->mean, stats->statistic[CONTRAST_STATISTIC] = stats->contrast;
     tone_statistics(luma, stats->statistic);
     composition_statistics(stats, thumb, stats->statistic);

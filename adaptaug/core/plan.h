@@ -24,9 +24,10 @@ enum {  // the statistics that reasons quote, by name in records.EVIDENCE
   BOX_Y, BOX_WIDTH, BOX_HEIGHT, WARPED_CONTENT, SHRINK, IMAGE_MEAN, IMAGE_STD, FLAT_STD, REACH, CROP_MEAN, CROP_STD,
   LUMA_SHARE, CLIP, STD_FLOOR, TONE_STRENGTH, CROP_CHROMA, CHROMA_SHARE, EVIDENCES
 };
-enum {  // conditional.STATISTICS
+enum {  // conditional.STATISTICS; a new one needs no name here: the line in measure.c that sets it has the number
   MEAN, CONTRAST_STATISTIC, DARK_FRACTION, BRIGHT_FRACTION, ENTROPY, CHROMA_STATISTIC, COLOURFULNESS, SPREAD, SHARPNESS_STATISTIC,
-  BORDER_UNIFORMITY, FOREGROUND_FRACTION, STATISTICS,
+  BORDER_UNIFORMITY, FOREGROUND_FRACTION,
+  STATISTICS = 16,  // room for those to come
   LEVELS = STATISTICS, BLACK, INK, STROKES, RULED  // what rules may name besides (routes.RULED)
 };
 enum { ROUTES = 16 };  // most of a policy (routes.MOST)

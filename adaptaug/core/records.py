@@ -7,11 +7,15 @@ import math
 from ctypes import c_double, c_float, c_int32, c_int64, c_void_p
 
 from adaptaug.policy import Policy
-from adaptaug.policy.conditional import STATISTICS
+from adaptaug.policy.conditional import STATISTICS as MEASURED
 from adaptaug.policy.ops import OPS, SLOTS_PER_OP
 from adaptaug.policy.routes import MOST, RULED
 
-SLOTS, NUMBERS = 32, 4
+SLOTS, NUMBERS, STATISTICS = 32, 4, 16
+# The places of statistics in C: those of images in the table's order, with room for more, then what rules name besides.
+PLACES = {name: i for i, name in enumerate(MEASURED)}
+PLACES |= {name: STATISTICS + i for i, name in enumerate(RULED[len(MEASURED) :])}
+RULED_PLACES = STATISTICS + len(RULED) - len(MEASURED)
 KINDS = ("geometry", "filter", "table", "tone", "colour", "late")
 # The statistics that reasons quote, in the order of plan.h.
 EVIDENCE = (
@@ -35,8 +39,8 @@ class PolicyRecord(ctypes.Structure):
     _fields_ = (
         ("std", c_double), ("std_share", c_double), ("clip", c_double), ("dark", c_double), ("bright", c_double),
         ("correlation", c_double), ("erased", c_double), ("overlap", c_double * 2),
-        ("usual", c_double * len(STATISTICS)), ("deviation", c_double * len(STATISTICS)),
-        ("weight_p", c_double * len(STATISTICS) * SLOTS), ("weight_strength", c_double * len(STATISTICS) * SLOTS),
+        ("usual", c_double * STATISTICS), ("deviation", c_double * STATISTICS),
+        ("weight_p", c_double * STATISTICS * SLOTS), ("weight_strength", c_double * STATISTICS * SLOTS),
         ("operation", Operation * SLOTS), ("order", c_int32 * SLOTS), ("count", c_int32), ("guards", c_int32),
         ("overlaps", c_int32), ("conditional", c_int32),
     )  # fmt: skip
@@ -51,8 +55,8 @@ class MovesRecord(ctypes.Structure):
 
 class RuleRecord(ctypes.Structure):
     _fields_ = (
-        ("count", c_int32), ("order", c_int32 * len(RULED)), ("low", c_double * len(RULED)),
-        ("high", c_double * len(RULED)),
+        ("count", c_int32), ("order", c_int32 * RULED_PLACES), ("low", c_double * RULED_PLACES),
+        ("high", c_double * RULED_PLACES),
     )  # fmt: skip
 
 
@@ -72,7 +76,7 @@ class Report(ctypes.Structure):
         ("strength", c_double), ("noise_seed", c_int64), ("entry", EntryRecord * NUMBERS * SLOTS),
         ("evidence", c_double * len(EVIDENCE)), ("probability", c_double * SLOTS), ("power", c_double * SLOTS),
         ("fraction", c_double * (NUMBERS + 1) * SLOTS), ("start", c_double * (NUMBERS + 1) * SLOTS),
-        ("statistic", c_double * len(RULED)), ("gate", c_int32 * SLOTS), ("failed", c_int32), ("frame", c_int32),
+        ("statistic", c_double * RULED_PLACES), ("gate", c_int32 * SLOTS), ("failed", c_int32), ("frame", c_int32),
         ("blank", c_int32), ("route", c_int32),
     )  # fmt: skip
 
@@ -118,7 +122,7 @@ def pack_routes(policy: Policy) -> RoutingRecord | None:
     for route, rule in zip(policy.routes, out.rule, strict=False):
         rule.count = len(route.when)
         for i, (name, (low, high)) in enumerate(route.when.items()):
-            number = rule.order[i] = RULED.index(name)
+            number = rule.order[i] = PLACES[name]
             rule.low[number] = -math.inf if low is None else low
             rule.high[number] = math.inf if high is None else high
     return out
@@ -152,12 +156,12 @@ def _pack(policy: Policy, whole: Policy, out: PolicyRecord) -> None:
     for name in policy.pair.share:
         out.operation[OPS[name].slot].shared = 1
     for name, usual in policy.conditional.statistics.items():
-        out.usual[STATISTICS.index(name)], out.deviation[STATISTICS.index(name)] = usual
+        out.usual[PLACES[name]], out.deviation[PLACES[name]] = usual
     out.conditional = bool(policy.conditional.operations)
     for name, weights in policy.conditional.operations.items():
-        for given, rows in ((weights.p, out.weight_p), (weights.strength, out.weight_strength)):
-            for statistic, weight in given.items():
-                rows[OPS[name].slot][STATISTICS.index(statistic)] = weight
+        for factors, rows in ((weights.p, out.weight_p), (weights.strength, out.weight_strength)):
+            for statistic, weight in factors.items():
+                rows[OPS[name].slot][PLACES[statistic]] = weight
 
 
 assert SLOTS_PER_OP == 8  # plan.h has it, too

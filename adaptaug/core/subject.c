@@ -79,19 +79,20 @@ static double ink_of(Plane luma) {
 
 static double statistic_of(int which, const Measured *image, ImageStats *stats, Arena *arena) {
   if (stats->measured[which]) return stats->statistic[which];
-  double found[RULED];
-  int first = which, last = which;  // those that come together
+  double found[RULED];  // with those that come together; NaN: not asked for
+  for (int i = 0; i < RULED; i++) found[i] = NAN;
   if (which == MEAN) found[MEAN] = stats->mean;
   else if (which == CONTRAST_STATISTIC) found[CONTRAST_STATISTIC] = stats->contrast;
-  else if (which <= ENTROPY) tone_statistics(image->luma, found), first = DARK_FRACTION, last = ENTROPY;
-  else if (which <= COLOURFULNESS) colour_statistics(image->rgb, image->h, image->w, image->stride, found, arena), first = CHROMA_STATISTIC, last = COLOURFULNESS;
-  else if (which < STATISTICS) composition_statistics(stats, image->thumb, found), first = SPREAD, last = FOREGROUND_FRACTION;
-  else if (which == INK) found[INK] = ink_of(image->luma);
-  else level_statistics(image->luma, found), first = LEVELS, last = STROKES;
-  for (int i = first; i <= last; i++) {
-    if (i == INK && which != INK) continue;
-    stats->statistic[i] = found[i], stats->measured[i] = 1;
+  else if (which <= ENTROPY) tone_statistics(image->luma, found);
+  else if (which <= COLOURFULNESS) colour_statistics(image->rgb, image->h, image->w, image->stride, found, arena);
+  else if (which < STATISTICS) {
+    composition_statistics(stats, image->thumb, found);
+    if (isnan(found[which])) tone_statistics(image->luma, found);
+    if (isnan(found[which])) colour_statistics(image->rgb, image->h, image->w, image->stride, found, arena);
   }
+  else if (which == INK) found[INK] = ink_of(image->luma);
+  else level_statistics(image->luma, found);
+  for (int i = 0; i < RULED; i++) if (!isnan(found[i])) stats->statistic[i] = found[i], stats->measured[i] = 1;
   return stats->statistic[which];
 }
 

@@ -96,9 +96,9 @@ def parse(text: Any) -> Range | None:
 
 def of_one(text: Any) -> Range:
     """`parse` for an image by itself. Raises: AdaptAugError: `data`, too."""
-    if (chosen := parse(text)) is None:
+    if (depth := parse(text)) is None:
         raise AdaptAugError("range: expected auto or LOW,HIGH for one image; 'data' is of a data set.")
-    return chosen
+    return depth
 
 
 def is_deep(image: Any) -> bool:

@@ -55,11 +55,11 @@ def read_image(
     file: Path | BinaryIO, name: str, max_pixels: int = MAX_PIXELS, range: Range = AUTO
 ) -> Image.Image:
     """As `open_image`, from a path or an open file, called `name` in errors."""
-    known = Image.MAX_IMAGE_PIXELS
+    limit = Image.MAX_IMAGE_PIXELS
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # ours is the limit, and odd metadata is no reason to stop
-            if known is not None and max_pixels > known:
+            if limit is not None and max_pixels > limit:
                 Image.MAX_IMAGE_PIXELS = max_pixels
             return _decoded(file, name, max_pixels, range)
     except AdaptAugError:
@@ -81,7 +81,7 @@ def read_image(
             "replace it or save it anew."
         ) from None
     finally:
-        Image.MAX_IMAGE_PIXELS = known
+        Image.MAX_IMAGE_PIXELS = limit
 
 
 def _decoded(file: Path | BinaryIO, name: str, max_pixels: int, range: Range) -> Image.Image:

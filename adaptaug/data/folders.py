@@ -62,23 +62,23 @@ def search(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[Path], LeftOut
     A folder gives the files below it, however deep, whose suffix is an image's (`formats.suffixes`), sorted by path;
     not hidden ones. Any other path is kept as it is, even if nothing is there: `open_image` says what is wrong with it.
     """
-    found: dict[Path, None] = {}
-    left = LeftOut()
+    files: dict[Path, None] = {}
+    left_out = LeftOut()
     for path in map(Path, paths):
-        found.update(dict.fromkeys(sorted(_below(path, left)) if path.is_dir() else [path]))
-    return list(found), left
+        files.update(dict.fromkeys(sorted(_below(path, left_out)) if path.is_dir() else [path]))
+    return list(files), left_out
 
 
-def _below(folder: Path, left: LeftOut) -> Iterator[Path]:
+def _below(folder: Path, left_out: LeftOut) -> Iterator[Path]:
     top = _identity(folder)
-    for inside in _listed(folder, left):
+    for inside in _listed(folder, left_out):
         if isinstance(inside, Path):
             yield inside
         else:  # a class, maybe: what it shares with others is in both
-            yield from _walk(inside, {top}, left)
+            yield from _walk(inside, {top}, left_out)
 
 
-def _walk(folder: os.DirEntry[str], seen: set[tuple[int, int]], left: LeftOut) -> Iterator[Path]:
+def _walk(folder: os.DirEntry[str], visited: set[tuple[int, int]], left_out: LeftOut) -> Iterator[Path]:
     folders = [folder]
     while folders:
         entry = folders.pop(0)
@@ -86,11 +86,11 @@ def _walk(folder: os.DirEntry[str], seen: set[tuple[int, int]], left: LeftOut) -
             identity = _identity(entry.path)
         except OSError:  # removed meanwhile
             continue
-        if identity in seen:
-            left.add("links to folders read already", entry.name)
+        if identity in visited:
+            left_out.add("links to folders read already", entry.name)
             continue
-        seen.add(identity)
-        for inside in _listed(Path(entry.path), left):
+        visited.add(identity)
+        for inside in _listed(Path(entry.path), left_out):
             if isinstance(inside, Path):
                 yield inside
             else:
@@ -104,36 +104,36 @@ def _identity(path: str | Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _listed(folder: Path, left: LeftOut) -> Iterator[Path | os.DirEntry[str]]:
+def _listed(folder: Path, left_out: LeftOut) -> Iterator[Path | os.DirEntry[str]]:
     """Image files as paths and folders as entries, of one folder."""
     try:
         with os.scandir(folder) as listing:
             entries = sorted(listing, key=lambda entry: entry.name)
     except OSError:
-        left.add("folders that cannot be read", folder.name)
+        left_out.add("folders that cannot be read", folder.name)
         return
     names = {entry.name for entry in entries}
-    known = suffixes()
+    endings = suffixes()
     for entry in entries:
         stem, suffix = os.path.splitext(entry.name)  # noqa: PTH122 - a million of them
         if _is_folder(entry):
             if is_sidecar(entry.name):
-                left.add("hidden folders", entry.name)
+                left_out.add("hidden folders", entry.name)
             else:
                 yield entry
-        elif suffix.lower() in known:
+        elif suffix.lower() in endings:
             if is_sidecar(entry.name):
-                left.add("hidden images", entry.name)
+                left_out.add("hidden images", entry.name)
             elif _is_special(entry):
-                left.add("pipes and devices", entry.name)
+                left_out.add("pipes and devices", entry.name)
             elif suffix.lower() == ".png" and _is_ours(folder, entry.name, stem, names):
-                left.add("adaptaug's own", entry.name)
+                left_out.add("adaptaug's own", entry.name)
             else:
                 yield folder / entry.name
         elif entry.is_symlink() and not Path(entry.path).exists():
-            left.add("links to nothing", entry.name)
+            left_out.add("links to nothing", entry.name)
         elif not is_sidecar(entry.name):
-            left.add_file(entry.name)
+            left_out.add_file(entry.name)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

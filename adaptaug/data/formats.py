@@ -43,8 +43,8 @@ def _plug(name: str, register: Callable[[Any], Any] = lambda plugin: None) -> No
 @cache
 def suffixes() -> frozenset[str]:
     """Endings of the files that are taken for images, in lower case, each with its dot."""
-    known = {*formats(), "MPO"}  # which is opened as a JPEG
-    return frozenset(suffix for suffix, name in Image.EXTENSION.items() if name in known)
+    names = {*formats(), "MPO"}  # which is opened as a JPEG
+    return frozenset(suffix for suffix, name in Image.EXTENSION.items() if name in names)
 
 
 def is_missing(suffix: str) -> bool:

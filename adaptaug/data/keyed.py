@@ -92,20 +92,20 @@ class Keyed(Sharing, Dataset[Any]):
             self.views = copy(self.views)  # whoever else has these views keeps their policy
             self.views.policy = Policy.loads(text)  # type: ignore[attr-defined]
         place, visits, samples = self._place(), Counter[int](), []
-        told = None if all(isinstance(one, Visit) for one in indices) else _lost_visits(len(indices))
-        for number, asked in enumerate(indices):
-            index = int(asked)
+        true_visits = None if all(isinstance(one, Visit) for one in indices) else _lost_visits(len(indices))
+        for number, request in enumerate(indices):
+            index = int(request)
             index += len(self) if index < 0 else 0
-            if not isinstance(asked, Visit):
-                asked = (
-                    Visit(index, told[number].visit, told[number].rank)
-                    if told
+            if not isinstance(request, Visit):
+                request = (
+                    Visit(index, true_visits[number].visit, true_visits[number].rank)
+                    if true_visits
                     else Visit(index, visits[index])
                 )
                 visits[index] += 1
-                if not (asked.visit or asked.rank):
+                if not (request.visit or request.rank):
                     self._warn_of_repeats(index, place)
-            samples.append(self._sample(index, asked, place))
+            samples.append(self._sample(index, request, place))
         return samples
 
     def _sample(self, index: int, asked: Visit, place: int) -> Any:
@@ -122,9 +122,9 @@ class Keyed(Sharing, Dataset[Any]):
     def _there(self, item: Any, fields: Iterable[Any]) -> Any:
         """The field that has the image. Raises: AdaptAugError: the samples have others."""
         if self.field not in fields:
-            known = ", ".join(repr(field) for field in fields)
+            names = ", ".join(repr(field) for field in fields)
             raise AdaptAugError(
-                f"Keyed: expected field= to be one of a sample's ({known}), got {self.field!r}."
+                f"Keyed: expected field= to be one of a sample's ({names}), got {self.field!r}."
             )
         return self.field
 
@@ -221,7 +221,11 @@ def _lost_visits(count: int) -> list[Visit] | None:
     """What a Subset was asked for, in the order of what it asks: its own indices say nothing of visits."""
     for frame in _torchs_callers():
         here = frame.f_locals
-        for asked in ([here.get("idx")], here.get("indices")):
-            if isinstance(asked, list) and len(asked) == count and all(isinstance(a, Visit) for a in asked):
-                return asked
+        for candidates in ([here.get("idx")], here.get("indices")):
+            if (
+                isinstance(candidates, list)
+                and len(candidates) == count
+                and all(isinstance(a, Visit) for a in candidates)
+            ):
+                return candidates
     return None

@@ -52,7 +52,7 @@ def settle(where: str, values: Any, count: int, names: Iterable[Any] = ()) -> La
     Args: where: the file and field, for sentences; names: what the numbers from 0 are called, where that is known.
     Raises: AdaptAugError: not one for each of `count` images.
     """
-    named = [_decoded(name) for name in names]
+    class_names = [_decoded(name) for name in names]
     cells = values.numpy() if hasattr(values, "detach") else values
     if isinstance(cells, np.ndarray) and cells.shape == (1, count) and count > 1:
         cells = cells[0]  # as a row, which MATLAB's files have
@@ -60,7 +60,7 @@ def settle(where: str, values: Any, count: int, names: Iterable[Any] = ()) -> La
     if length != (count,):
         shape = np.shape(cells) if isinstance(cells, np.ndarray) else length
         raise AdaptAugError(f"{where}: expected one label for each of {count} images, got shape {shape}.")
-    one_each = _one_each(cells, indices=bool(named))
+    one_each = _one_each(cells, indices=bool(class_names))
     if one_each is None:
         return Labels(
             None, [], f"no labels: {where} has more than one value for an image, and is not one-hot."
@@ -71,17 +71,17 @@ def settle(where: str, values: Any, count: int, names: Iterable[Any] = ()) -> La
         return Labels(None, [], f"no labels: {where} has values of type {type(unknown[0]).__name__}.")
     if "text" in kinds:
         texts = [None if kind == "none" else _text(v) for v, kind in zip(values, kinds, strict=True)]
-        found = _by_name(where, texts, named)
+        labels = _by_name(where, texts, class_names)
     elif "fraction" in kinds:
         fraction = values[kinds.index("fraction")]
         return Labels(None, [], f"no labels: {where} has fractions such as {fraction}, which are no classes.")
     else:
-        found = _by_number(where, [None if k == "none" else int(v) for v, k in zip(values, kinds, strict=True)],
-                           named)  # fmt: skip
-    if found.numbers is None:
-        return found
-    numbers = found.numbers[place]
-    return Labels(numbers, found.names, joined(_unlabelled(where, numbers), found.note))
+        labels = _by_number(where, [None if k == "none" else int(v) for v, k in zip(values, kinds, strict=True)],
+                           class_names)  # fmt: skip
+    if labels.numbers is None:
+        return labels
+    numbers = labels.numbers[place]
+    return Labels(numbers, labels.names, joined(_unlabelled(where, numbers), labels.note))
 
 
 def of_texts(where: str, texts: list[str | None]) -> Labels:
@@ -114,9 +114,9 @@ def of_folders(path: Path, files: Sequence[Path]) -> Labels:
         return Labels(None, [], f"no labels: {some(classes)} in {printable(path)} are parts of a data set and no "
                                 "classes; name one's folder.")  # fmt: skip
     order, place = _distinct(folders)
-    found = _by_name(f"{printable(path)}", order)
-    assert found.numbers is not None
-    numbers = found.numbers[place]
+    labels = _by_name(f"{printable(path)}", order)
+    assert labels.numbers is not None
+    numbers = labels.numbers[place]
     empty = {
         entry.name
         for entry in path.iterdir()
@@ -126,7 +126,7 @@ def of_folders(path: Path, files: Sequence[Path]) -> Labels:
     stray = [file for file, number in zip(files, numbers, strict=True) if number == NONE]
     beside = f" (beside the class folders: {some(map(str, stray))})" if stray else ""
     return Labels(
-        numbers, found.names, joined(_unlabelled(printable(path), numbers, beside), found.note, note)
+        numbers, labels.names, joined(_unlabelled(printable(path), numbers, beside), labels.note, note)
     )
 
 
@@ -244,7 +244,7 @@ def _distinct(cells: Any) -> tuple[list[Any], np.ndarray]:
         values, place = np.unique(cells, return_inverse=True)
         return values.tolist(), place.reshape(-1)
     places: dict[Any, int] = {}
-    found: list[Any] = []
+    different: list[Any] = []
     place = np.empty(len(cells), np.int64)
     for i, cell in enumerate(cells):
         # A cell may be a number of NumPy's, or a tensor.
@@ -258,10 +258,10 @@ def _distinct(cells: Any) -> tuple[list[Any], np.ndarray]:
         except TypeError:
             key = (type(value), id(value))
         if key not in places:
-            places[key] = len(found)
-            found.append(value)
+            places[key] = len(different)
+            different.append(value)
         place[i] = places[key]
-    return found, place
+    return different, place
 
 
 def _one_each(cells: Any, indices: bool) -> Any:
@@ -318,9 +318,9 @@ def _unlabelled(where: str, numbers: np.ndarray, which: str = "") -> str:
 
 def some(names: Iterable[str]) -> str:
     """The first few names, and how many more."""
-    chosen = sorted(names)
-    rest = f" and {len(chosen) - _SHOWN:,} more" if len(chosen) > _SHOWN else ""
-    return ", ".join(map(printable, chosen[:_SHOWN])) + rest
+    order = sorted(names)
+    rest = f" and {len(order) - _SHOWN:,} more" if len(order) > _SHOWN else ""
+    return ", ".join(map(printable, order[:_SHOWN])) + rest
 
 
 def joined(*sentences: str) -> str:

@@ -41,7 +41,7 @@ class Hub(Source):
         if isinstance(cell, bytes):
             return cell
         if cell and cell["bytes"] is not None:
-            return cell["bytes"]
+            return bytes(cell["bytes"])
         try:
             return content(Path(cell["path"]))
         except (TypeError, OSError):
@@ -68,27 +68,27 @@ def open_hub(path: Path, max_pixels: int = MAX_PIXELS) -> Opened:
     except Exception as error:  # whatever its many readers raise
         reason = " ".join(str(error).split())[:120]
         raise AdaptAugError(f"{path}: cannot be read as a Hugging Face data set ({reason}).") from None
-    left = []
+    left_out = []
     if isinstance(rows, datasets.DatasetDict):
         if "train" not in rows and len(rows) > 1:
             raise AdaptAugError(
                 f"{path}: expected a split 'train', got {', '.join(rows)}; name one's folder."
             )
-        chosen = "train" if "train" in rows else next(iter(rows))
-        left += [f"split {name} {len(part):,}" for name, part in rows.items() if name != chosen]
-        rows = rows[chosen]
+        split = "train" if "train" in rows else next(iter(rows))
+        left_out += [f"split {name} {len(part):,}" for name, part in rows.items() if name != split]
+        rows = rows[split]
     pictures = [name for name, kind in rows.features.items() if isinstance(kind, datasets.Image)]
     pictures = pictures or [name for name, kind in rows.features.items() if _holds_files(rows, name, kind)]
     if not pictures:
         raise AdaptAugError(f"{path}: expected a column of images, got {', '.join(rows.column_names)}.")
-    left += [f"column {name} {len(rows):,}" for name in pictures[1:]]
+    left_out += [f"column {name} {len(rows):,}" for name in pictures[1:]]
     labels = _column_labels(path, rows.with_format(None), datasets)
     rows = rows.select_columns([pictures[0]])
     if isinstance(rows.features[pictures[0]], datasets.Image):
         rows = rows.cast_column(pictures[0], datasets.Image(decode=False))
     names = [f"{printable(path.name)}[{i}]" for i in range(len(rows))]
-    said = f"left out beside {len(rows):,} images: {printable(', '.join(left))}." if left else ""
-    return Opened(Hub(rows, names, max_pixels), names, *labels, left_out=said)
+    note = f"left out beside {len(rows):,} images: {printable(', '.join(left_out))}." if left_out else ""
+    return Opened(Hub(rows, names, max_pixels), names, *labels, left_out=note)
 
 
 def _holds_files(rows: Any, name: str, kind: Any) -> bool:
@@ -121,7 +121,7 @@ def _column_labels(path: Path, rows: Any, datasets: Any) -> Labels:
     classes = [name for name, kind in rows.features.items() if isinstance(kind, datasets.ClassLabel)]
     if not columns and len(classes) == 1:
         columns = classes
-    found = [
+    settled = [
         Labels(
             None, [], f"no labels: no column of {path} is called label, or another of {', '.join(COLUMNS)}."
         )
@@ -138,8 +138,8 @@ def _column_labels(path: Path, rows: Any, datasets: Any) -> Labels:
             labels = Labels(None, [], f"no labels: column {column} of {path} holds {type(kind).__name__}.")
         if labels.numbers is not None:
             return labels
-        found.append(labels)
-    return found[min(1, len(found) - 1)]
+        settled.append(labels)
+    return settled[min(1, len(settled) - 1)]
 
 
 # --- torchvision --------------------------------------------------------------------------------------------
@@ -174,14 +174,14 @@ def open_torchvision(name: str) -> Opened:
     """
     import torchvision
 
-    wanted, _, root = name.partition(":")[2].partition("@")
-    title, _, split = wanted.partition(":")
-    known = {title.lower(): title for title in torchvision.datasets.__all__}
-    if title.lower() not in known:
+    title_and_part, _, root = name.partition(":")[2].partition("@")
+    title, _, split = title_and_part.partition(":")
+    sets = {title.lower(): title for title in torchvision.datasets.__all__}
+    if title.lower() not in sets:
         raise AdaptAugError(
             f"{name}: expected the name of one of torchvision's data sets, such as torchvision:CIFAR10."
         )
-    make = getattr(torchvision.datasets, known[title.lower()])
+    make = getattr(torchvision.datasets, sets[title.lower()])
     accepts = inspect.signature(make).parameters
     folder = Path(root or os.environ.get("ADAPTAUG_DATA", Path.home() / ".cache" / "adaptaug")).expanduser()
     options: dict[str, Any] = {"root": str(folder)} if "root" in accepts else {}
@@ -200,8 +200,8 @@ def open_torchvision(name: str) -> Opened:
     except Exception as error:
         reason = " ".join(str(error).split())[:160]
         raise AdaptAugError(f"{name}: torchvision could not open it in {folder} ({reason}).") from None
-    names = [f"{known[title.lower()]}[{i}]" for i in range(len(dataset))]
-    labels = _torchvision_labels(known[title.lower()], dataset)
+    names = [f"{sets[title.lower()]}[{i}]" for i in range(len(dataset))]
+    labels = _torchvision_labels(sets[title.lower()], dataset)
     pixels = np.asarray(getattr(dataset, "data", None))
     if pixels.dtype == np.uint8 and len(pixels) == len(dataset):
         if pixels.ndim == 4 and pixels.shape[1] == 3 and pixels.shape[3] != 3:
@@ -229,10 +229,10 @@ def _torchvision_labels(title: str, dataset: Any) -> Labels:
 def _gives(dataset: Any, first: Any) -> bool:
     """Whether it gives this with its first image: VOC and Cityscapes keep files of annotations as `targets`."""
     try:
-        given = dataset[0][1]
+        item = dataset[0][1]
     except Exception:  # an image that cannot be read: then only a number is surely no file
         return isinstance(first, int | np.integer)
     try:
-        return given is first or np.array_equal(np.asarray(given), np.asarray(first))
+        return item is first or np.array_equal(np.asarray(item), np.asarray(first))
     except (TypeError, ValueError):  # lists of several lengths
         return False

@@ -60,8 +60,8 @@ def _exif(info: dict[Any, Any]) -> bytes:
 
 def _of_xmp(info: dict[Any, Any]) -> int:
     xmp = info.get("XML:com.adobe.xmp") or info.get("xmp") or b""
-    found = _IN_XMP.search(xmp if isinstance(xmp, bytes) else str(xmp).encode("utf-8", "replace"))
-    return _number(int(found[1])) if found else 0
+    match = _IN_XMP.search(xmp if isinstance(xmp, bytes) else str(xmp).encode("utf-8", "replace"))
+    return _number(int(match[1])) if match else 0
 
 
 def _of_exif(data: bytes) -> float | None:
@@ -101,21 +101,21 @@ def without(data: bytes) -> tuple[bytes, int] | None:
 
     For files that Pillow refuses for their metadata alone.
     """
-    told = Image.new("L", (1, 1))  # has what was left out, as Pillow keeps it of a file that it can read
+    blank = Image.new("L", (1, 1))  # has what was left out, as Pillow keeps it of a file that it can read
     if data.startswith((b"II*\0", b"MM\0*")):
-        told.info["exif"] = data
-        return (bare, orientation(told)) if (bare := _tiff(data)) else None
+        blank.info["exif"] = data
+        return (bare, orientation(blank)) if (bare := _tiff(data)) else None
     parts = list(_jpeg(data) if data.startswith(_JPEG) else _png(data) if data.startswith(_PNG) else ())
     if all(kept for kept, _ in parts):
         return None
     for kept, part in parts:
         if not kept and (at := part.find(b"Exif\0\0")) >= 0:
-            told.info["exif"] = part[at:]
+            blank.info["exif"] = part[at:]
         elif not kept and part[4:8] == b"eXIf":
-            told.info["exif"] = part[8:-4]
+            blank.info["exif"] = part[8:-4]
         elif not kept and b"tiff:Orientation" in part:
-            told.info["xmp"] = part
-    return b"".join(part for kept, part in parts if kept), orientation(told)
+            blank.info["xmp"] = part
+    return b"".join(part for kept, part in parts if kept), orientation(blank)
 
 
 def _jpeg(data: bytes) -> Iterator[tuple[bool, bytes]]:
@@ -149,9 +149,9 @@ def _tiff(data: bytes) -> bytes:
         (place,) = struct.unpack_from(end + "I", data, 4)
         (count,) = struct.unpack_from(end + "H", data, place)
         entries = [data[at : at + 12] for at in range(place + 2, place + 2 + 12 * count, 12)]
-        kept = [entry for entry in entries if struct.unpack_from(end + "H", entry)[0] in _TAGS]
+        remaining = [entry for entry in entries if struct.unpack_from(end + "H", entry)[0] in _TAGS]
     except struct.error:
         return b""
     there = len(data) + len(data) % 2
-    directory = struct.pack(end + "H", len(kept)) + b"".join(kept) + bytes(4)
+    directory = struct.pack(end + "H", len(remaining)) + b"".join(remaining) + bytes(4)
     return data[:4] + struct.pack(end + "I", there) + data[8:].ljust(there - 8, b"\0") + directory

@@ -85,10 +85,10 @@ class Images:
 
         Resizing by area to a square changes the aspect; it is for small networks on photographs of all sizes.
         """
-        kept = [self[int(i)] for i in index]
+        images = [self[int(i)] for i in index]
         if side is not None:
-            kept = [cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA) for image in kept]
-        return torch.from_numpy(np.stack(kept)).permute(0, 3, 1, 2).contiguous()
+            images = [cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA) for image in images]
+        return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
 
     def fingerprint(self) -> str:
         """SHA-256 over number, names and labels of the images, and pixels or files of up to 256 spread over them."""
@@ -139,9 +139,9 @@ def open_data(path: str | Path, max_pixels: int = MAX_PIXELS, range: str | Range
 
 def range_of(source: Source, range: str | Range) -> Range:
     """What `range` is for a source: with `data`, that of all its images that can be read, each of which is."""
-    chosen = parse(range)
-    if chosen is not None:
-        return source.range if chosen == AUTO else chosen
+    value_range = parse(range)
+    if value_range is not None:
+        return source.range if value_range == AUTO else value_range
     return _widest(source)
 
 
@@ -167,7 +167,7 @@ def _opened(name: str, max_pixels: int) -> Opened:
         return Opened(Files([path], max_pixels), [printable(path)], *_ALONE)
     if not path.is_dir():
         raise AdaptAugError(f"{printable(path)}: expected {KINDS}; {_instead(path)}.")
-    files, left = search([path])
+    files, left_out = search([path])
     shards = [
         opens for kind, opens in ((".tar", open_shards), (".parquet", open_hub)) if files_of(path, kind)
     ]
@@ -182,9 +182,9 @@ def _opened(name: str, max_pixels: int) -> Opened:
                 beside = f"left out {len(files):,} beside the shards: {some(file.name for file in files)}."
                 return opened._replace(left_out=joined(beside, opened.left_out))
     if files:
-        return _open_folder(path, files, max_pixels)._replace(left_out=left.sentence(len(files)))
+        return _open_folder(path, files, max_pixels)._replace(left_out=left_out.sentence(len(files)))
     raise AdaptAugError(f"{path}: expected image files in this folder or below, found none; "
-                        f"{left.sentence(0) or 'it is empty.'}")  # fmt: skip
+                        f"{left_out.sentence(0) or 'it is empty.'}")  # fmt: skip
 
 
 _ALONE = Labels(None, [], "no labels: it is one image file.")
@@ -243,8 +243,8 @@ def _of_arrays(path: Path, data: dict[str, Any], pickled: list[str]) -> Opened:
     images = data.get("x", data.get("images"))
     if images is None:
         raise AdaptAugError(f"{path}: {_NPZ}; it has neither.")
-    known = images.dtype == np.uint8 or is_deep(images)
-    if not known or images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] != 3):
+    readable = images.dtype == np.uint8 or is_deep(images)
+    if not readable or images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] != 3):
         raise AdaptAugError(f"{path}: {_NPZ}; got {images.dtype} of shape {images.shape}.")
     if not len(images) or min(images.shape[1:3]) < 2:
         raise AdaptAugError(

@@ -38,11 +38,11 @@ class Shards(Source):
         return np.asarray(read_image(io.BytesIO(self.raw(index)), name, self.max_pixels, self.range))
 
     def raw(self, index: int) -> bytes:
-        tar = self.tars[self.shard[index]]
+        tar = self.tars[int(self.shard[index])]
         try:
             with tar.open("rb") as file:
                 file.seek(int(self.offset[index]))
-                return file.read(int(self.size[index]))
+                return bytes(file.read(int(self.size[index])))
         except OSError as error:
             raise AdaptAugError(
                 f"{printable(self.names[index])}: cannot be read ({error.strerror})."
@@ -62,7 +62,7 @@ def open_shards(pattern: str | Path, max_pixels: int = MAX_PIXELS) -> Opened:
     samples: list[str] = []
     classes: dict[str, str] = {}  # by the sample's name, which ends at its first dot
     fields: dict[str, dict[str, Any]] = {}  # by a column, then so
-    left = LeftOut()
+    left_out = LeftOut()
     for number, tar in enumerate(tars):
         pictured = set()
         try:
@@ -78,18 +78,18 @@ def open_shards(pattern: str | Path, max_pixels: int = MAX_PIXELS) -> Opened:
                         continue
                     content = places.get(_path(member))
                     if content is None:
-                        left.add("links to nothing", member.name)
+                        left_out.add("links to nothing", member.name)
                     elif kind.lower() == "cls" and (label := archive.extractfile(content)) is not None:
                         classes[sample] = label.read().decode("utf-8", "backslashreplace")
-                    elif kind.lower() == "json" and (found := _fields(archive, content)):
-                        for column, value in found.items():
+                    elif kind.lower() == "json" and (cells := _fields(archive, content)):
+                        for column, value in cells.items():
                             fields.setdefault(column, {})[sample] = value
                     elif not pictures:
-                        left.add_file(base)
+                        left_out.add_file(base)
                     elif hidden:
-                        left.add("hidden images", member.name)
+                        left_out.add("hidden images", member.name)
                     elif sample in pictured:
-                        left.add("further images of a sample", member.name)
+                        left_out.add("further images of a sample", member.name)
                     else:
                         pictured.add(sample)
                         samples.append(sample)
@@ -100,7 +100,7 @@ def open_shards(pattern: str | Path, max_pixels: int = MAX_PIXELS) -> Opened:
                                 f"it cannot be read ({error}).") from None  # fmt: skip
     if not names:
         raise AdaptAugError(f"{pattern}: expected image files in {len(tars)} tar shards, found none; "
-                            f"{left.sentence(0) or 'they are empty.'}")  # fmt: skip
+                            f"{left_out.sentence(0) or 'they are empty.'}")  # fmt: skip
     shard, offset, size = np.array(where, np.int64).T.copy()
     if classes:
         labels = of_texts(f"KEY.cls of {pattern}", [classes.get(sample) for sample in samples])
@@ -110,7 +110,7 @@ def open_shards(pattern: str | Path, max_pixels: int = MAX_PIXELS) -> Opened:
         Shards(tars, shard, offset, size, names, max_pixels),
         names,
         *labels,
-        left_out=left.sentence(len(names)),
+        left_out=left_out.sentence(len(names)),
     )
 
 
@@ -118,46 +118,46 @@ def _fields(archive: tarfile.TarFile, content: tarfile.TarInfo) -> dict[str, Any
     """What a sample's JSON has that may be its label, by the column's name in lower case."""
     file = archive.extractfile(content)
     try:
-        found = json.loads(file.read()) if file is not None and content.size <= _LARGEST_JSON else None
+        fields = json.loads(file.read()) if file is not None and content.size <= _LARGEST_JSON else None
     except (ValueError, RecursionError):
         return {}
     return (
-        {name.lower(): value for name, value in found.items() if name.lower() in COLUMNS}
-        if isinstance(found, dict)
+        {name.lower(): value for name, value in fields.items() if name.lower() in COLUMNS}
+        if isinstance(fields, dict)
         else {}
     )
 
 
 def _of_json(pattern: str | Path, samples: list[str], fields: dict[str, dict[str, Any]]) -> Labels:
     """Of the first column that holds labels; where none does, why the first does not."""
-    found = []
+    labels = []
     for column in sorted(fields, key=COLUMNS.index):
         cells = [fields[column].get(sample) for sample in samples]
-        found.append(settle(f"'{column}' in KEY.json of {pattern}", cells, len(cells)))
-        if found[-1].numbers is not None:
-            return found[-1]
+        labels.append(settle(f"'{column}' in KEY.json of {pattern}", cells, len(cells)))
+        if labels[-1].numbers is not None:
+            return labels[-1]
     nothing = f"no labels: no sample of {pattern} has a label in a KEY.json or has a KEY.cls."
-    return found[0] if found else Labels(None, [], nothing)
+    return labels[0] if labels else Labels(None, [], nothing)
 
 
 def _places(archive: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
     """Each member's path -> the file that it is, through links inside the archive."""
     members = archive.getmembers()
-    found = {_path(member): member for member in members if member.isfile()}
+    files = {_path(member): member for member in members if member.isfile()}
     links = [member for member in members if member.islnk() or member.issym()]
     while links:  # a link may lead to a later link
         rest = []
         for link in links:
             folder = posixpath.dirname(link.name) if link.issym() else ""
-            target = found.get(posixpath.normpath(posixpath.join(folder, link.linkname)))
+            target = files.get(posixpath.normpath(posixpath.join(folder, link.linkname)))
             if target is None:
                 rest.append(link)
             else:
-                found[_path(link)] = target
+                files[_path(link)] = target
         if len(rest) == len(links):
             break
         links = rest
-    return found
+    return files
 
 
 def _path(member: tarfile.TarInfo) -> str:

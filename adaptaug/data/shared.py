@@ -29,7 +29,8 @@ class Shared:
         return len(self.values)
 
     def __getitem__(self, place: Any) -> torch.Tensor:
-        return self.values[place]
+        element: torch.Tensor = self.values[place]
+        return element
 
     def __setitem__(self, place: Any, value: Any) -> None:
         self.values[place] = value

@@ -66,7 +66,7 @@ class Array(Source):
         return np.repeat(image[:, :, None], 3, 2) if image.ndim == 2 else np.ascontiguousarray(image)
 
     def raw(self, index: int) -> bytes:
-        return self.pixels[index].tobytes()
+        return bytes(self.pixels[index].tobytes())
 
 
 # --- files --------------------------------------------------------------------------------------------------

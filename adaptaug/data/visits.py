@@ -107,7 +107,7 @@ def _rank(sampler: Any) -> int:
 
 def _repeats(source: Any) -> bool:
     """Whether what a DistributedSampler shares out is another sampler's draws (Lightning, catalyst) with repeats."""
-    drawn = getattr(source, "_sampler", None) or getattr(source, "sampler", None)
-    if isinstance(drawn, RandomSampler):
-        return drawn.replacement
-    return isinstance(drawn, Iterable) and not isinstance(drawn, SequentialSampler)
+    inner = getattr(source, "_sampler", None) or getattr(source, "sampler", None)
+    if isinstance(inner, RandomSampler):
+        return inner.replacement
+    return isinstance(inner, Iterable) and not isinstance(inner, SequentialSampler)

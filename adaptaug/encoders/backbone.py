@@ -90,7 +90,8 @@ class Backbone(nn.Module):
                 else type(images).__name__
             )
             raise AdaptAugError(f"expected (B, 3, H, W) floats in [0, 1], got {got}.")
-        return self.encoder((images - self.mean) / self.std)
+        features: torch.Tensor = self.encoder((images - self.mean) / self.std)
+        return features
 
 
 def load_backbone(
@@ -117,19 +118,19 @@ def load_backbone(
     tensors = read_weights(path, trust_pickle)
     if about is not None:
         state = {name: t for name, t in tensors.items() if not name.startswith("fc.")}
-        found = Found(state, "a run of adaptaug", "", "imagenet", unused=len(tensors) - len(state))
+        match = Found(state, "a run of adaptaug", "", "imagenet", unused=len(tensors) - len(state))
         arch, stem = about["arch"], about["stem"]
     else:
-        found = find_encoder(tensors, str(path))
-        arch, stem = _arch(found, str(path))
+        match = find_encoder(tensors, str(path))
+        arch, stem = _arch(match, str(path))
     encoder = build_encoder(arch, stem)
-    _load(encoder, found, str(path), arch)
+    _load(encoder, match, str(path), arch)
     if padding is not None:
         encoder.conv1.padding = (padding, padding)  # type: ignore[union-attr]
-    normalisation = normalise or (about or {}).get("normalisation", found.normalisation)
-    by = "as asked" if normalise else "by the run" if about else f"by the layout, {found.sure}; {_OVERRULE}"
-    report = Report(str(source), found.layout, arch, stem, int(encoder.width), normalisation, by, found.prefix,  # type: ignore[arg-type]
-                    len(found.state), found.unused, found.head)  # fmt: skip
+    normalisation = normalise or (about or {}).get("normalisation", match.normalisation)
+    by = "as asked" if normalise else "by the run" if about else f"by the layout, {match.sure}; {_OVERRULE}"
+    report = Report(str(source), match.layout, arch, stem, int(encoder.width), normalisation, by, match.prefix,  # type: ignore[arg-type]
+                    len(match.state), match.unused, match.head)  # fmt: skip
     backbone = Backbone(encoder, normalisation, report).eval()
     _check_features(backbone, str(path))
     return backbone
@@ -141,7 +142,7 @@ def _own(path: Path) -> dict[str, Any] | None:
     if path.name != "encoder.safetensors" or not beside.is_file():
         return None
     try:
-        about = json.loads(beside.read_text())
+        about: dict[str, Any] = json.loads(beside.read_text())
         if about["arch"] in ARCHS and about["stem"] in ("imagenet", "cifar"):
             return about
     except (OSError, ValueError, KeyError, TypeError):
@@ -149,8 +150,8 @@ def _own(path: Path) -> dict[str, Any] | None:
     raise AdaptAugError(f"{beside}: expected what a run of adaptaug writes, got something else.")
 
 
-def _arch(found: Found, source: str) -> tuple[str, str]:
-    state = found.state
+def _arch(match: Found, source: str) -> tuple[str, str]:
+    state = match.state
     kernel = state["conv1.weight"]
     stem = {7: "imagenet", 3: "cifar"}.get(kernel.shape[-1])
     if stem is None or kernel.shape[1] != 3:
@@ -165,31 +166,33 @@ def _arch(found: Found, source: str) -> tuple[str, str]:
     ]
     blocks = ",".join(str(1 + max(stage, default=-1)) for stage in numbers)
     deep = any(name.endswith(".conv3.weight") for name in state)
-    known = (
+    choices = (
         {"2,2,2,2": "resnet18", "3,4,6,3": "resnet34"}
         if not deep
         else {"3,4,6,3": "resnet50", "3,4,23,3": "resnet101"}
     )
-    if blocks not in known:
+    if blocks not in choices:
         raise AdaptAugError(f"{source}: expected the blocks of a ResNet18, 34, 50 or 101, got {blocks}.")
-    return known[blocks], stem
+    return choices[blocks], stem
 
 
-def _load(encoder: nn.Module, found: Found, source: str, arch: str) -> None:
-    wanted = encoder.state_dict()
-    unexpected = [name for name in found.state if name not in wanted]
+def _load(encoder: nn.Module, match: Found, source: str, arch: str) -> None:
+    own_state = encoder.state_dict()
+    unexpected = [name for name in match.state if name not in own_state]
     missing = [
-        name for name in wanted if name not in found.state and not name.endswith("num_batches_tracked")
+        name for name in own_state if name not in match.state and not name.endswith("num_batches_tracked")
     ]
-    shapes = [f"{name} {tuple(t.shape)} for {tuple(wanted[name].shape)}" for name, t in found.state.items()
-              if name in wanted and t.shape != wanted[name].shape]  # fmt: skip
+    shapes = [f"{name} {tuple(t.shape)} for {tuple(own_state[name].shape)}" for name, t in match.state.items()
+              if name in own_state and t.shape != own_state[name].shape]  # fmt: skip
     for what, names in (("has what it lacks", unexpected), ("lacks", missing), ("has other shapes", shapes)):
         if names:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             raise AdaptAugError(
                 f"{source}: expected a {arch}; the file {what}: {', '.join(names[:3])}{more}."
             )
-    encoder.load_state_dict({name: t.to(wanted[name].dtype) for name, t in found.state.items()}, strict=False)
+    encoder.load_state_dict(
+        {name: t.to(own_state[name].dtype) for name, t in match.state.items()}, strict=False
+    )
 
 
 def _check_features(backbone: Backbone, source: str) -> None:

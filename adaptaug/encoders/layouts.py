@@ -50,16 +50,16 @@ def find_encoder(tensors: dict[str, torch.Tensor], source: str) -> Found:
     if any(_TF.fullmatch(name) for name in tensors):
         return _google(tensors, source)
     cleaned = {_unwrapped(name): tensor for name, tensor in tensors.items()}
-    found = list(_candidates(cleaned))
-    trained = [pair for pair in found if not _NOT_TRAINED.search(pair[0])] or found
-    if not trained:
+    candidates = list(_candidates(cleaned))
+    encoders = [pair for pair in candidates if not _NOT_TRAINED.search(pair[0])] or candidates
+    if not encoders:
         raise AdaptAugError(f"{source}: expected a ResNet, found none of its names; it has {_some(cleaned)}.")
-    if len(trained) > 1:
-        several = ", ".join(prefix or "(root)" for prefix, _ in trained)
+    if len(encoders) > 1:
+        several = ", ".join(prefix or "(root)" for prefix, _ in encoders)
         raise AdaptAugError(
             f"{source}: expected one encoder, found several: {several}; save the one you want alone."
         )
-    prefix, layout = trained[0]
+    prefix, layout = encoders[0]
     state, rest = {}, {}
     for name, tensor in cleaned.items():
         inner = _RENAMES[layout](name.removeprefix(prefix)) if name.startswith(prefix) else None
@@ -69,8 +69,8 @@ def find_encoder(tensors: dict[str, torch.Tensor], source: str) -> Found:
             rest[name] = tensor
     head = {name: tuple(t.shape) for name, t in rest.items()
             if t.ndim == 2 and name.endswith("weight") and _HEAD.search(name)}  # fmt: skip
-    said = tensors.beside if isinstance(tensors, Weights) else {}
-    name, normalisation, sure = _who(prefix, layout, cleaned, rest, state, source, said)
+    notes = tensors.beside if isinstance(tensors, Weights) else {}
+    name, normalisation, sure = _who(prefix, layout, cleaned, rest, state, source, notes)
     return Found(state, name, prefix, normalisation, head, len(tensors) - len(state), sure)
 
 
@@ -108,7 +108,7 @@ def _same(name: str) -> str | None:
 
 
 def _simclrv2(name: str) -> str | None:
-    rules = (
+    rules: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
         (r"net\.0\.0\.(.*)", r"conv1.\1"),
         (r"net\.0\.1\.0\.(.*)", r"bn1.\1"),
         (
@@ -124,7 +124,7 @@ def _simclrv2(name: str) -> str | None:
     )
     for pattern, into in rules:
         if match := re.fullmatch(pattern, name):
-            return into(match) if callable(into) else match.expand(into)
+            return match.expand(into) if isinstance(into, str) else into(match)
     return name if name.startswith("net.") else None  # a name that is left over is refused by its name
 
 
@@ -146,22 +146,22 @@ _RENAMES = {"torchvision": _same, "simclrv2": _simclrv2, "sequential": _numbered
 
 
 def _who(prefix: str, layout: str, tensors: dict[str, torch.Tensor], rest: dict[str, torch.Tensor],
-         state: dict[str, torch.Tensor], source: str, said: dict[str, Any]) -> tuple[str, str, str]:  # fmt: skip
+         state: dict[str, torch.Tensor], source: str, notes: dict[str, Any]) -> tuple[str, str, str]:  # fmt: skip
     """(name, normalisation, how sure). Only what no other common trainer writes is evidence; a prefix alone is none.
 
     A 3x3 stem is none either: it goes with CIFAR-100, STL and Tiny ImageNet as well. `said`: what else lies in the
     file, by name; a data set that it names decides.
     """
     width = max(len(t) for name, t in state.items() if name.startswith("layer4.") and t.ndim == 4)
-    square = lambda name: name in rest and tuple(rest[name].shape) == (width, width)  # noqa: E731
+    square: Callable[[str], bool] = lambda name: name in rest and tuple(rest[name].shape) == (width, width)  # noqa: E731
     heads = {name for name in rest if name.endswith((".weight", ".bias"))}
-    beside = lambda *names: all(f"{name}.weight" in rest for name in names)  # noqa: E731
+    beside: Callable[..., bool] = lambda *names: all(f"{name}.weight" in rest for name in names)  # noqa: E731
     outer = prefix[: prefix.rstrip(".").rfind(".") + 1]  # of what stands beside the encoder
     if layout == "simclrv2":
         return "SimCLRv2 converted to PyTorch", "unit", "certain, by names that only its conversion writes"
     if prefix == "state_dict." and beside("state_dict.fc") and _CONVERTED.search(source):
         return "Google's SimCLR converted by simclr-converter", "unit", "certain, by the file's name"
-    if set(rest) == {"state_dict.fc.weight", "state_dict.fc.bias"} and not said and _never_counted(state):
+    if set(rest) == {"state_dict.fc.weight", "state_dict.fc.bias"} and not notes and _never_counted(state):
         return (
             "Google's SimCLR converted by simclr-converter",
             "unit",
@@ -185,7 +185,7 @@ def _who(prefix: str, layout: str, tensors: dict[str, torch.Tensor], rest: dict[
         and square(f"{prefix}fc.0.weight")
         and beside(f"{prefix}fc.2")
         and (
-            heads <= ours and "arch" in said  # a Lightning classifier's head of two layers has no such entry
+            heads <= ours and "arch" in notes  # a Lightning classifier's head of two layers has no such entry
         )
     ):
         return (
@@ -193,8 +193,8 @@ def _who(prefix: str, layout: str, tensors: dict[str, torch.Tensor], rest: dict[
             "unit",
             "likely, by a head of two layers as fc alone",
         )
-    named = {str(value).lower() for name, value in said.items() if name.rpartition(".")[2] == "dataset"}
-    if state["conv1.weight"].shape[-1] == 3 and named <= {"cifar10"}:
+    datasets = {str(value).lower() for name, value in notes.items() if name.rpartition(".")[2] == "dataset"}
+    if state["conv1.weight"].shape[-1] == 3 and datasets <= {"cifar10"}:
         if any(".shortcut." in name for name in tensors) and beside(f"{outer}head.0", f"{outer}head.2"):
             return (
                 "SupContrast",
@@ -205,8 +205,8 @@ def _who(prefix: str, layout: str, tensors: dict[str, torch.Tensor], rest: dict[
             return f"numbered children of torchvision's ResNet ({layout})", "cifar10", "likely, by f beside g"
         momentum = any(name.startswith(f"{outer}momentum_") for name in tensors)
         classes = rest.get(f"{outer}classifier.weight")
-        known = momentum if classes is None else len(classes) == 10
-        if known and beside(f"{outer}projector.0", f"{outer}projector.2") and outer == "state_dict.":
+        certain = momentum if classes is None else len(classes) == 10
+        if certain and beside(f"{outer}projector.0", f"{outer}projector.2") and outer == "state_dict.":
             return (
                 "solo-learn",
                 "cifar10",

@@ -39,7 +39,8 @@ def build_encoder(arch: str = "resnet50", stem: str = "auto", size: int = 224) -
     net.width = net.fc.in_features
     net.fc = nn.Identity()
     net.arch, net.stem = arch, "cifar" if small else "imagenet"
-    return net
+    encoder: nn.Module = net
+    return encoder
 
 
 def _tiny(width: int = 16) -> ResNet:

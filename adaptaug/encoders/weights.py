@@ -135,8 +135,8 @@ def _plain_path(*parts: str) -> str:
 def _harmless() -> list[Any]:
     """What trainers keep beside weights, and whose making runs nothing: options, scalars, arrays, paths, times."""
     makers: Any = np.float64(0).__reduce__()[0], np.zeros(1).__reduce__()[0]
-    old = [(made, f"numpy.{core}.multiarray.{made.__name__}")
-           for made in makers for core in ("core", "_core")]  # fmt: skip
+    old = [(maker, f"numpy.{core}.multiarray.{maker.__name__}")
+           for maker in makers for core in ("core", "_core")]  # fmt: skip
     omega = ("dictconfig.DictConfig", "listconfig.ListConfig", "base.ContainerMetadata", "base.Metadata",
              *(f"nodes.{kind}Node" for kind in ("Any", "String", "Integer", "Float", "Boolean", "Path")))  # fmt: skip
     return [
@@ -156,10 +156,10 @@ def _harmless() -> list[Any]:
 def _offenders(path: Path) -> str:
     try:
         with torch.serialization.safe_globals(_harmless()):
-            found = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+            names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     except Exception:
-        found = []
-    return ", ".join(sorted(found)[:4]) or "objects of its own"
+        names = []
+    return ", ".join(sorted(names)[:4]) or "objects of its own"
 
 
 def _flatten(data: Any, prefix: str, out: Weights, depth: int) -> None:
@@ -187,7 +187,7 @@ def fetch(name: str) -> Path:
         import huggingface_hub
     except ModuleNotFoundError:
         raise AdaptAugError("this needs huggingface_hub: pip install 'adaptaug[train]'.") from None
-    place, _, wanted = name.removeprefix(HUB).partition("#")
+    place, _, pattern = name.removeprefix(HUB).partition("#")
     place, _, revision = place.partition("@")
     owner, _, rest = place.partition("/")
     repository, _, file = rest.partition("/")
@@ -196,16 +196,16 @@ def fetch(name: str) -> Path:
     repository, version = f"{owner}/{repository}", revision or None
     try:
         if not file:
-            found = [
+            matches = [
                 f
                 for f in huggingface_hub.list_repo_files(repository, revision=version)
                 if f.endswith(SUFFIXES)
             ]
-            if len(found) != 1:
+            if len(matches) != 1:
                 raise AdaptAugError(
-                    f"{name}: expected one file of weights, found {', '.join(found) or 'none'}; name it."
+                    f"{name}: expected one file of weights, found {', '.join(matches) or 'none'}; name it."
                 )
-            file = found[0]
+            file = matches[0]
         url = huggingface_hub.hf_hub_url(repository, file, revision=version)
         try:
             there = huggingface_hub.get_hf_file_metadata(url).etag or ""
@@ -221,7 +221,7 @@ def fetch(name: str) -> Path:
         raise AdaptAugError(
             f"{name}: could not be fetched ({reason}); download it elsewhere and give its path."
         ) from None
-    checksum = wanted or there  # an etag is the SHA-256 of what lies in large-file storage, as weights do
+    checksum = pattern or there  # an etag is the SHA-256 of what lies in large-file storage, as weights do
     if len(checksum) == 64 and (got := _sha256(path)) != checksum.lower():
         path.unlink(missing_ok=True)
         raise AdaptAugError(

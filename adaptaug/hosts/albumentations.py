@@ -71,7 +71,7 @@ class Adaptive(A.DualTransform):
         }
 
     def apply(self, img: np.ndarray, plan: Any = None, **params: Any) -> np.ndarray:
-        return render(img, plan)
+        return np.asarray(render(img, plan))
 
     def apply_to_mask(self, mask: np.ndarray, plan: Any = None, **params: Any) -> np.ndarray:
         planes = np.array(mask).reshape(*mask.shape[:2], -1).transpose(2, 0, 1)
@@ -85,10 +85,10 @@ class Adaptive(A.DualTransform):
     ) -> np.ndarray:
         if not len(bboxes):
             return bboxes
-        moved = (
+        boxes_of_view = (
             plan.move_boxes(bboxes[:, :4], 1.0, 1.0) / plan.size
         )  # albumentations hands on shares of the image
-        return np.concatenate([moved, bboxes[:, 4:]], 1).astype(bboxes.dtype)
+        return np.concatenate([boxes_of_view, bboxes[:, 4:]], 1).astype(bboxes.dtype)
 
     def apply_to_keypoints(
         self, keypoints: np.ndarray, plan: Any = None, width: int = 1, height: int = 1, **params: Any

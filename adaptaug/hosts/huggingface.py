@@ -29,9 +29,9 @@ class Transform:
                 f"expected a column {self.column!r} of images, got {', '.join(rows)}; name it."
             )
         cell = rows[self.column]
-        made = (
+        views = (
             [self.views(image) for image in cell]
             if isinstance(cell, list) or getattr(cell, "ndim", 0) == 4
             else self.views(cell)
         )
-        return {**rows, self.column: made}
+        return {**rows, self.column: views}

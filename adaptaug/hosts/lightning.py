@@ -33,9 +33,9 @@ class ViewsOnDevice:
         where: Any = self.images_in
         if where is None:
             where = "image" if isinstance(batch, Mapping) else 0
-        if where not in (known := fields_of(batch)):
+        if where not in (fields := fields_of(batch)):
             raise AdaptAugError(
-                f"images_in: expected one of a batch's fields ({', '.join(map(repr, known))}), got {where!r}."
+                f"images_in: expected one of a batch's fields ({', '.join(map(repr, fields))}), got {where!r}."
             )
         where = place_of(batch, where)
         return replaced(batch, where, self._made(batch[where]))
@@ -44,8 +44,8 @@ class ViewsOnDevice:
         return _cast(self.views(images), self.trainer.lightning_module.dtype)  # type: ignore[attr-defined]
 
 
-def _cast(made: Any, dtype: torch.dtype) -> Any:
+def _cast(views: Any, dtype: torch.dtype) -> Any:
     """Views, with their parameters or without, as floats of that precision where they are floats."""
-    if isinstance(made, (list, tuple)):
-        return type(made)(_cast(part, dtype) for part in made)
-    return made.to(dtype) if isinstance(made, torch.Tensor) and made.is_floating_point() else made
+    if isinstance(views, (list, tuple)):
+        return type(views)(_cast(part, dtype) for part in views)
+    return views.to(dtype) if isinstance(views, torch.Tensor) and views.is_floating_point() else views

@@ -136,12 +136,12 @@ def divide(recipe: Recipe, count: int, run: int) -> tuple[np.ndarray, np.ndarray
     What is left out is missing where it would have been, and moves no other image.
     """
     order = np.random.default_rng((recipe.seed, 0)).permutation(count)
-    trained = min(recipe.limit, count * 3 // 4)
-    picked = min(recipe.queries, (count - trained) // 2)
+    training = min(recipe.limit, count * 3 // 4)
+    picked = min(recipe.queries, (count - training) // 2)
     if run == 0:
-        train, queries = order[:trained], order[trained : trained + picked]
+        train, queries = order[:training], order[training : training + picked]
     else:
-        pool = np.concatenate([order[:trained], order[trained + picked :]])
+        pool = np.concatenate([order[:training], order[training + picked :]])
         each = min(recipe.queries, len(pool) // RUNS)
         first = (run - 1) * each
         train = np.concatenate([pool[:first], pool[first + each :]])[: recipe.limit]
@@ -181,10 +181,10 @@ def split_data(recipe: Recipe, run: int = 0) -> Split:
     if labels is not None:
         bank = train[labelled_subset(labels[train], recipe.bank, recipe.seed)]
     side = None if images.same_size else 2 * recipe.size
-    seen, known, asked = (images.pixels(part, side) for part in (train, bank, queries))
-    tasks = set_tasks(known, asked[:_ASKED], recipe.size, recipe.seed) if recipe.tasks else None
+    training, bank_pixels, query_pixels = (images.pixels(part, side) for part in (train, bank, queries))
+    tasks = set_tasks(bank_pixels, query_pixels[:_ASKED], recipe.size, recipe.seed) if recipe.tasks else None
     bank_labels, query_labels = (None if labels is None else labels[part] for part in (bank, queries))
-    return Split(seen, known, bank_labels, asked, query_labels, tasks)
+    return Split(training, bank_pixels, bank_labels, query_pixels, query_labels, tasks)
 
 
 def keys_of(seed: int, epoch: int, index: np.ndarray) -> np.ndarray:
@@ -254,16 +254,19 @@ def trained(job: Job, data: Data) -> Contrast:
 
 def score(model: Contrast, split: Split) -> dict[str, np.ndarray]:
     """Per query: whether kNN-20 and ridge on features of the labelled bank are right, and the hits of `proxies`."""
-    embed = lambda images: features(model.encoder, images, precision=model.precision)  # noqa: E731
+
+    def embed(images: torch.Tensor) -> torch.Tensor:
+        return features(model.encoder, images, precision=model.precision)
+
     bank, query = embed(split.bank), embed(split.queries)
-    found = {}
+    scores = {}
     if split.bank_labels is not None and split.labels is not None:
         has = split.labels >= 0
-        given = bank, split.bank_labels, query[has], split.labels[has]
-        found = {"knn": knn_correct(*given), "ridge": ridge_correct(*given)}
+        parts = bank, split.bank_labels, query[has], split.labels[has]
+        scores = {"knn": knn_correct(*parts), "ridge": ridge_correct(*parts)}
     if split.tasks is not None:
-        found |= proxies(embed, split.tasks, bank, query[:_ASKED])
-    return found
+        scores |= proxies(embed, split.tasks, bank, query[:_ASKED])
+    return scores
 
 
 @contextlib.contextmanager

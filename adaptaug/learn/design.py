@@ -40,7 +40,7 @@ def all_corners() -> list[Levels]:
 
 
 def _column(levels: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    return levels[:, [NAMES.index(name) for name in names]].prod(1)
+    return np.asarray(levels[:, [NAMES.index(name) for name in names]].prod(1))
 
 
 def aliases(names: Sequence[str] = NAMES) -> list[list[tuple[str, str]]]:

@@ -62,7 +62,7 @@ class Effects:
 
     def predicted(self, corners: Sequence[Levels]) -> np.ndarray:
         """(corners,) points above the mean of all."""
-        return matrix(corners, self.terms) @ self.mean
+        return np.asarray(matrix(corners, self.terms) @ self.mean)
 
 
 def prior_of(term: Term, priors: Mapping[Term, Prior]) -> Prior:
@@ -80,14 +80,14 @@ def fit(
         again: scores of a corner with one set of random numbers, and with another.
     """
     fitted = terms(names)
-    known = [prior_of(term, priors or {}) for term in fitted]
+    priors_of = [prior_of(term, priors or {}) for term in fitted]
     x, y = np.column_stack([np.ones(len(levels)), matrix(levels, fitted)]), np.asarray(scores, float)
-    left = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
+    residual = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
     freedom = 1 + len(again) + max(0, len(y) - np.linalg.matrix_rank(x))
-    squares = NOISE**2 + sum((a - b) ** 2 / 2 for a, b in again) + float(left @ left)
+    squares = NOISE**2 + sum((a - b) ** 2 / 2 for a, b in again) + float(residual @ residual)
     variance = squares / freedom
-    expected = np.array([0.0, *(prior.mean for prior in known)])
-    precision = np.diag([0.0, *(1 / prior.spread**2 for prior in known)])
+    expected = np.array([0.0, *(prior.mean for prior in priors_of)])
+    precision = np.diag([0.0, *(1 / prior.spread**2 for prior in priors_of)])
     covariance = np.linalg.inv(x.T @ x / variance + precision)
     mean = covariance @ (x.T @ y / variance + precision @ expected)
     return Effects(fitted, mean[1:], covariance[1:, 1:], float(np.sqrt(variance)), float(freedom))

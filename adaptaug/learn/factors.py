@@ -116,9 +116,10 @@ def inert_factors(images: torch.Tensor, size: int, seed: int = 0) -> list[str]:
     keys = [(seed, 0, i) for i in range(len(images))]
 
     def seen(changes: Changes) -> np.ndarray:
-        kept = {op: {**entry, "p": 1.0} for op, entry in changes.items() if entry is not None}
-        alone = Policy.parse({"version": 1, "name": "alone", "operations": kept})
-        return AdaptiveAugment(alone, size=size)(images, key=keys).float().numpy()
+        operations = {op: {**entry, "p": 1.0} for op, entry in changes.items() if entry is not None}
+        alone = Policy.parse({"version": 1, "name": "alone", "operations": operations})
+        views: torch.Tensor = AdaptiveAugment(alone, size=size)(images, key=keys)
+        return views.float().numpy()
 
     return [
         factor.name for factor in FACTORS

@@ -96,7 +96,7 @@ def _decide(data: Path | str, images: Images, place: Path, memory: Memory, told:
     """What to begin with and why, as it was decided the first time: time is measured, and would be another now."""
     file, fingerprint = place / _DECISION, images.fingerprint()
     if file.exists():
-        decision = json.loads(file.read_text())
+        decision: dict[str, Any] = json.loads(file.read_text())
         if decision["fingerprint"] != fingerprint:
             raise AdaptAugError(
                 f"{place}: holds the policy of another data set than {data}; choose another folder."

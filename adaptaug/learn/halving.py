@@ -58,7 +58,7 @@ class Halving:
             )
         self._proposer = Proposer(search.start, self.dimensions, self.off, search.recipe.seed)
 
-    def found(self) -> dict[str, Any]:
+    def findings(self) -> dict[str, Any]:
         """What the policy file says besides."""
         return {}
 

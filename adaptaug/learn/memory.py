@@ -80,8 +80,8 @@ class Memory:
     def alike(self, profile: Mapping[str, float]) -> list[float]:
         """How much each set is like one with this profile, 0 to 1: exp(-d^2 / 2) at distance d by `_APART`."""
 
-        def distance(known: Remembered) -> float:
-            far = ((profile.get(n, 0.0) - known.profile.get(n, 0.0)) / unit for n, unit in _APART.items())
+        def distance(entry: Remembered) -> float:
+            far = ((profile.get(n, 0.0) - entry.profile.get(n, 0.0)) / unit for n, unit in _APART.items())
             return sum(step**2 for step in far)
 
         return [math.exp(-distance(known) / 2) for known in self.sets]
@@ -91,29 +91,29 @@ class Memory:
     ) -> dict[Term, Prior]:
         """Of each effect, the mixture over sets by likeness, and of what is expected where nothing is known: its mean
         and standard deviation. A set with this fingerprint is the data themselves, and left out."""
-        known = [
-            (like, seen.effects[objective]) for like, seen in zip(self.alike(profile), self.sets, strict=True)
-            if objective in seen.effects and (not fingerprint or seen.fingerprint != fingerprint)
+        alike = [
+            (like, entry.effects[objective]) for like, entry in zip(self.alike(profile), self.sets, strict=True)
+            if objective in entry.effects and (not fingerprint or entry.fingerprint != fingerprint)
         ]  # fmt: skip
-        terms = dict.fromkeys(terms_of(name) for _, effects in known for name in effects)
-        return {term: _mixed(term, known) for term in terms}
+        terms = dict.fromkeys(terms_of(name) for _, effects in alike for name in effects)
+        return {term: _mixed(term, alike) for term in terms}
 
     def suggestion(self, profile: Mapping[str, float], objective: str) -> tuple[str, str] | None:
         """(policy, why): that which loses least on sets like this one; None where none is like it."""
         losses: dict[str, list[tuple[float, float]]] = {}
-        for like, known in zip(self.alike(profile), self.sets, strict=True):
-            for policy, lost in known.behind.get(objective, {}).items():
+        for like, entry in zip(self.alike(profile), self.sets, strict=True):
+            for policy, lost in entry.behind.get(objective, {}).items():
                 losses.setdefault(policy, []).append((like, lost))
-        weight = max((sum(like for like, _ in found) for found in losses.values()), default=0.0)
+        weight = max((sum(like for like, _ in pairs) for pairs in losses.values()), default=0.0)
         if weight < _NONE:
             return None
         mean = {
-            p: sum(w * lost for w, lost in found) / sum(w for w, _ in found) for p, found in losses.items()
+            p: sum(w * lost for w, lost in pairs) / sum(w for w, _ in pairs) for p, pairs in losses.items()
         }
         best = min(mean, key=lambda policy: mean[policy])
         near = max(zip(self.alike(profile), self.sets, strict=True), key=lambda pair: pair[0])[1]
-        told = f"it is {mean[best]:.1f} points below the best that is known"
-        return best, f"on sets like this one, most of all {near.name}, {told}"
+        reason = f"it is {mean[best]:.1f} points below the best that is known"
+        return best, f"on sets like this one, most of all {near.name}, {reason}"
 
 
 def policy_named(name: str) -> Policy:
@@ -136,14 +136,14 @@ def _mixed(term: Term, known: list[tuple[float, dict[str, tuple[float, float]]]]
 def remember(file: Path, new: Remembered) -> None:
     """Add a set to an owner's file; of one that is there already, what the other objective found stays."""
     before = _read(file) if file.exists() else []
-    same = [known for known in before if known.fingerprint == new.fingerprint]
-    for known in same:
-        new = new.model_copy(update={"effects": known.effects | new.effects})
-    write(file, [known for known in before if known not in same] + [new])
+    same = [entry for entry in before if entry.fingerprint == new.fingerprint]
+    for entry in same:
+        new = new.model_copy(update={"effects": entry.effects | new.effects})
+    write(file, [entry for entry in before if entry not in same] + [new])
 
 
 def write(file: Path, sets: list[Remembered]) -> None:
-    page = {"version": 1, "sets": [known.model_dump(mode="json", exclude_defaults=True) for known in sets]}
+    page = {"version": 1, "sets": [entry.model_dump(mode="json", exclude_defaults=True) for entry in sets]}
     text = yaml.safe_dump(page, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True)
     write_atomically(file, lambda out: out.write(text.encode()))
 
@@ -176,16 +176,18 @@ def named(values: Mapping[Term, T]) -> dict[str, T]:
 
 def looked(images: Images, count: int = _LOOKED_AT) -> Profile:
     """The profile of some of a data set's images."""
-    found = Profile()
+    profile = Profile()
     for name, image in images.take(count):
-        found.add(name, image)
-    return found
+        profile.add(name, image)
+    return profile
 
 
-def numbers(found: Profile) -> dict[str, float]:
+def numbers(profile: Profile) -> dict[str, float]:
     """What a profile says, as numbers: shares of the presets' votes and of grey images, medians of statistics, and how
     much the images' brightness varies (5 to 95 %)."""
-    shares = {name: found.share(name) for name in PRESETS} | {"grey": found.grey / max(1, len(found.names))}
-    medians = {name: found.quantile(name, 0.5) for name in _MEDIANS}
-    spread = found.quantile("mean", 0.95) - found.quantile("mean", 0.05)
+    shares = {name: profile.share(name) for name in PRESETS} | {
+        "grey": profile.grey / max(1, len(profile.names))
+    }
+    medians = {name: profile.quantile(name, 0.5) for name in _MEDIANS}
+    spread = profile.quantile("mean", 0.95) - profile.quantile("mean", 0.05)
     return {k: round(float(v), 3) for k, v in (shares | medians | {"brightness varies": spread}).items()}

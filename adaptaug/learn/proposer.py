@@ -37,13 +37,13 @@ class Proposer:
         """The other presets as arms, `number` the first: what is inert or locked stays so."""
         here = coordinates(self.start)
         free = [d.name for d in self.dimensions]
-        found: list[Arm] = []
+        arms: list[Arm] = []
         for name in NEIGHBOURS:
             there = coordinates(Policy.load(name))
             point = here | {n: there[n] for n in free} | self.off
-            if point not in [arm.point for arm in found] and any(point[n] != here[n] for n in free):
-                found.append(self.arm(number + len(found), f"like {name}", point))
-        return found
+            if point not in [arm.point for arm in arms] and any(point[n] != here[n] for n in free):
+                arms.append(self.arm(number + len(arms), f"like {name}", point))
+        return arms
 
     def spread(self, count: int) -> list[Point]:
         """Sobol points; a second Sobol number says whether a dimension keeps the start's value or is off."""

@@ -53,8 +53,8 @@ def set_tasks(bank: torch.Tensor, queries: torch.Tensor, size: int, seed: int) -
     """The tasks that these images set; the seed decides clusters and views."""
     from sklearn.cluster import KMeans
 
-    known = _edges(bank)
-    clusters = KMeans(min(CLUSTERS, len(bank) // 5), n_init=1, random_state=seed).fit(known)
+    edges = _edges(bank)
+    clusters = KMeans(min(CLUSTERS, len(bank) // 5), n_init=1, random_state=seed).fit(edges)
     views = []
     for number in range(VIEWS):
         augment = AdaptiveAugment(Policy.parse(FIXED), size=size)
@@ -68,11 +68,11 @@ def proxies(embed: Embed, tasks: Tasks, bank: torch.Tensor, queries: torch.Tenso
     Args: embed: uint8 images -> features (N, D); bank, queries: its features of those of `tasks`.
     """
     views = [embed(view) for view in tasks.views]
-    given = tasks.bank_clusters, queries, tasks.query_clusters
+    clusters = tasks.bank_clusters, queries, tasks.query_clusters
     return {
         "rotation": _rotation(embed, tasks),
         "retrieval": _retrieved(views[0], views[1]),
-        "edges": (knn_correct(bank, *given).astype(float) + ridge_correct(bank, *given)) / 2,
+        "edges": (knn_correct(bank, *clusters).astype(float) + ridge_correct(bank, *clusters)) / 2,
         "lidar": np.array(lidar(torch.stack(views, 1)[:RANKED])),
         "rankme": np.array(rankme(queries)),
     }
@@ -94,7 +94,7 @@ def _rotation(embed: Embed, tasks: Tasks) -> np.ndarray:
         )
 
     hits = ridge_correct(*turned(tasks.bank), *turned(tasks.queries))
-    return hits.reshape(4, -1).mean(0)
+    return np.asarray(hits.reshape(4, -1).mean(0))
 
 
 def _retrieved(first: torch.Tensor, second: torch.Tensor) -> np.ndarray:

@@ -35,7 +35,10 @@ def relevance(
     seed: int = 0, precision: torch.dtype | None = None,
 ) -> list[Relevance]:  # fmt: skip
     """Apply each dimension alone, unguarded, at half its reach, to uint8 images (N, 3, H, W)."""
-    embed = lambda x: functional.normalize(features(encoder, x, precision=precision), dim=1)  # noqa: E731
+
+    def embed(views: torch.Tensor) -> torch.Tensor:
+        return functional.normalize(features(encoder, views, precision=precision), dim=1)
+
     identity = AdaptiveAugment(_only({}), size=size)
     keys = [(seed, 0, i) for i in range(len(images))]
     clean = embed(identity(images, key=keys))

@@ -36,16 +36,16 @@ def write_report(search: Search, outcome: Outcome, images: int = 1000) -> Path:
 
         return write_screen_report(search, search.how, outcome)
     folder, how = outcome.folder, search.how
-    measured = _relevance(search, outcome, images)
+    relevances = _relevance(search, outcome, images)
     effects = arm_effects(
         [arm for arm in outcome.arms if arm.policy.guards], [d.name for d in how.dimensions]
     )
     plots = {"scores": _plot_rungs(outcome, how.schedule.rungs), "ranges": _plot_ranges(outcome),
-             "relevance": _plot_relevance(measured)}  # fmt: skip
+             "relevance": _plot_relevance(relevances)}  # fmt: skip
     for name, plot in plots.items():
         write_atomically(folder / f"{name}.png", partial(plot.savefig, format="png", dpi=150))
     path = folder / "report.md"
-    text = _text(search, how, outcome, measured, effects).encode()
+    text = _text(search, how, outcome, relevances, effects).encode()
     write_atomically(path, lambda file: file.write(text))
     return path
 
@@ -75,8 +75,8 @@ def _relevance(search: Search, outcome: Outcome, images: int) -> list[Relevance]
     elif split.tasks is not None:
         labels = split.tasks.query_clusters
     assert labels is not None
-    chosen = queries[:images]
-    return relevance(encoder, chosen, labels[: len(chosen)], recipe.size, recipe.seed, fast_precision("cpu"))
+    few = queries[:images]
+    return relevance(encoder, few, labels[: len(few)], recipe.size, recipe.seed, fast_precision("cpu"))
 
 
 # --- text --------------------------------------------------------------------------------------------------
@@ -127,11 +127,11 @@ def policy_text(outcome: Outcome) -> list[str]:
 
 
 def _text(
-    search: Search, how: Halving, outcome: Outcome, measured: list[Relevance],
+    search: Search, how: Halving, outcome: Outcome, relevances: list[Relevance],
     effects: dict[str, tuple[float, float]],
 ) -> str:  # fmt: skip
     here, there = coordinates(outcome.start), outcome.best.point
-    shown = {m.name: m for m in measured}
+    by_name = {m.name: m for m in relevances}
     lines = [
         *opening(search, outcome, "arms"), "", *verification(search, outcome), "", "## What changed",
         "Effect: change of accuracy after the first rung from one end of the dimension to the other, a linear fit over "
@@ -139,7 +139,7 @@ def _text(
         "distance of the features, and how many more nearest neighbours have another label.", "",
         "| dimension | unit | start | found | | effect, points | moved | crossed |",
         "|---|---|---|---|---|---|---|---|",
-        *(_row(d, here[d.name], there[d.name], effects.get(d.name), d.name in how.off, shown.get(d.name))
+        *(_row(d, here[d.name], there[d.name], effects.get(d.name), d.name in how.off, by_name.get(d.name))
           for d in DIMENSIONS), "",
         "![ranges](ranges.png)", "", "## Scores per rung",
         f"Warm-up {how.schedule.warm_up} epochs, then {', '.join(map(str, how.schedule.rungs))} more. "
@@ -151,18 +151,18 @@ def _text(
 
 def _row(
     dimension: Dimension, here: float, there: float, effect: tuple[float, float] | None, off: bool,
-    measured: Relevance | None,
+    relevance: Relevance | None,
 ) -> str:  # fmt: skip
     arrow = "=" if abs(there - here) < 0.005 else "up" if there > here else "down"
-    told = (
+    points = (
         "changes no pixel: off"
         if off
         else "locked"
         if effect is None
         else f"{effect[0]:+.1f} +- {effect[1]:.1f}"
     )
-    seen = f"{measured.moved:.3f} | {100 * measured.crossed:+.1f} %" if measured else "|"
-    return f"| {dimension.name} | {dimension.unit} | {here:.2f} | {there:.2f} | {arrow} | {told} | {seen} |"
+    crossing = f"{relevance.moved:.3f} | {100 * relevance.crossed:+.1f} %" if relevance else "|"
+    return f"| {dimension.name} | {dimension.unit} | {here:.2f} | {there:.2f} | {arrow} | {points} | {crossing} |"
 
 
 # --- plots -------------------------------------------------------------------------------------------------
@@ -198,11 +198,11 @@ def _plot_ranges(outcome: Outcome) -> Figure:
     figure, axes = axes_of(7, 4.2, "Where the search went in each dimension")
     here, there = coordinates(outcome.start), outcome.best.point
     for row, d in enumerate(reversed(DIMENSIONS)):
-        start, found = ((value - d.low) / (d.high - d.low) for value in (here[d.name], there[d.name]))
+        start, best = ((value - d.low) / (d.high - d.low) for value in (here[d.name], there[d.name]))
         axes.plot([0, 1], [row, row], color="#e6e8eb", linewidth=6, solid_capstyle="round", zorder=0)
-        axes.annotate("", (found, row), (start, row), arrowprops={"arrowstyle": "->", "color": "#555"})
+        axes.annotate("", (best, row), (start, row), arrowprops={"arrowstyle": "->", "color": "#555"})
         axes.plot(start, row, "o", color=_START, markersize=7, zorder=2)
-        axes.plot(found, row, "D", color=_FOUND, markersize=6, zorder=3)
+        axes.plot(best, row, "D", color=_FOUND, markersize=6, zorder=3)
         axes.text(1.04, row, f"{here[d.name]:.2f} → {there[d.name]:.2f} {d.unit}", va="center", fontsize=8.5)
     axes.set_yticks(range(len(DIMENSIONS)), [d.name for d in reversed(DIMENSIONS)])
     axes.set(xticks=[], xlim=(-0.03, 1.5))
@@ -213,12 +213,12 @@ def _plot_ranges(outcome: Outcome) -> Figure:
     return figure
 
 
-def _plot_relevance(measured: list[Relevance]) -> Figure:
+def _plot_relevance(relevances: list[Relevance]) -> Figure:
     figure = Figure(figsize=(7, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    names = [m.name for m in measured][::-1]
-    left.barh(names, [m.moved for m in measured][::-1], color=_FOUND)
-    right.barh(names, [100 * m.crossed for m in measured][::-1], color=_START)
+    names = [m.name for m in relevances][::-1]
+    left.barh(names, [m.moved for m in relevances][::-1], color=_FOUND)
+    right.barh(names, [100 * m.crossed for m in relevances][::-1], color=_START)
     left.set_title("How far features move", loc="left", fontsize=10)
     left.set_xlabel("cosine distance at half strength")
     right.set_title("How many nearest neighbours change label", loc="left", fontsize=10)

@@ -25,17 +25,17 @@ def readable(recipe: Recipe, images: Images) -> tuple[Recipe, list[str]]:
 
     Raises: AdaptAugError: more than one in a hundred cannot be read.
     """
-    asked = used(recipe, len(images))
-    unreadable = Unreadable(len(asked))
-    bad = np.setdiff1d(asked, unreadable.leave_out(images, asked))
+    indices = used(recipe, len(images))
+    unreadable = Unreadable(len(indices))
+    bad = np.setdiff1d(indices, unreadable.leave_out(images, indices))
     return replace(recipe, left_out=(*recipe.left_out, *bad.tolist())), list(unreadable.sentences)
 
 
 def sample(recipe: Recipe, images: Images) -> torch.Tensor:
     """A few of the images used, (N, 3, H, W) uint8, spread over the set: where it is sorted by class, the first are of
     one."""
-    seen = used(recipe, len(images))
-    few = min(_FEW, len(seen))
+    indices = used(recipe, len(images))
+    few = min(_FEW, len(indices))
     return images.pixels(
-        seen[np.arange(few) * len(seen) // few], None if images.same_size else 2 * recipe.size
+        indices[np.arange(few) * len(indices) // few], None if images.same_size else 2 * recipe.size
     )

@@ -58,8 +58,7 @@ def _text(search: Search, how: Screening, effects: Effects, outcome: Outcome) ->
 
 def _row(factor: Factor, how: Screening, effects: Effects, outcome: Outcome) -> str:
     place = NAMES.index(factor.name)
-    mark = lambda levels: signs(levels)[place]  # noqa: E731
-    found = mark(levels_of(outcome.policy))
+    start, best = (signs(levels)[place] for levels in (how.here, levels_of(outcome.policy)))
     if factor.name in how.off:
         effect, expected = "changes no pixel", ""
     elif factor.name not in how.names:
@@ -69,14 +68,14 @@ def _row(factor: Factor, how: Screening, effects: Effects, outcome: Outcome) -> 
         effect = str(effects.interval((factor.name,)))
         expected = f"{prior.mean:+.1f} ± {prior.spread:.1f}"
     low = "large crops" if factor.name == "crop" else "off"
-    return f"| {factor.name} | {low} | {factor.told} | {mark(how.here)} | {found} | {effect} | {expected} |"
+    return f"| {factor.name} | {low} | {factor.told} | {start} | {best} | {effect} | {expected} |"
 
 
 def _interactions(effects: Effects) -> list[str]:
-    told = [
+    rows = [
         f"- {' x '.join(pair)}: {effects.interval(pair)}" for pair in INTERACTIONS if pair in effects.terms
     ]
-    return ["Interactions: how much more one does where the other is high.", "", *told, ""] if told else []
+    return ["Interactions: how much more one does where the other is high.", "", *rows, ""] if rows else []
 
 
 def _pair(pair: tuple[str, str]) -> str:
@@ -90,12 +89,14 @@ def _plot(effects: Effects) -> Figure:
     figure, axes = axes_of(7, 1.2 + 0.36 * len(order), "What each factor does on this data")
     told: dict[Term, str] = {(factor.name,): factor.told for factor in FACTORS}
     for row, term in enumerate(order):
-        found = effects.interval(term)
-        sure = found.low > 0 or found.high < 0
-        colour = _NEITHER if not sure else _GAIN if found.mean > 0 else _COST
-        axes.plot([found.low, found.high], [row, row], color=colour, linewidth=3, solid_capstyle="round")
-        axes.plot(found.mean, row, "o", color=colour, markersize=7)
-        axes.annotate(f"{found.mean:+.1f}", (found.mean, row), (0, 7), textcoords="offset points", ha="center",
+        interval = effects.interval(term)
+        sure = interval.low > 0 or interval.high < 0
+        colour = _NEITHER if not sure else _GAIN if interval.mean > 0 else _COST
+        axes.plot(
+            [interval.low, interval.high], [row, row], color=colour, linewidth=3, solid_capstyle="round"
+        )
+        axes.plot(interval.mean, row, "o", color=colour, markersize=7)
+        axes.annotate(f"{interval.mean:+.1f}", (interval.mean, row), (0, 7), textcoords="offset points", ha="center",
                       color=colour, fontsize=9)  # fmt: skip
     axes.axvline(0, color="#333", linewidth=1, zorder=0)
     axes.set_yticks(range(len(order)), [told.get(term, " x ".join(term)) for term in order])

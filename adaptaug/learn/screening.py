@@ -95,7 +95,7 @@ class Screening:
         self.effects: Effects | None = None
         self._scores: tuple[list[Levels], np.ndarray, list[tuple[float, float]]] | None = None
 
-    def found(self) -> dict[str, Any]:
+    def findings(self) -> dict[str, Any]:
         assert self.effects is not None
         intervals = {term: self.effects.interval(term) for term in self.effects.terms}
         told = {t: [round(i.mean, 2), round(i.low, 2), round(i.high, 2)] for t, i in intervals.items()}
@@ -142,8 +142,8 @@ class Screening:
             for n, levels in enumerate(levels for levels in best if levels not in design)
         ]
         named_so = {arm.name: arm for arm in search.work.arms}
-        found = [named_so[name_of(levels)] for levels in best]
-        return [arm for arm in found if _made_of(arm.policy) != _made_of(search.start)]
+        finalists = [named_so[name_of(levels)] for levels in best]
+        return [arm for arm in finalists if _made_of(arm.policy) != _made_of(search.start)]
 
     def remembered(self) -> Remembered:
         """What was measured here, without what was expected before."""
@@ -159,22 +159,23 @@ class Screening:
         search = self.search
         file = search.folder / "priors.json"
         if not file.exists():
-            compute = lambda: named(  # noqa: E731
-                {term: (prior.mean, prior.spread) for term, prior in search.memory.priors(
-                    self.profile, search.objective, search.fingerprint).items()}
-            )  # fmt: skip
-            found = compute() if search.shared is None else search.shared.agree("priors", compute)
-            write_atomically(file, lambda out: out.write(json.dumps(found, indent=1).encode()))
-        known = {terms_of(name): Prior(*prior) for name, prior in json.loads(file.read_text()).items()}
-        self.expected = {term: prior_of(term, known) for term in terms(self.names)}
+
+            def compute() -> dict[str, Any]:
+                priors = search.memory.priors(self.profile, search.objective, search.fingerprint)
+                return named({term: (prior.mean, prior.spread) for term, prior in priors.items()})
+
+            priors = compute() if search.shared is None else search.shared.agree("priors", compute)
+            write_atomically(file, lambda out: out.write(json.dumps(priors, indent=1).encode()))
+        expectations = {terms_of(name): Prior(*prior) for name, prior in json.loads(file.read_text()).items()}
+        self.expected = {term: prior_of(term, expectations) for term in terms(self.names)}
 
     def _agreed(self, effects: Effects) -> list[Levels]:
         """The best corners; where machines share a study, those that the first of them found."""
         shared = self.search.shared
         if shared is None:
             return self.best(effects)
-        told = shared.agree("finalists", lambda: self.best(effects))
-        return [tuple(levels) for levels in told]
+        finalists = shared.agree("finalists", lambda: self.best(effects))
+        return [tuple(levels) for levels in finalists]
 
     def best(self, effects: Effects) -> list[Levels]:
         """The corners that are verified."""
@@ -219,8 +220,8 @@ def name_of(levels: Sequence[int]) -> str:
 
 def sentences(effects: Effects, off: Sequence[str] = ()) -> list[str]:
     """What each factor does on this data, the greatest first, in words: "a flip costs 6.0 points (4.8 to 7.2)"."""
-    told = {factor.name: factor.told for factor in FACTORS}
-    main = [(effects.interval(term), told[term[0]]) for term in effects.terms if len(term) == 1]
+    titles = {factor.name: factor.told for factor in FACTORS}
+    main = [(effects.interval(term), titles[term[0]]) for term in effects.terms if len(term) == 1]
     out = []
     for interval, what in sorted(main, key=lambda pair: -abs(pair[0].mean)):
         low, high = sorted((abs(interval.low), abs(interval.high)))
@@ -231,4 +232,4 @@ def sentences(effects: Effects, off: Sequence[str] = ()) -> list[str]:
             out.append(f"{what}: no effect that shows, {interval} points")
         else:
             out.append(f"{what} {verb} {abs(interval.mean):.1f} points ({low:.1f} to {high:.1f})")
-    return out + [f"{told[name]} changes no pixel" for name in off]
+    return out + [f"{titles[name]} changes no pixel" for name in off]

@@ -191,7 +191,7 @@ class Search:
         file = Path(self.recipe.data).name
         provenance = origin(self.start, self.fingerprint, self.recipe.seed, self.work.arms) | {
             "outcome": best.name if shipped else HAND, "data": file, "objective": self.objective,
-            "limit": self.recipe.limit, "switched off": sorted(self.how.off), **self.how.found(),
+            "limit": self.recipe.limit, "switched off": sorted(self.how.off), **self.how.findings(),
             "verified": {name: round(score, 2) for name, score in verified.items()},
             "difference": {f"{name} - {HAND}": [round(i.mean, 2), round(i.low, 2), round(i.high, 2)]
                            for name, i in against.items()},
@@ -214,7 +214,8 @@ def _as_now(settings: dict[str, Any]) -> dict[str, Any]:
     version began a search is kept and decides nothing: studies of earlier versions go on."""
     defaults = {f.name: f.default for f in fields(Recipe) if f.default is not MISSING}
     now = {"recipe": defaults | settings["recipe"], "adaptaug": __version__}
-    return json.loads(json.dumps({"method": "halving"} | settings | now))
+    plain: dict[str, Any] = json.loads(json.dumps({"method": "halving"} | settings | now))
+    return plain
 
 
 def _verification(arm: Arm, run: int) -> str:

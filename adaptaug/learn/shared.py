@@ -82,10 +82,12 @@ class Shared:
         except AdaptAugError:
             raise
         except Exception as error:
-            found = _database_error(error)
-            if found is None:
+            reason = _database_error(error)
+            if reason is None:
                 raise
-            what = " ".join(str(found.__cause__ or found).split("\n[SQL")[0].split()) or type(found).__name__
+            what = (
+                " ".join(str(reason.__cause__ or reason).split("\n[SQL")[0].split()) or type(reason).__name__
+            )
             if self._url.password:
                 what = what.replace(str(self._url.password), "***")
             place = f"{self._url.drivername}://{self._url.host or ''}/{self._url.database or ''}"
@@ -121,7 +123,7 @@ class Shared:
             at_once: how many of this machine's threads call it at a time; 0: the one that calls.
         """
         missing = {job.name: job for job in jobs}
-        known = dict(missing)
+        jobs_by_name = dict(missing)
         threads = ThreadPoolExecutor(at_once) if at_once else None
         working: set[Future[None]] = set()
         try:
@@ -136,9 +138,9 @@ class Shared:
                     yield name
                 if threads is not None:
                     free = min(waiting, at_once - len(working))
-                    working |= {threads.submit(self._work, known, train) for _ in range(free)}
+                    working |= {threads.submit(self._work, jobs_by_name, train) for _ in range(free)}
                 elif waiting:
-                    self._work(known, train)
+                    self._work(jobs_by_name, train)
                 if working:
                     wait(working, POLL, FIRST_COMPLETED)
                 elif missing and not waiting:

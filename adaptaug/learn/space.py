@@ -70,7 +70,7 @@ def _strength(reaches: dict[str, float]) -> Callable[[Policy], float]:
             for name, reach in reaches.items()
             if name in policy and policy[name].p > 0
         ]
-        return sum(shares) / len(reaches)
+        return float(sum(shares) / len(reaches))
 
     return read
 
@@ -175,7 +175,7 @@ def place(start: Policy, point: dict[str, float], name: str) -> Policy:
 def kept_weights(start: Policy, placed: Policy) -> Conditional:
     """The start's conditional weights of the operations that `placed` has; those of p go with their group, which may
     begin with another operation now."""
-    found: dict[str, dict[str, dict[str, float]]] = {}
+    weights_by_operation: dict[str, dict[str, dict[str, float]]] = {}
     theirs = start.conditional.operations
     for name in OPS:
         if name not in start or name not in placed:
@@ -186,5 +186,5 @@ def kept_weights(start: Policy, placed: Policy) -> Conditional:
         ):
             weights = getattr(theirs[source], kind) if source in theirs else {}
             if weights and not placed[target].lock:
-                found.setdefault(target, {}).setdefault(kind, weights)
-    return Conditional.model_validate({**start.conditional.model_dump(), "operations": found})
+                weights_by_operation.setdefault(target, {}).setdefault(kind, weights)
+    return Conditional.model_validate({**start.conditional.model_dump(), "operations": weights_by_operation})

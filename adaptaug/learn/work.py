@@ -40,7 +40,7 @@ class Work:
     def hits(self, job: Job) -> np.ndarray:
         """(queries,) mean of the hits that the objective counts."""
         with np.load(job.out) as arrays:
-            return np.mean([arrays[name] for name in COUNTED[self._objective]], axis=0)
+            return np.asarray(np.mean([arrays[name] for name in COUNTED[self._objective]], axis=0))
 
     def rank(self, arms: list[Arm]) -> None:
         """Take note of who leads, the best first."""

@@ -51,8 +51,8 @@ class BandWatch(nn.Module):
             raise AdaptAugError(f"outside: expected a share above 0 and below .5, got {outside}.")
         self.band, self.outside, self.warm_up = band, outside, warm_up
         far = float("inf")
-        given = torch.tensor([-far if low is None else low, far if high is None else high])
-        self.register_buffer("edges", given if band is not None else torch.zeros(2))
+        edges = torch.tensor([-far if low is None else low, far if high is None else high])
+        self.register_buffer("edges", edges if band is not None else torch.zeros(2))
         self.register_buffer("negative", torch.zeros(()))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
@@ -62,10 +62,10 @@ class BandWatch(nn.Module):
         together, alike = one @ other.T, (one * other).sum(1)
         now = (together.sum() - alike.sum()) / max(1, together.numel() - len(alike))
         self.steps += 1
-        kept = torch.clamp(1 - 1 / self.steps, max=_MEMORY)  # a plain mean at first
-        self.negative.lerp_(now, 1 - kept)
+        memory = torch.clamp(1 - 1 / self.steps, max=_MEMORY)  # a plain mean at first
+        self.negative.lerp_(now, 1 - memory)
         similar = (alike - self.negative) / torch.clamp(1 - self.negative, min=1e-3)
-        weight = torch.where(self.steps <= self.warm_up, 1 - kept, torch.zeros_like(kept))
+        weight = torch.where(self.steps <= self.warm_up, 1 - memory, torch.zeros_like(memory))
         if self.band is None:
             ends = torch.quantile(
                 similar, torch.tensor([self.outside, 1 - self.outside], device=similar.device)
@@ -118,15 +118,15 @@ class BandController(BandWatch):
         Returns: single numbers: "band_below" and "band_above", the shares of pairs outside, "band_similarity", the mean
             of C, and "band_strength BIN" of each bin.
         """
-        seen = (params if isinstance(params, ViewParams) else params[0]).evidence
-        mean = torch.as_tensor(seen["image_mean"], device=first.device)
-        contrast = torch.as_tensor(seen["image_contrast"], device=first.device)
+        evidence = (params if isinstance(params, ViewParams) else params[0]).evidence
+        mean = torch.as_tensor(evidence["image_mean"], device=first.device)
+        contrast = torch.as_tensor(evidence["image_contrast"], device=first.device)
         similar, weight = self._compare(first, second)
         self._watch(mean, contrast, weight)
         below, above = (similar < self.edges[0]).float(), (similar > self.edges[1]).float()
         self._steer(below, above, self._bin(mean, contrast), self.steps > self.warm_up)
-        told = {"band_below": below.mean(), "band_above": above.mean(), "band_similarity": similar.mean()}
-        return told | {
+        numbers = {"band_below": below.mean(), "band_above": above.mean(), "band_similarity": similar.mean()}
+        return numbers | {
             f"band_strength {name}": value for name, value in zip(BINS, self.bins.clone(), strict=True)
         }
 

@@ -16,6 +16,7 @@ statistics.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -74,7 +75,7 @@ class ConditionalHeads(BandWatch):
         self.names = [name for name in self.start.operations if name in self.gates or name in self.amounts]
         free = [[name in group for name in self.names] for group in (self.gates, self.amounts)]
         self.register_buffer("free", torch.tensor(free, dtype=torch.float64)[..., None], persistent=False)
-        zeros = lambda *shape: torch.zeros(shape, dtype=torch.float64)  # noqa: E731
+        zeros = partial(torch.zeros, dtype=torch.float64)
         self.register_buffer("weights", zeros(2, len(self.names), len(statistics)))  # of p, of strength
         self.register_buffer("sums", zeros(3, len(statistics)))  # of the warm-up: 1, x, x^2
         self.register_buffer("baseline", zeros(1 + len(statistics)))
@@ -85,8 +86,8 @@ class ConditionalHeads(BandWatch):
         moved = self.weights @ self._unusual(torch.stack(raw, 1)).T  # (2, operations, B)
         by_name = [{n: moved[kind, self.names.index(n)] for n in group}
                    for kind, group in enumerate((self.gates, self.amounts))]  # fmt: skip
-        seen = {f"statistic.{name}": x for name, x in zip(self.statistics, raw, strict=True)}
-        return Moves(by_name[0], by_name[1], seen)
+        evidence = {f"statistic.{name}": x for name, x in zip(self.statistics, raw, strict=True)}
+        return Moves(by_name[0], by_name[1], evidence)
 
     @torch.no_grad()
     def observe(
@@ -100,12 +101,12 @@ class ConditionalHeads(BandWatch):
             and summed over operations; "heads_largest", the largest weight.
         Raises: AdaptAugError: params of views that were made without `strength`.
         """
-        seen = params[0].evidence
-        if f"statistic.{self.statistics[0]}" not in seen:
+        evidence = params[0].evidence
+        if f"statistic.{self.statistics[0]}" not in evidence:
             raise AdaptAugError(
                 "params: expected those of views made with strength=heads.strength, got others."
             )
-        raw = torch.stack([seen[f"statistic.{name}"] for name in self.statistics], 1)
+        raw = torch.stack([evidence[f"statistic.{name}"] for name in self.statistics], 1)
         similar, weight = self._compare(first, second)
         self.sums += (weight > 0) * torch.stack([torch.ones_like(raw), raw, raw**2]).sum(1)
         unusual = self._unusual(raw)
@@ -116,8 +117,8 @@ class ConditionalHeads(BandWatch):
         regressors = torch.cat([torch.ones_like(raw[:, :1]), unusual], 1)
         ahead = reward - regressors @ self.baseline
         self.baseline += _BASELINE_RATE * (ahead[:, None] * regressors).mean(0)
-        told = self._learn(params, unusual, ahead)
-        return told | {
+        numbers = self._learn(params, unusual, ahead)
+        return numbers | {
             "heads_reward": reward.mean(), "heads_inside": inside.double().mean(),
             "heads_largest": self.weights.abs().max(),
         }  # fmt: skip
@@ -127,7 +128,7 @@ class ConditionalHeads(BandWatch):
         """The start with the weights learned so far; those smaller than `least` are left out."""
         center, spread = (x.tolist() for x in self._moments())
         weights = self.weights.tolist()
-        kept: dict[str, Any] = {}
+        operations: dict[str, Any] = {}
         for kind, field in enumerate(("p", "strength")):
             for name, row in zip(self.names, weights[kind], strict=True):
                 large = {
@@ -136,14 +137,14 @@ class ConditionalHeads(BandWatch):
                     if w and abs(w) >= self.least
                 }
                 if large:
-                    kept.setdefault(name, {})[field] = large
-        used = {s for fields in kept.values() for large in fields.values() for s in large}
+                    operations.setdefault(name, {})[field] = large
+        used = {s for fields in operations.values() for large in fields.values() for s in large}
         statistics = {s: (float(f"{c:.6g}"), float(f"{d:.6g}"))
                       for s, c, d in zip(self.statistics, center, spread, strict=True) if s in used}  # fmt: skip
-        found = {"conditional": f"learned in {int(self.steps)} steps from {self.start.name}"}
+        origin = {"conditional": f"learned in {int(self.steps)} steps from {self.start.name}"}
         return self.start.edit(
-            conditional={"statistics": statistics, "operations": kept},
-            provenance=self.start.provenance | found,
+            conditional={"statistics": statistics, "operations": operations},
+            provenance=self.start.provenance | origin,
         )
 
     def _moments(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -181,18 +182,18 @@ class ConditionalHeads(BandWatch):
     def _in_force(self, params: Sequence[ViewParams]) -> torch.Tensor:
         """(3, views, operations, B): p for each image, the policy's own, how many amounts with a strength are in the
         view; 0 for what has no such weights, and where another view's numbers are shared."""
-        nothing, found = torch.zeros_like(params[0].strength), []
+        nothing, masks = torch.zeros_like(params[0].strength), []
         for view in params:
             policy = self.start.for_view(view.view)
             for name in self.names:
                 counts = not (view.view and name in policy.pair.share)
                 odds, varies = counts and name in self.gates, counts and name in self.amounts
-                found += [
+                masks += [
                     view.evidence[f"conditional_p.{name}"] if odds else nothing,
                     view.evidence[f"p.{name}"] if odds else nothing,
                     len(amounts(policy[name], name)) * acts(view, name).double() if varies else nothing,
                 ]
-        return torch.stack(found).reshape(len(params), len(self.names), 3, -1).movedim(2, 0)
+        return torch.stack(masks).reshape(len(params), len(self.names), 3, -1).movedim(2, 0)
 
     def _scores(self, params: Sequence[ViewParams]) -> torch.Tensor:
         """(2, operations, B) d log likelihood / d eta, of p and of strength."""

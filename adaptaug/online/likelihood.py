@@ -64,8 +64,12 @@ def score_of_strength(views: Sequence[ViewParams], policy: Policy, name: str) ->
 def acts(view: ViewParams, name: str) -> torch.Tensor:
     """(B,) whether an operation's amounts are in the view, as far as that does not hang on the amounts themselves."""
     if OPS[name].kind == "geometry":  # a crop that was flat gave way to the frame, because of its box
-        return view.evidence[f"gate.{name}"]
-    return next(entry.applied for label, entry in view.entries.items() if label.partition(".")[0] == name)
+        gate: torch.Tensor = view.evidence[f"gate.{name}"]
+        return gate
+    applied: torch.Tensor = next(
+        entry.applied for label, entry in view.entries.items() if label.partition(".")[0] == name
+    )
+    return applied
 
 
 def amounts(entry: OperationPolicy, name: str) -> list[int]:

@@ -36,8 +36,8 @@ def make_views(
 
     def drawn(candidate: int) -> tuple[list[torch.Tensor], list[ViewParams]]:
         key = keys.another(rows, candidate)
-        made = [make_view(pixels, key, number, look) for number in request.numbers]
-        return [view for view, _ in made], [params for _, params in made]
+        candidates = [make_view(pixels, key, number, look) for number in request.numbers]
+        return [view for view, _ in candidates], [params for _, params in candidates]
 
     policy = request.policy
     views, params = drawn(0)
@@ -46,7 +46,7 @@ def make_views(
     likeness = _likeness(alike, views)
     outside = _outside(likeness, *policy.band)
     which = torch.zeros_like(outside, dtype=torch.int64)
-    kept = [params]
+    every = [params]
     for candidate in range(1, CANDIDATES):
         others, more = drawn(candidate)
         now = _likeness(alike, others)
@@ -54,9 +54,9 @@ def make_views(
         better = away < outside
         which, outside = torch.where(better, candidate, which), torch.where(better, away, outside)
         likeness = torch.where(better, now, likeness)
-        kept.append(more)
+        every.append(more)
         views = [pick_rows([one, other], better.long()) for one, other in zip(views, others, strict=True)]
-    params = [ViewParams.choose(plans, which) for plans in zip(*kept, strict=True)]
+    params = [ViewParams.choose(plans, which) for plans in zip(*every, strict=True)]
     evidence = {"similarity": likeness.double(), "candidate": which}
     return views, [replace(p, evidence={**p.evidence, **evidence}) for p in params]
 
@@ -72,8 +72,8 @@ def by_core(
 
     def drawn(some: np.ndarray) -> tuple[list[torch.Tensor], Any, torch.Tensor]:
         part = pixels[torch.from_numpy(some)] if batch else pixels
-        source, moved = engine.source_of(part), _rows_of(push, some)
-        views, reports = engine.make_views(source, request, key[some], engine.PLANAR_RGB, moved)
+        source, moves = engine.source_of(part), _rows_of(push, some)
+        views, reports = engine.make_views(source, request, key[some], engine.PLANAR_RGB, moves)
         return views, reports, _likeness(alike, [view.float() for view in views])
 
     views, reports, likeness = drawn(np.arange(len(rows)))
@@ -113,8 +113,8 @@ def _rows_of(push: Any, some: np.ndarray) -> Any:
     if not isinstance(push, Moves):
         return push[some]
     parts = (
-        {name: values[some] for name, values in given.items()}
-        for given in (push.p, push.strength, push.evidence)
+        {name: values[some] for name, values in part.items()}
+        for part in (push.p, push.strength, push.evidence)
     )
     return Moves(*parts)
 

@@ -124,9 +124,9 @@ def make_view(
             out = engine.blend(safe.pixels, out, strength)
     if look.push is not None and not isinstance(look.push, Moves):
         evidence |= {"push": look.push, "image_contrast": stats.contrast}
-    drawn = _framed(where.entries, safe.frame) | entries | tone | late
+    every_entry = _framed(where.entries, safe.frame) | entries | tone | late
     params = ViewParams(
-        size=size, view=view, keys=keys, entries=_left_out(drawn, policy), matrix=safe.matrix, span=safe.span,
+        size=size, view=view, keys=keys, entries=_left_out(every_entry, policy), matrix=safe.matrix, span=safe.span,
         lift=safe.lift, colour=colour, noise_seed=seed, strength=strength, failed=failed,
         frame=safe.frame & ~look.blank, blank=look.blank, guards=policy.guards,
         evidence=evidence | tone_evidence | draws.evidence(), route=look.route, routes=plain(look.policy.routes),

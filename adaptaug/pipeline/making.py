@@ -41,8 +41,8 @@ def make(
         if strength is not None:
             look = replace(look, push=strength(look.stats))
         views, params = band.make_views(pixels, rows, request, look, alike)
-    made = [write(view, source, request.finish) for view in views]
-    return made, [p.row(0) if source.single else p for p in params] if request.params else []
+    out = [write(view, source, request.finish) for view in views]
+    return out, [p.row(0) if source.single else p for p in params] if request.params else []
 
 
 def _by_core(

@@ -76,8 +76,8 @@ def plan_tone(
         entries = {k: drawn_back(e, strength, 0.0, back) for k, e in entries.items()}
     toned = torch.cat([colour, offset[:, None, None].expand(-1, 3, 1)], 2)
     if "chroma" in policy:
-        toned, targets, measured = plan_chroma(crop, policy, draws, drawn, toned, limit)
-        entries, evidence = entries | targets, evidence | measured
+        toned, targets, measurements = plan_chroma(crop, policy, draws, drawn, toned, limit)
+        entries, evidence = entries | targets, evidence | measurements
     return toned, tone | entries, evidence
 
 
@@ -182,8 +182,8 @@ def _drawn_mean(
         applied = draws.applied("brightness") & ~exposed
         low, high = policy["brightness"].bounds("range")
         # Half the amount of mid-grey, whatever the crop's own mean: a dark crop moves as far as any.
-        wanted = crop.mean + 0.5 * low, crop.mean + 0.5 * high
-        entry = _mean_entry(draws, "brightness", wanted, (low, high), applied, room, crop.mean, 0.5)
+        interval = crop.mean + 0.5 * low, crop.mean + 0.5 * high
+        entry = _mean_entry(draws, "brightness", interval, (low, high), applied, room, crop.mean, 0.5)
         entries["brightness"] = _exclusive(entry, exposed)
         mean, moved = torch.where(applied, crop.mean + 0.5 * entry.value, mean), moved | applied
     return mean, moved, entries
@@ -219,10 +219,10 @@ def _drawn_gain(
         fraction = torch.where(exposed, draws.fraction("exposure", 2), fraction)
     greatest = room.greatest_gain(mean)
     low, high = clamp(want_low, room.least_gain, greatest), clamp(want_high, room.least_gain, greatest)
-    for name, number, drawn in (("contrast", 1, contrasted), ("exposure", 2, exposed)):
+    for name, number, mask in (("contrast", 1, contrasted), ("exposure", 2, exposed)):
         if draws.power(name) is not None and name in policy:  # a gain of 1 is where both start
             further = draws.moved(name, number, fraction, position(1.0, low, high))
-            fraction = torch.where(drawn, further, fraction)
+            fraction = torch.where(mask, further, fraction)
     reason = torch.where(want_low < room.least_gain, Reason.KEEPS_CONTRAST, Reason.WHOLE_RANGE)
     return _Gains(low, high, fraction, torch.where(want_high > greatest, Reason.CLIPPING, reason))
 
@@ -254,11 +254,11 @@ def _exclusive(entry: Entry, exposed: Array) -> Entry:
 
 
 def _mean_entry(
-    draws: Draws, name: str, wanted: tuple[Any, Any], bounds: tuple[float, float], applied: Array,
+    draws: Draws, name: str, interval: tuple[Any, Any], bounds: tuple[float, float], applied: Array,
     room: guards.ToneRoom, origin: Array | float, unit: float,
 ) -> Entry:  # fmt: skip
     """A target for the view's mean: the wanted interval cut to the feasible one, reported as (mean - origin) / unit."""
-    want_low, want_high = wanted[0] + room.mean * 0.0, wanted[1] + room.mean * 0.0
+    want_low, want_high = interval[0] + room.mean * 0.0, interval[1] + room.mean * 0.0
     low, high = clamp(want_low, room.low, room.high), clamp(want_high, room.low, room.high)
     mean = low + draws.within(name, 1, low, high, room.mean) * (high - low)
     value = torch.where(applied, (mean - origin) / unit, 0.0)

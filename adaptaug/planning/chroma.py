@@ -32,12 +32,12 @@ def plan_chroma(
         toned: (B, 3, 4) map of RGB with tone and these; limit: the promise's numbers, None without guards.
     Returns: the (B, 3, 4) map with chroma at its targets, entries, and the statistics behind the reasons.
     """
-    drawn = draws.applied("chroma")
+    applied = draws.applied("chroma")
     chroma = crop.colouring(colour).chroma
-    share, reason = guards.coloured(chroma), torch.full_like(drawn, Reason.GREY_STAYS, dtype=torch.int64)
+    share, reason = guards.coloured(chroma), torch.full_like(applied, Reason.GREY_STAYS, dtype=torch.int64)
     now = crop.colouring(toned[:, :, :3], toned[:, 0, 3])
     own = {"rg": now.rg, "yb": now.yb, "std": larger(now.std, 1e-6)}
-    targets = {name: _target(policy, draws, name, drawn, value) for name, value in own.items()}
+    targets = {name: _target(policy, draws, name, applied, value) for name, value in own.items()}
     move = _move(own, targets)
     if limit is not None and policy["chroma"].guard is not False:
         before = mix(toned[:, :, :3], crop.samples) + toned[:, :, 3:]
@@ -45,7 +45,7 @@ def plan_chroma(
         room = guarded(policy, "chroma", room, share)
         reason = torch.where(room < share, Reason.COLOUR_CLIPS, reason)
         share = smaller(room, share)
-    share = torch.where(drawn, share, 0.0)
+    share = torch.where(applied, share, 0.0)
     grey = (share == 0.0) & (reason == Reason.GREY_STAYS)
     entries = {}
     for name, target in targets.items():
@@ -57,7 +57,7 @@ def plan_chroma(
     return moved, entries, {"crop_chroma": chroma, "chroma_share": share}
 
 
-def _target(policy: Policy | Terms, draws: Draws, name: str, drawn: Array, own: Array) -> Entry:
+def _target(policy: Policy | Terms, draws: Draws, name: str, applied: Array, own: Array) -> Entry:
     """A target from the policy's range, that of the deviation cut to what its gain reaches."""
     op, entry = OPS["chroma"], policy["chroma"]
     spec, index = op.parameters[name], 1 + list(op.parameters).index(name)
@@ -65,8 +65,8 @@ def _target(policy: Policy | Terms, draws: Draws, name: str, drawn: Array, own: 
     if name == "std":
         low, high = smaller(low, entry.gain * own), smaller(high, entry.gain * own)
     value = between(low, high, draws.within("chroma", index, low, high, own, spec.log), spec.log)
-    reason = torch.where(drawn, unrestricted(policy, op), Reason.NOT_DRAWN)
-    return Entry(torch.where(drawn, value, spec.identity), low, high, reason, drawn, entry.bounds(name))
+    reason = torch.where(applied, unrestricted(policy, op), Reason.NOT_DRAWN)
+    return Entry(torch.where(applied, value, spec.identity), low, high, reason, applied, entry.bounds(name))
 
 
 def _move(own: dict[str, Array], targets: dict[str, Entry]) -> Array:

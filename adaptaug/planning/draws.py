@@ -52,9 +52,12 @@ class Draws:
         """exp(w . s) of every operation with weights; those of 0 are left out: they cost nothing, change no bit."""
         unusual: dict[str, Array] = {}
         for name, weights in self.policy.conditional.operations.items():
-            for given, sign, out in ((weights.p, 1.0, self._odds), (weights.strength, -1.0, self._power)):
+            for factors_of, sign, out in (
+                (weights.p, 1.0, self._odds),
+                (weights.strength, -1.0, self._power),
+            ):
                 total = None
-                for statistic, weight in given.items():
+                for statistic, weight in factors_of.items():
                     if weight == 0.0:
                         continue
                     if statistic not in unusual:
@@ -83,8 +86,8 @@ class Draws:
 
     def _move(self, moves: Moves) -> None:
         self._met = dict(moves.evidence)
-        for given, sign, factors in ((moves.p, 1.0, self._odds), (moves.strength, -1.0, self._power)):
-            for name, added in given.items():
+        for moves_of, sign, factors in ((moves.p, 1.0, self._odds), (moves.strength, -1.0, self._power)):
+            for name, added in moves_of.items():
                 factor = torch.exp(sign * added)
                 factors[name] = factors[name] * factor if name in factors else factor
 

@@ -80,7 +80,7 @@ def plan_where(
 
 
 def _less_distorted(
-    stats: ImageStats, box: Array, geometry: list[Op], drawn: dict[str, list[Entry]],
+    stats: ImageStats, box: Array, geometry: list[Op], entries: dict[str, list[Entry]],
     policy: Policy | Terms, full_step: tuple[Array, Array, Array | float],
 ) -> tuple[Array, Array]:  # fmt: skip
     """The matrix with the distortions at the greatest of `SHRINK_STEPS` that keeps enough detail in view, and the step.
@@ -90,14 +90,14 @@ def _less_distorted(
     candidate, content, floor = full_step
     tried = [(1.0, candidate, content)]
     for step in boxes.SHRINK_STEPS[1:]:
-        candidate = _compose(stats, box, geometry, drawn, policy, step)
+        candidate = _compose(stats, box, geometry, entries, policy, step)
         tried.append((step, candidate, boxes.content_in_view(stats, candidate)))
     # The undistorted crop may hold less than the floor in whole cells; a distortion may not cost much more.
     least, matrix, undistorted = tried.pop()
-    wanted = smaller(undistorted * 0.9, floor)
-    shrink = constant(least, wanted)
+    goal = smaller(undistorted * 0.9, floor)
+    shrink = constant(least, goal)
     for step, candidate, content in reversed(tried):
-        enough = content >= wanted
+        enough = content >= goal
         matrix, shrink = choose(enough, candidate, matrix), torch.where(enough, step, shrink)
     return matrix, shrink
 
@@ -165,10 +165,10 @@ def shortest_side(policy: Policy, rows: Array, view: int, width: int, height: in
 
 def _place_crop(
     stats: ImageStats, policy: Policy | Terms, draws: Draws, first: Draws,
-    drawn: tuple[Array, dict[str, Entry], dict[str, Array]],
+    crop: tuple[Array, dict[str, Entry], dict[str, Array]],
 ) -> Placed:  # fmt: skip
     """The crop moved to overlap view 0's; one that was not applied stays the whole frame."""
-    box, entries, evidence = drawn
+    box, entries, evidence = crop
     interval = first.policy.pair.overlap
     assert interval is not None
     reference, _, _ = _plan_crop(stats, first.policy, first)
@@ -206,7 +206,7 @@ def _compose(
     stats: ImageStats,
     box: Array,
     geometry: list[Op],
-    drawn: dict[str, list[Entry]],
+    entries: dict[str, list[Entry]],
     policy: Policy | Terms,
     step: float,
 ) -> Array:
@@ -227,7 +227,7 @@ def _compose(
             entry.value
             if free
             else guarded(policy, op.name, _towards_identity(entry, op, parameter, step), entry.value)
-            for parameter, entry in zip(op.parameters, drawn[op.name], strict=True)
+            for parameter, entry in zip(op.parameters, entries[op.name], strict=True)
         ]
         total = product(matrix_of(op, *amounts), total)
     centre_x, centre_y = x + width / 2, y + height / 2

@@ -78,15 +78,15 @@ def place(
         uniform: (B,) for the target; floors: least std and content of a guarded crop.
     """
     low, high = interval
-    drawn = intersection_over_union(box[:, None, :], reference)[:, 0]
-    stays = (drawn >= low) & (drawn <= high)
+    ratio = intersection_over_union(box[:, None, :], reference)[:, 0]
+    stays = (ratio >= low) & (ratio <= high)
     evidence = {
-        "drawn_overlap": drawn,
-        "overlap_low": constant(low, drawn),
-        "overlap_high": constant(high, drawn),
+        "drawn_overlap": ratio,
+        "overlap_low": constant(low, ratio),
+        "overlap_high": constant(high, ratio),
     }
     wanted = _Wanted(stats, box, reference, interval, low + uniform * (high - low), floors)
-    placed, leg, reachable = _search(wanted, _way(box, reference, areas, drawn < low))
+    placed, leg, reachable = _search(wanted, _way(box, reference, areas, ratio < low))
     placed = torch.where(stays[:, None], box, placed)
     final = intersection_over_union(placed[:, None, :], reference)[:, 0]
     missed = torch.where(reachable, Reason.CONTENT_WON, Reason.OVERLAP_OUT_OF_REACH)

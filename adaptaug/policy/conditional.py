@@ -54,11 +54,11 @@ class Moves:
 
 def leaders(operations: Mapping[str, Any]) -> dict[str, str]:
     """Group -> the first of its operations in the order of the table, whose number and weights all share."""
-    found: dict[str, str] = {}
+    leader: dict[str, str] = {}
     for name in OPS:
         if name in operations and operations[name].together:
-            found.setdefault(operations[name].together, name)
-    return found
+            leader.setdefault(operations[name].together, name)
+    return leader
 
 
 def complaint(conditional: Conditional, operations: Mapping[str, Any]) -> str | None:
@@ -66,8 +66,8 @@ def complaint(conditional: Conditional, operations: Mapping[str, Any]) -> str | 
     for name, (_, deviation) in conditional.statistics.items():
         path = f"conditional.statistics.{name}"
         if name not in STATISTICS:
-            known = ", ".join(STATISTICS)
-            return f"{path}: no such statistic{did_you_mean(name, STATISTICS)}; known: {known}"
+            names = ", ".join(STATISTICS)
+            return f"{path}: no such statistic{did_you_mean(name, STATISTICS)}; known: {names}"
         if deviation <= 0:
             return f"{path}: expected [mean, standard deviation], the second above 0, got {deviation:g}"
     first = leaders(operations)

@@ -61,9 +61,9 @@ class Policy(BaseModel):
         for name, entry in self.operations.items():
             model = OPERATION_MODELS.get(name)
             if model is None:
-                known = ", ".join(OPS)
+                names = ", ".join(OPS)
                 raise ValueError(
-                    f"operations.{name}: no such operation{did_you_mean(name, OPS)}; known: {known}"
+                    f"operations.{name}: no such operation{did_you_mean(name, OPS)}; known: {names}"
                 )
             if isinstance(entry, OperationPolicy):
                 entry = entry.model_dump(exclude_defaults=True)
@@ -112,15 +112,15 @@ class Policy(BaseModel):
         for name in _OF_ALL:
             default = Policy.model_fields[name].get_default(call_default_factory=True)
             own, theirs = getattr(self, name), [getattr(policy, name) for policy in choices]
-            given = theirs[0] if own == default else own
-            allowed = (given,) if own == default else (given, default)
+            field = theirs[0] if own == default else own
+            allowed = (field,) if own == default else (field, default)
             for route, value in zip(self.routes, theirs, strict=True):
                 if value not in allowed:
                     first, path = self.routes[0].subject, f"{name}: expected the same in all routes"
                     raise ValueError(f"routes: {path}, got another for {route.subject!r} than for {first!r}")
-            object.__setattr__(self, name, given)
+            object.__setattr__(self, name, field)
             choices = [
-                policy if value == given else policy.edit(**{name: given})
+                policy if value == field else policy.edit(**{name: field})
                 for policy, value in zip(choices, theirs, strict=True)
             ]
         if alone := _applied_apart(choices) or _applied_apart([choice.for_view(1) for choice in choices]):
@@ -147,7 +147,8 @@ class Policy(BaseModel):
     @property
     def choices(self) -> tuple[Policy, ...]:
         """The policies of the routes, by number; a policy without routes is its own only choice."""
-        return self.__dict__.get("_choices", (self,))
+        choices: tuple[Policy, ...] = self.__dict__.get("_choices", (self,))
+        return choices
 
     def by_route(self, route: Any) -> Policy:
         """The policy of one image, by the number of its route (of one row, or None: this policy has none)."""
@@ -170,7 +171,8 @@ class Policy(BaseModel):
     @property
     def leading(self) -> dict[str, str]:
         """For each operation the one whose first number and weights of p decide: its group's first, or itself."""
-        return self.__dict__["_leading"]
+        leading: dict[str, str] = self.__dict__["_leading"]
+        return leading
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as its file: spawned workers have the text, and the operations' models are made at import."""
@@ -249,7 +251,8 @@ class Policy(BaseModel):
         """The policy as YAML; `loads(dumps())` is equal to the policy."""
         if "_text" not in self.__dict__:  # a policy never changes, and pages and workers ask again and again
             object.__setattr__(self, "_text", self._dumped())
-        return self.__dict__["_text"]
+        text: str = self.__dict__["_text"]
+        return text
 
     def _dumped(self) -> str:
         data = self.model_dump(mode="json", exclude={"operations"}, exclude_defaults=True)
@@ -315,10 +318,10 @@ def _policy_of(route: Route, path: str) -> Policy:
         elif route.policy in preset_names():
             policy = Policy.load(route.policy)
         else:
-            known = preset_names()
-            hint = did_you_mean(route.policy, known)
+            presets = preset_names()
+            hint = did_you_mean(route.policy, presets)
             raise ValueError(
-                f"{path}: expected a preset's name ({', '.join(known)}) or a policy in place, "
+                f"{path}: expected a preset's name ({', '.join(presets)}) or a policy in place, "
                 f"got {route.policy!r:.60}{hint}"
             )
     except AdaptAugError as error:
@@ -349,8 +352,8 @@ def _preset(name: str) -> Any:
 
 
 def _without_made(copied: Policy) -> Policy:
-    for made in ("_core", "_layouts", "_text"):
-        copied.__dict__.pop(made, None)
+    for name in ("_core", "_layouts", "_text"):
+        copied.__dict__.pop(name, None)
     return copied
 
 

@@ -52,8 +52,8 @@ def complaint(routes: Sequence[Route]) -> str | None:
         path, last = f"routes.{number}.when", number == len(routes) - 1
         for name in route.when:
             if name not in RULED:
-                known = ", ".join(RULED)
-                return f"{path}.{name}: no such statistic{did_you_mean(name, RULED)}; known: {known}"
+                names = ", ".join(RULED)
+                return f"{path}.{name}: no such statistic{did_you_mean(name, RULED)}; known: {names}"
         if last and route.when:
             return f"{path}: expected none in the last route, which takes what no other does"
         if not last and not route.when:
@@ -65,21 +65,21 @@ def choose(routes: Sequence[Route], statistic: Callable[[str], Array]) -> Array:
     """(B,) int64 number of the first route whose rule holds, by `statistic(name)`, (B,) each."""
     value = cache(statistic)
     first = next(iter(routes[0].when)) if routes[0].when else "mean"
-    chosen = constant(len(routes) - 1, value(first)).long()
+    route = constant(len(routes) - 1, value(first)).long()
     for number in range(len(routes) - 2, -1, -1):
-        chosen = chosen.where(~holds(routes[number], value), number)
-    return chosen
+        route = route.where(~holds(routes[number], value), number)
+    return route
 
 
 def holds(route: Route, statistic: Callable[[str], Array]) -> Array:
     """(B,) whether a route's rule holds."""
-    kept = []
+    conditions = []
     for name, (low, high) in route.when.items():
         value = statistic(name)
-        kept += [] if low is None else [value >= low]
-        kept += [] if high is None else [value <= high]
-    flags = kept[0]
-    for flag in kept[1:]:
+        conditions += [] if low is None else [value >= low]
+        conditions += [] if high is None else [value <= high]
+    flags = conditions[0]
+    for flag in conditions[1:]:
         flags = flags & flag
     return flags
 

@@ -44,7 +44,8 @@ class OperationPolicy(BaseModel):
 
     def bounds(self, parameter: str) -> tuple[float, float]:
         """The (low, high) of one of the operation's numbers."""
-        return getattr(self, parameter)
+        low, high = getattr(self, parameter)
+        return low, high
 
 
 def _two_numbers(value: Any, low: float, high: float, apart: float, expected: str) -> tuple[float, float]:

@@ -46,7 +46,7 @@ def choose_box(
     """
     if not may_look(box):
         return _enlarged(stats, box, std_floor, content_floor)
-    std, content = (found[:, 0] for found in _judge(stats, _nested(box, 0.0)))
+    std, content = (row[:, 0] for row in _judge(stats, _nested(box, 0.0)))
     enough = (std >= std_floor) & (content >= content_floor)
     step, rows = torch.zeros_like(std, dtype=torch.int64), (~enough).nonzero()[:, 0]
     if len(rows):  # few of a batch

@@ -69,8 +69,8 @@ def certify(view: Evidence, limit: Limits) -> tuple[Array, Array]:
                 (Test.CLIPPED, clip_ok),
                 (Test.CONTRAST, std_ok),
             )
-            for test, kept in tests:
-                failed = torch.where(kept, failed, test)
+            for test, holds in tests:
+                failed = torch.where(holds, failed, test)
         if may_look(done) and bool(done.all()):
             break
     return strength, failed

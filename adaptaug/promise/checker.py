@@ -38,7 +38,7 @@ def correlation(a: np.ndarray, b: np.ndarray) -> Numbers:
     """|correlation| of (B, N) planes; 0 where one of them is flat."""
     a, b = a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)
     scale = np.sqrt((a * a).sum(1) * (b * b).sum(1))
-    return np.abs((a * b).sum(1)) / np.maximum(scale, 1e-12)
+    return np.asarray(np.abs((a * b).sum(1)) / np.maximum(scale, 1e-12))
 
 
 @dataclass(frozen=True)
@@ -53,16 +53,16 @@ class Frame:
 
     @cached_property
     def mean(self) -> Numbers:
-        return self._luma.mean(1)
+        return np.asarray(self._luma.mean(1))
 
     @cached_property
     def std(self) -> Numbers:
-        return self._luma.std(1)
+        return np.asarray(self._luma.std(1))
 
     @cached_property
     def blank(self) -> np.ndarray:
         """(B,) whether an image has no content: it has nothing to lose, and its views break nothing."""
-        return (_batch(self.pixels).std((1, 2)) < BLANK).all(-1)
+        return np.asarray((_batch(self.pixels).std((1, 2)) < BLANK).all(-1))
 
 
 @dataclass(frozen=True)

@@ -113,13 +113,13 @@ def _where_notes(rows: dict[str, Any], params: ViewParams) -> list[Note]:
 
 
 def _tone_notes(rows: dict[str, Any], params: ViewParams, mean: float, std: float) -> list[Note]:
-    drawn = [name for name in _TONE if _applied(rows, name)]
+    names = [name for name in _TONE if _applied(rows, name)]
     before = [float(params.evidence[name][0]) for name in ("crop_mean", "crop_std")]
     moved = max(abs(mean - before[0]), abs(std - before[1])) > 0.004
-    if not drawn and not moved:
+    if not names and not moved:
         return []
-    by = f" ({', '.join(drawn)})" if drawn else ""
-    reasons = [_why(rows, params, f"{name}{part}") for name in drawn for part in ("", ".mean", ".std")]
+    by = f" ({', '.join(names)})" if names else ""
+    reasons = [_why(rows, params, f"{name}{part}") for name in names for part in ("", ".mean", ".std")]
     first, *more = dict.fromkeys(reason for reason in reasons if reason) or [""]
     return [
         Note(f"mean {short(before[0])} to {short(mean)}{by}", first),

@@ -24,9 +24,9 @@ def draw(profile: Profile, source: str) -> Figure:
     _plot_votes(axes[0], {name: 100 * profile.share(name) for name in PRESETS})
     for spare in axes[1 + len(STATISTICS) :]:
         spare.remove()
-    for ax, (name, shown) in zip(axes[1:], STATISTICS.items(), strict=False):
+    for ax, (name, statistic) in zip(axes[1:], STATISTICS.items(), strict=False):
         quantiles = [profile.quantile(name, q) for q in (0.05, 0.5, 0.95)]
-        _plot_histogram(ax, shown, 100 * profile.histograms[name] / len(profile.names), quantiles)
+        _plot_histogram(ax, statistic, 100 * profile.histograms[name] / len(profile.names), quantiles)
     figure.suptitle(f"{source}: {len(profile.names):,} images; suggested policy: {profile.advice()[0]}",
                     fontsize=14, fontweight="bold", x=0.01, ha="left")  # fmt: skip
     figure.legend(handles=[
@@ -47,13 +47,15 @@ def _plot_votes(ax: Any, shares: dict[str, float]) -> None:
     _plain(ax, "The images look like", "top", "right", "bottom")
 
 
-def _plot_histogram(ax: Any, shown: Statistic, shares: np.ndarray, quantiles: list[float]) -> None:
+def _plot_histogram(ax: Any, statistic: Statistic, shares: np.ndarray, quantiles: list[float]) -> None:
     low, median, high = quantiles
     ax.axvspan(low, high, color=_BAND, linewidth=0)
-    ax.stairs(shares.reshape(50, -1).sum(1), np.linspace(shown.low, shown.high, 51), fill=True, color=_GREEN)
+    ax.stairs(
+        shares.reshape(50, -1).sum(1), np.linspace(statistic.low, statistic.high, 51), fill=True, color=_GREEN
+    )
     ax.axvline(median, color=_INK, linewidth=1.2)
-    promised = LIMITS.get(shown.short, ())
-    for mark in promised + THRESHOLDS.get(shown.short, ()):
+    promised = LIMITS.get(statistic.short, ())
+    for mark in promised + THRESHOLDS.get(statistic.short, ()):
         color, style = (_RED, "--") if mark in promised else (_BLUE, ":")
         ax.axvline(mark, color=color, linestyle=style, linewidth=1.5)
         ax.text(
@@ -66,10 +68,10 @@ def _plot_histogram(ax: Any, shown: Statistic, shares: np.ndarray, quantiles: li
             ha="center",
         )
     ax.set_title(f"median {median:.2f}", loc="right", fontsize=8, color="#555555", pad=12)
-    ax.set_xlabel(shown.unit, fontsize=8)
-    ax.set_xlim(shown.low, shown.high)
+    ax.set_xlabel(statistic.unit, fontsize=8)
+    ax.set_xlim(statistic.low, statistic.high)
     ax.locator_params(axis="y", nbins=4)
-    _plain(ax, shown.title, "top", "right")
+    _plain(ax, statistic.title, "top", "right")
 
 
 def _plain(ax: Any, title: str, *spines: str) -> None:

@@ -174,7 +174,7 @@ class Profile:
         """
         marks = np.frombuffer(bytes(self._marks), np.uint8).reshape(-1, 72)
         hashes, thumbs = marks[:, :8].copy().view(np.uint64)[:, 0], marks[:, 8:]
-        found: dict[int, int] = {}
+        originals: dict[int, int] = {}
         for bits in (0, 16, 32, 48):
             turned = hashes << np.uint64(bits) | hashes >> np.uint64((64 - bits) % 64)
             order = np.argsort(turned, kind="stable")
@@ -186,8 +186,8 @@ class Profile:
                     one, other = one[near], other[near]
                     alike = _alike(thumbs[one].astype(np.float32), thumbs[other].astype(np.float32))
                     for a, b in zip(one[alike].tolist(), other[alike].tolist(), strict=True):
-                        found.setdefault(max(a, b), min(a, b))
-        return sorted(found.items())
+                        originals.setdefault(max(a, b), min(a, b))
+        return sorted(originals.items())
 
     def warnings(self) -> list[str]:
         """Sentences about what may be wrong with the data."""
@@ -223,19 +223,19 @@ class Profile:
             "quantiles": {name: {str(q): round(self.quantile(name, q), 4) for q in (0.05, 0.25, 0.5, 0.75, 0.95)}
                           for name in STATISTICS},
             "chroma": self.chroma(),
-            "ranges": {name: [shown.low, shown.high] for name, shown in STATISTICS.items()},
+            "ranges": {name: [statistic.low, statistic.high] for name, statistic in STATISTICS.items()},
             "histograms": {name: counts.tolist() for name, counts in self.histograms.items()},
         }  # fmt: skip
 
     def text(self) -> str:
         """One line a statistic, its quantiles and where the images lie; then what they look like."""
         lines = [f"{'':<11}{'5 %':>6}{'50 %':>6}{'95 %':>6}"]
-        for name, shown in STATISTICS.items():
+        for name, row in STATISTICS.items():
             quantiles = "".join(f"{self.quantile(name, q):6.2f}" for q in (0.05, 0.5, 0.95))
-            bar = f"{shown.low:>2g}|{_bar(self.histograms[name])}|{shown.high:<3g}"
-            lines.append(f"{name:<11}{quantiles}  {bar}  {shown.unit}{_SAID.get(name, '')}")
+            bar = f"{row.low:>2g}|{_bar(self.histograms[name])}|{row.high:<3g}"
+            lines.append(f"{name:<11}{quantiles}  {bar}  {row.unit}{_SAID.get(name, '')}")
         lines += ["", "looks like"]
-        lines += [f"{name:<11}{self.share(name):>6.0%}  {told}" for name, (told, _) in PRESETS.items()]
+        lines += [f"{name:<11}{self.share(name):>6.0%}  {title}" for name, (title, _) in PRESETS.items()]
         if (ranges := self.chroma()) is not None:
             written = ", ".join(f"{name}: [{low:g}, {high:g}]" for name, (low, high) in ranges.items())
             lines += ["", f"colours as targets, 5 to 95 % of the images: chroma: {{p: 0.2, {written}}}"]
@@ -287,7 +287,7 @@ def _mark(image: np.ndarray) -> bytes:
 def _alike(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Whether thumbnails (N, 64) differ by less than their contrast explains: a hash alone takes all 1s for one."""
     contrast = np.minimum(one.std(1), other.std(1))
-    return np.abs(one - other).mean(1) <= np.maximum(1.0, _NEAR * contrast)
+    return np.asarray(np.abs(one - other).mean(1) <= np.maximum(1.0, _NEAR * contrast))
 
 
 def _bar(counts: np.ndarray, width: int = 40) -> str:

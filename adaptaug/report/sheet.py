@@ -94,10 +94,10 @@ def contact_sheet(
     bands, reports = [], []
     for i, (name, image) in enumerate(images):
         keys = [(seed, 0, i * pairs + k) for k in range(pairs)]
-        made = [_Pair(make, image, key, number) for number, key in enumerate(keys, 1)]
+        drawn_pairs = [_Pair(make, image, key, number) for number, key in enumerate(keys, 1)]
         lines = describe_image(measure(image))
-        bands.append(_band(name, image, lines, made, size))
-        reports.append(_image_report(name, image, made))
+        bands.append(_band(name, image, lines, drawn_pairs, size))
+        reports.append(_image_report(name, image, drawn_pairs))
         if sum(band.height for band in bands) > MAX_HEIGHT:
             raise AdaptAugError(
                 f"images: expected what fits a sheet of {MAX_HEIGHT} px in height, got more after {i + 1} "
@@ -151,8 +151,8 @@ class _Pair:
         return {"key": list(self.key), "views": views}
 
 
-def _image_report(name: str, image: Image.Image, made: list[_Pair]) -> dict[str, Any]:
-    return {"name": name, "statistics": measure(image).summary(), "pairs": [pair.report() for pair in made]}
+def _image_report(name: str, image: Image.Image, pairs: list[_Pair]) -> dict[str, Any]:
+    return {"name": name, "statistics": measure(image).summary(), "pairs": [pair.report() for pair in pairs]}
 
 
 # --- drawing ----------------------------------------------------------------------------------------------
@@ -197,14 +197,14 @@ def _columns(count: int, width: int, least: int = 1) -> int:
     return -(-count // rows)
 
 
-def _band(name: str, image: Image.Image, lines: list[str], made: list[_Pair], size: int) -> Image.Image:
+def _band(name: str, image: Image.Image, lines: list[str], pairs: list[_Pair], size: int) -> Image.Image:
     """One image's part of the sheet: the source at the left, its pairs beside it."""
     cell = _cell(size)
-    across = _columns(len(made[0].views), cell + _BETWEEN, 2)
+    across = _columns(len(pairs[0].views), cell + _BETWEEN, 2)
     card_width = 2 * _PAD + across * (cell + _BETWEEN) - _BETWEEN
-    columns = _columns(len(made), card_width + _GAP)
+    columns = _columns(len(pairs), card_width + _GAP)
     small = _fitted(shown(image).convert("RGB"), _SOURCE, int(1.4 * _SOURCE))
-    cards = [_card(pair, small, cell, across) for pair in made]
+    cards = [_card(pair, small, cell, across) for pair in pairs]
     rows = [cards[i : i + columns] for i in range(0, len(cards), columns)]
     heights = [max(card.height for card in row) for row in rows]
     words = Text()

@@ -19,8 +19,10 @@ def drawable(text: str) -> str:
     """Text in the letters that the face has: accents dropped, what is left over shown as '?'."""
     letters: list[str] = []
     for letter in text:
-        known = " " <= letter <= "~" or letter in "·±…°"
-        plain = letter if known else unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode()
+        printable = " " <= letter <= "~" or letter in "·±…°"
+        plain = (
+            letter if printable else unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode()
+        )
         letters.append(plain or ("" if unicodedata.combining(letter) else "?"))
     return "".join(letters)
 

@@ -72,15 +72,15 @@ class Log(Callback):
         if trainer.global_step == self.step:  # gradients are still being added
             return
         took, self.ended, self.step = now - self.ended, now, trainer.global_step
-        seen = {name: sum(values) for name, values in module.measured.items()}
+        totals = {name: sum(values) for name, values in module.measured.items()}
         count = len(module.measured["train_loss"])
-        for part, spent in (("data", self.waited), ("views", seen["views_seconds"]),
-                            ("step", took - self.waited - seen["views_seconds"])):  # fmt: skip
-            self.seconds[part] += spent
+        for part, seconds in (("data", self.waited), ("views", totals["views_seconds"]),
+                            ("step", took - self.waited - totals["views_seconds"])):  # fmt: skip
+            self.seconds[part] += seconds
         line = {
-            "step": trainer.global_step, "epoch": trainer.current_epoch, "train_loss": seen["train_loss"] / count,
-            "certificate_share": seen["certificate_share"] / count, "views_seconds": seen["views_seconds"],
-            "forward_seconds": seen["forward_seconds"], "data_seconds": self.waited,
+            "step": trainer.global_step, "epoch": trainer.current_epoch, "train_loss": totals["train_loss"] / count,
+            "certificate_share": totals["certificate_share"] / count, "views_seconds": totals["views_seconds"],
+            "forward_seconds": totals["forward_seconds"], "data_seconds": self.waited,
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"], "step_seconds": took,
             "images_per_second": self.settings.sources * count / took,
         } | {name: float(value) for name, value in module.told.items()}  # fmt: skip
@@ -128,14 +128,17 @@ class Held(Callback):
         at every look, so it is found at the first.
         """
         self.held, pixels = self._read(self.held)
-        asked = metrics.features(model.encoder, pixels, precision=model.precision)
-        scores = {"rankme": metrics.rankme(asked)}
+        query_features = metrics.features(model.encoder, pixels, precision=model.precision)
+        scores = {"rankme": metrics.rankme(query_features)}
         if self.asks:
             self.bank, bank = self._read(self.bank)
-            known = metrics.features(model.encoder, bank, precision=model.precision)
+            bank_features = metrics.features(model.encoder, bank, precision=model.precision)
             if self.of_raw_pixels is None:
                 self.of_raw_pixels = self._knn(*(metrics.raw_features(_small(x)) for x in (bank, pixels)))
-            scores |= {"knn": self._knn(known, asked), "knn_of_raw_pixels": self.of_raw_pixels}
+            scores |= {
+                "knn": self._knn(bank_features, query_features),
+                "knn_of_raw_pixels": self.of_raw_pixels,
+            }
         keys = [(self.settings.seed, 0, i) for i in range(min(256, len(pixels)))]
         views, _ = model.views(pixels[: len(keys)].to(next(model.parameters()).device), key=keys)
         scores |= metrics.alignment_uniformity(*(model.embed_clean(view) for view in views[:2]))
@@ -148,13 +151,13 @@ class Held(Callback):
         except AdaptAugError:
             return self._read(self.unreadable.leave_out(self.images, index))
 
-    def _knn(self, known: torch.Tensor, asked: torch.Tensor) -> float:
+    def _knn(self, bank: torch.Tensor, queries: torch.Tensor) -> float:
         """Percent of the held-out images that the bank's neighbours are right about."""
         labels = self.images.labels
         assert labels is not None
         has = labels[self.held] >= 0
-        wanted = labels[self.held][has]
-        return 100 * float(metrics.knn_correct(known, labels[self.bank], asked[has], wanted).mean())
+        targets = labels[self.held][has]
+        return 100 * float(metrics.knn_correct(bank, labels[self.bank], queries[has], targets).mean())
 
     def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
         if trainer.global_step == 0:

@@ -28,15 +28,16 @@ class AtomicIO(TorchCheckpointIO):
     def load_checkpoint(
         self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True
     ) -> dict[str, Any]:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return checkpoint
 
 
 def checkpoints(folder: Path) -> list[Path]:
     """The checkpoints of a run, newest first."""
-    found = [
+    files = [
         (int(match[1]), file) for file in folder.glob("step-*.ckpt") if (match := _NAME.fullmatch(file.name))
     ]
-    return [file for _, file in sorted(found, reverse=True)]
+    return [file for _, file in sorted(files, reverse=True)]
 
 
 def path_of(folder: Path, step: int) -> Path:

@@ -46,7 +46,8 @@ class Head(nn.Module):
         )  # fmt: skip
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return self.layers((features - self.mean) / self.std)
+        logits: torch.Tensor = self.layers((features - self.mean) / self.std)
+        return logits
 
 
 @dataclass(frozen=True)
@@ -146,14 +147,14 @@ class TrainedHead:
         """NAME.safetensors with NAME.json beside it, which says how the head was made."""
         path = Path(path)
         weights = {name: tensor.contiguous() for name, tensor in self.head.state_dict().items()}
-        made = {
+        about = {
             "adaptaug": __version__, "classes": self.classes, "width": len(self.head.mean),
             "settings": asdict(self.settings), "best_epoch": self.best + 1, "accuracy": self.accuracy,
             "history": self.history, "confusion": self.confusion.tolist(), "embeddings": self.about,
         }  # fmt: skip
         write_atomically(path, lambda file: file.write(save(weights, {"format": "pt"})))
         write_atomically(
-            path.with_suffix(".json"), lambda file: file.write(json.dumps(made, indent=1).encode() + b"\n")
+            path.with_suffix(".json"), lambda file: file.write(json.dumps(about, indent=1).encode() + b"\n")
         )
 
 
@@ -161,15 +162,15 @@ def load_head(path: str | Path) -> tuple[Head, dict[str, Any]]:
     """A saved head in evaluation mode, and its JSON. Raises: AdaptAugError: not there, or something else."""
     path = Path(path)
     try:
-        made = json.loads(path.with_suffix(".json").read_text())
+        about = json.loads(path.with_suffix(".json").read_text())
         head = Head(
-            made["width"], len(made["classes"]), made["settings"]["hidden"], made["settings"]["dropout"]
+            about["width"], len(about["classes"]), about["settings"]["hidden"], about["settings"]["dropout"]
         )
         head.load_state_dict(load_file(path))
     except Exception as error:  # safetensors has errors of its own
         reason = " ".join(str(error).split())[:90]
         raise AdaptAugError(f"{path}: expected a head that `adaptaug train-head` wrote ({reason}).") from None
-    return head.eval(), made
+    return head.eval(), about
 
 
 def train_head(
@@ -209,10 +210,10 @@ def train_head(
         head.mean, head.std = _moments(data, trained)
         optimizer = torch.optim.AdamW(head.parameters(), settings.rate, weight_decay=settings.weight_decay)
         history: list[dict[str, float]] = []
-        best, kept, confusion, rows, spent = -1, {}, np.zeros(0), 0, 0.0
+        best, kept, confusion, rows, seconds = -1, {}, np.zeros(0), 0, 0.0
         for epoch in range(settings.epochs):
             head.train()
-            right = seen = 0
+            right = count = 0
             total, started = 0.0, time.perf_counter()
             for features, targets in _batches(data, labels, trained, 1 + views, settings, epoch):
                 out = head(features)
@@ -222,11 +223,11 @@ def train_head(
                 optimizer.step()
                 right += int((out.argmax(1) == targets).sum())
                 total += float(loss.detach()) * len(targets)
-                seen += len(targets)
-            rows, spent = rows + seen, spent + time.perf_counter() - started
+                count += len(targets)
+            rows, seconds = rows + count, seconds + time.perf_counter() - started
             table = _confusion(head, data, labels, asked, len(classes))
             accuracy = float(np.trace(table) / table.sum())
-            history.append({"loss": total / seen, "train_accuracy": right / seen, "accuracy": accuracy})
+            history.append({"loss": total / count, "train_accuracy": right / count, "accuracy": accuracy})
             if best < 0 or accuracy > history[best]["accuracy"]:
                 best, confusion = epoch, table
                 kept = {name: tensor.clone() for name, tensor in head.state_dict().items()}
@@ -235,7 +236,7 @@ def train_head(
             if progress is not None:
                 progress(epoch + 1, settings.epochs)
     head.load_state_dict(kept)
-    return TrainedHead(head.eval(), classes, history, best, confusion, rows / spent, settings, data.about)
+    return TrainedHead(head.eval(), classes, history, best, confusion, rows / seconds, settings, data.about)
 
 
 def _classes(data: Embeddings) -> tuple[np.ndarray, list[str], np.ndarray]:
@@ -271,7 +272,7 @@ def _moments(data: Embeddings, trained: np.ndarray) -> tuple[torch.Tensor, torch
 
 
 def _image_bytes(data: Embeddings) -> int:
-    return data.features.shape[1] * data.width * 4
+    return int(data.features.shape[1]) * data.width * 4
 
 
 def _piece(data: Embeddings) -> int:
@@ -303,11 +304,11 @@ def _batches(
             here = trained[start : start + block]
             rows.append(data.rows(start, start + len(here))[here, :variants].reshape(-1, data.width))
             targets.append(np.repeat(labels[start : start + block][here], variants))
-        pool, wanted = np.concatenate(rows), np.concatenate(targets)
+        pool, targets_of_pool = np.concatenate(rows), np.concatenate(targets)
         order = random.permutation(len(pool))
         for i in range(0, len(order), settings.batch):
-            chosen = order[i : i + settings.batch]
-            yield torch.from_numpy(pool[chosen]), torch.from_numpy(wanted[chosen])
+            batch_rows = order[i : i + settings.batch]
+            yield torch.from_numpy(pool[batch_rows]), torch.from_numpy(targets_of_pool[batch_rows])
 
 
 @torch.no_grad()

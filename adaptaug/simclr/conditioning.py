@@ -44,7 +44,7 @@ def describe(params: ViewParams, about: Sequence[str] = tuple(TOLD)) -> torch.Te
     Raises: AdaptAugError: `about` has other names, or of this policy there is nothing to tell.
     """
     check_told(about)
-    told: list[torch.Tensor] = []
+    columns: list[torch.Tensor] = []
     for name, entry in params.entries.items():
         op = OPS[name.partition(".")[0]]
         if op.kind == "geometry" or not any(op.kind in TOLD[group] for group in about):
@@ -53,14 +53,14 @@ def describe(params: ViewParams, about: Sequence[str] = tuple(TOLD)) -> torch.Te
         applied = torch.as_tensor(entry.applied)
         reach = parameter.high - parameter.low or 1.0  # what is on or off has no range
         change = (torch.as_tensor(entry.value) - parameter.identity) / reach
-        told += [applied, torch.where(applied, change, 0.0)]
+        columns += [applied, torch.where(applied, change, 0.0)]
     if "crop" in about:
-        told += (torch.as_tensor(params.matrix)[:, :2].flatten(1) - _full_frame(params)).unbind(1)
-    if not told:
+        columns += (torch.as_tensor(params.matrix)[:, :2].flatten(1) - _full_frame(params)).unbind(1)
+    if not columns:
         raise AdaptAugError(
             f"tell: expected {', '.join(about)} to be among what the policy changes; it has none of it."
         )
-    return torch.stack([number.float() for number in told], 1)
+    return torch.stack([number.float() for number in columns], 1)
 
 
 def _full_frame(params: ViewParams) -> torch.Tensor:
@@ -98,5 +98,5 @@ class ConditionedHead(nn.Module):
     def forward(self, features: torch.Tensor, told: torch.Tensor | None = None) -> torch.Tensor:
         if told is None:
             told = features.new_zeros(len(features), self.numbers)
-        made: torch.Tensor = self.head(torch.cat([features, self.told(told).to(features.dtype)], 1))
-        return made
+        out: torch.Tensor = self.head(torch.cat([features, self.told(told).to(features.dtype)], 1))
+        return out

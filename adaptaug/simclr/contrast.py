@@ -37,8 +37,8 @@ class Contrast(nn.Module):
     ):  # fmt: skip
         super().__init__()
         self.encoder = encoder
-        told = numbers_of(as_policy(policy), tell) if tell else 0
-        self.objective = Objective(objective, encoder, layers, temperature, projection, told)
+        numbers = numbers_of(as_policy(policy), tell) if tell else 0
+        self.objective = Objective(objective, encoder, layers, temperature, projection, numbers)
         self.views = views_of(policy, n, size, small, small_size, return_params)
         self.precision = precision
         self.controller: BandController | ConditionalHeads | None = None  # what steers the views, if anything
@@ -48,7 +48,8 @@ class Contrast(nn.Module):
     ) -> torch.Tensor:
         images = images.contiguous(memory_format=torch.channels_last)
         with torch.autocast(images.device.type, self.precision, enabled=self.precision is not None):
-            return head(encoder(images), *told).float()
+            embedded: torch.Tensor = head(encoder(images), *told)
+            return embedded.float()
 
     def embed_clean(self, images: torch.Tensor) -> torch.Tensor:
         """Normalised views (B, 3, S, S) -> embeddings (B, D), in evaluation mode, without gradients, on the CPU."""
@@ -65,7 +66,8 @@ class Contrast(nn.Module):
         """The objective's loss of K normalised views (B, 3, S, S) each, then the embeddings (B, D) of each.
 
         told: of a head that is told, what was done to each view, (B, numbers) each."""
-        return self.objective(self._embed, self.encoder, list(views), told)
+        out: tuple[torch.Tensor, ...] = self.objective(self._embed, self.encoder, list(views), told)
+        return out
 
     def forward(self, images: torch.Tensor, key: Any) -> torch.Tensor:
         """Images (B, 3, H, W) uint8 with their keys -> the loss."""

@@ -79,21 +79,21 @@ def open_embeddings(path: str | Path) -> Embeddings:
             about = json.loads((path / _ABOUT).read_text())
             features = np.load(path / _FEATURES, mmap_mode="r", allow_pickle=False)
             with np.load(path / _KNOWN, allow_pickle=False) as file:
-                known = {name: file[name] for name in file.files}
-            known["readable"] = np.load(path / "readable.npy", allow_pickle=False)
-            left = int((~_seen(path, len(features))).sum())
-            if left:
+                arrays = {name: file[name] for name in file.files}
+            arrays["readable"] = np.load(path / "readable.npy", allow_pickle=False)
+            missing = int((~_seen(path, len(features))).sum())
+            if missing:
                 raise AdaptAugError(
-                    f"{path}: {left} of {len(features)} images are not embedded yet; run `adaptaug embed` again."
+                    f"{path}: {missing} of {len(features)} images are not embedded yet; run `adaptaug embed` again."
                 )
         else:
             with np.load(path, allow_pickle=False) as file:
-                known = {name: file[name] for name in file.files}
-            features, about = known.pop("features"), json.loads(str(known.pop("about")))
-        if features.ndim != 3 or len(features) != len(known["names"]):
-            raise ValueError(f"features of shape {features.shape} for {len(known['names'])} names")
-        if "labels" in known:  # some lie as (N, 1)
-            known["labels"] = known["labels"].reshape(len(features)).astype(np.int64)
+                arrays = {name: file[name] for name in file.files}
+            features, about = arrays.pop("features"), json.loads(str(arrays.pop("about")))
+        if features.ndim != 3 or len(features) != len(arrays["names"]):
+            raise ValueError(f"features of shape {features.shape} for {len(arrays['names'])} names")
+        if "labels" in arrays:  # some lie as (N, 1)
+            arrays["labels"] = arrays["labels"].reshape(len(features)).astype(np.int64)
     except AdaptAugError:
         raise
     except Exception as error:  # zipfile, zlib and numpy's headers have errors of their own
@@ -101,8 +101,8 @@ def open_embeddings(path: str | Path) -> Embeddings:
             f"{path}: expected embeddings that `adaptaug embed` wrote ({' '.join(str(error).split())[:90]})."
         ) from None
     return Embeddings(
-        features, [str(n) for n in known["names"]], known.get("labels"), [str(c) for c in known["class_names"]],
-        known["readable"], about, str(known.get("about_labels", "")),
+        features, [str(n) for n in arrays["names"]], arrays.get("labels"), [str(c) for c in arrays["class_names"]],
+        arrays["readable"], about, str(arrays.get("about_labels", "")),
     )  # fmt: skip
 
 
@@ -218,19 +218,21 @@ def _fill(
         multiprocessing_context="spawn" if workers else None,
     )  # fmt: skip
     device = next(backbone.parameters()).device
-    for made in loader:
-        here, todo = todo[: len(made)].tolist(), todo[len(made) :]
-        kept = [i for i, item in enumerate(made) if not isinstance(item, str)]
-        images.bad += [(images.names[here[i]], item) for i, item in enumerate(made) if isinstance(item, str)]
+    for sample in loader:
+        here, todo = todo[: len(sample)].tolist(), todo[len(sample) :]
+        kept = [i for i, item in enumerate(sample) if not isinstance(item, str)]
+        images.bad += [
+            (images.names[here[i]], item) for i, item in enumerate(sample) if isinstance(item, str)
+        ]
         if kept:
             if together:
-                pixels = torch.stack([made[i][0] for i in kept]).to(device)[:, None]
+                pixels = torch.stack([sample[i][0] for i in kept]).to(device)[:, None]
                 if make is not None:
                     rows = [(seed, 0, here[i]) for i in kept]
-                    drawn = make(torch.stack([made[i][1] for i in kept]).to(device), key=rows)
-                    pixels = torch.cat([pixels, torch.stack(drawn, 1)], 1)
+                    views_of_batch = make(torch.stack([sample[i][1] for i in kept]).to(device), key=rows)
+                    pixels = torch.cat([pixels, torch.stack(views_of_batch, 1)], 1)
             else:
-                pixels = torch.stack([made[i] for i in kept]).to(device)
+                pixels = torch.stack([sample[i] for i in kept]).to(device)
             with torch.no_grad():
                 parts = pixels.flatten(0, 1).split(
                     batch
@@ -246,9 +248,9 @@ def _fill(
             progress(done, stop - start)
     if start < stop and not readable[start:stop].any():  # more processes than images: nothing is this one's
         raise AdaptAugError(f"none of {stop - start} images could be read.")
-    known = {name for name, _ in images.bad}
+    unreadable = {name for name, _ in images.bad}
     images.bad += [(images.names[i], f"{images.names[i]}: could not be read when it was its turn.")
-                   for i in range(start, stop) if not readable[i] and images.names[i] not in known]  # fmt: skip
+                   for i in range(start, stop) if not readable[i] and images.names[i] not in unreadable]  # fmt: skip
 
 
 def fingerprint(backbone: Backbone) -> str:
@@ -261,12 +263,12 @@ def fingerprint(backbone: Backbone) -> str:
 
 def _seen(folder: Path, count: int) -> np.ndarray:
     """Which images are done: the first `done` of each part, by the notes of however many processes there have been."""
-    seen = np.zeros(count, bool)
+    places = np.zeros(count, bool)
     for note in folder.glob("done-*-of-*.json"):
         rank, ranks = (int(number) for number in note.stem.split("-")[1::2])
         start = rank * count // ranks
-        seen[start : start + json.loads(note.read_text())["done"]] = True
-    return seen
+        places[start : start + json.loads(note.read_text())["done"]] = True
+    return places
 
 
 def _make(folder: Path, images: Images, about: dict[str, Any], dtype: type, rank: int) -> None:
@@ -306,9 +308,9 @@ def _make(folder: Path, images: Images, about: dict[str, Any], dtype: type, rank
 def _pack(folder: Path, out: Path) -> None:
     """The folder as one .npz, whose arrays are copied piece by piece."""
     with np.load(folder / _KNOWN, allow_pickle=False) as file:
-        known = {name: file[name] for name in file.files}
+        arrays = {name: file[name] for name in file.files}
     features = np.load(folder / _FEATURES, mmap_mode="r")
     readable, about = np.load(folder / "readable.npy"), (folder / _ABOUT).read_text()
     write_atomically(
-        out, lambda file: np.savez(file, features=features, readable=readable, about=about, **known)
+        out, lambda file: np.savez(file, features=features, readable=readable, about=about, **arrays)
     )

@@ -45,7 +45,7 @@ def judge(
     numbers, names = renumbered(test.labels, test.class_names, train.labels, train.class_names)
     test = replace(test, labels=numbers)
     bank, bank_labels = _clean(train)
-    asked, labels = _clean(test)
+    queries, labels = _clean(test)
     if not len(labels) or not len(bank_labels):
         raise AdaptAugError("expected images with labels among those that could be read, got none.")
     unknown = np.setdiff1d(labels, bank_labels)
@@ -62,21 +62,22 @@ def judge(
             {"measure": name, "value": 100 * float(correct.mean()), "low": 100 * low, "high": 100 * high}
         )
 
-    for name, correct in (
-        ("linear probe", lambda: metrics.linear_correct(bank, bank_labels, asked, labels)),
-        ("kNN-20", lambda: metrics.knn_correct(bank, bank_labels, asked, labels, 20)),
-        ("kNN-200", lambda: metrics.knn_correct(bank, bank_labels, asked, labels, 200)),
-        ("3-layer head", lambda: _head(train, asked, labels, settings or HeadSettings())),
-    ):
+    judges: dict[str, Callable[[], np.ndarray]] = {
+        "linear probe": lambda: metrics.linear_correct(bank, bank_labels, queries, labels),
+        "kNN-20": lambda: metrics.knn_correct(bank, bank_labels, queries, labels, 20),
+        "kNN-200": lambda: metrics.knn_correct(bank, bank_labels, queries, labels, 200),
+        "3-layer head": lambda: _head(train, queries, labels, settings or HeadSettings()),
+    }
+    for name, judge in judges.items():
         if say is not None:
             say(name)
-        add(name, correct())
+        add(name, judge())
     rows.append({"measure": "RankMe", "value": metrics.rankme(_all_clean(test))})
     if test.features.shape[1] > 1:
         first, second = (torch.from_numpy(_pairs(test)[:, i]) for i in (0, 1))
         for name, value in metrics.alignment_uniformity(first, second).items():
             rows.append({"measure": name, "value": value})
-    return {"rows": rows, "train": len(bank), "test": len(asked)}
+    return {"rows": rows, "train": len(bank), "test": len(queries)}
 
 
 def split(data: Embeddings, share: float = 0.2, seed: int = 0) -> tuple[Embeddings, Embeddings]:
@@ -88,12 +89,12 @@ def split(data: Embeddings, share: float = 0.2, seed: int = 0) -> tuple[Embeddin
     return replace(data, readable=readable & ~test), replace(data, readable=readable & test)
 
 
-def table(found: dict[str, Any]) -> str:
+def table(scores: dict[str, Any]) -> str:
     """As text."""
     lines = [
-        f"{'':16} {'value':>8}   95 % interval   ({found['train']:,} training, {found['test']:,} test images)"
+        f"{'':16} {'value':>8}   95 % interval   ({scores['train']:,} training, {scores['test']:,} test images)"
     ]
-    for row in found["rows"]:
+    for row in scores["rows"]:
         percent = "low" in row
         value = f"{row['value']:7.1f}%" if percent else f"{row['value']:8.3f}"
         interval = f"{row['low']:5.1f} to {row['high']:.1f}" if percent else ""
@@ -129,9 +130,9 @@ def _pairs(data: Embeddings) -> np.ndarray:
     return np.asarray(data.features[index, places], np.float32)
 
 
-def _head(train: Embeddings, asked: torch.Tensor, labels: np.ndarray, settings: HeadSettings) -> np.ndarray:
-    trained = train_head(train, settings)
+def _head(train: Embeddings, queries: torch.Tensor, labels: np.ndarray, settings: HeadSettings) -> np.ndarray:
+    classifier = train_head(train, settings)
     values = np.unique(train.labels[np.asarray(train.readable, bool)])  # type: ignore[index]
     values = values[values >= 0]
     with torch.no_grad():
-        return values[trained.head(asked).argmax(1).numpy()] == labels
+        return np.asarray(values[classifier.head(queries).argmax(1).numpy()] == labels)

@@ -137,12 +137,12 @@ class Unreadable:
     def leave_out(self, images: Images, index: np.ndarray) -> np.ndarray:
         """Read these images once, note those that cannot be read and return the others. Raises: AdaptAugError: too
         many."""
-        kept, sentences = [], []
+        rest, sentences = [], []
         for i in index:
             try:
                 images[int(i)]
-                kept.append(i)
+                rest.append(i)
             except AdaptAugError as error:
                 sentences.append(str(error))
         self.add(sentences)
-        return np.array(kept, int)
+        return np.array(rest, int)

@@ -35,13 +35,13 @@ def knn_correct(
     k: int = 20, temperature: float = 0.1,
 ) -> np.ndarray:  # fmt: skip
     """For each query, whether a cosine kNN weighted by exp(similarity / temperature) is right (bool)."""
-    values, known = np.unique(bank_labels, return_inverse=True)  # a class's number may be anything
-    classes = torch.from_numpy(known.reshape(-1)).to(bank.device)
+    values, numbers = np.unique(bank_labels, return_inverse=True)  # a class's number may be anything
+    classes = torch.from_numpy(numbers.reshape(-1)).to(bank.device)
     predicted = knn_predict(
         functional.normalize(queries, dim=1), functional.normalize(bank, dim=1).T.contiguous(),
-        classes, num_classes=len(values), knn_k=min(k, len(known)), knn_t=temperature,
+        classes, num_classes=len(values), knn_k=min(k, len(numbers)), knn_t=temperature,
     )  # fmt: skip
-    return values[predicted[:, 0].cpu().numpy()] == np.asarray(labels)
+    return np.asarray(values[predicted[:, 0].cpu().numpy()] == labels)
 
 
 def ridge_correct(
@@ -55,7 +55,7 @@ def ridge_correct(
 
     probe = make_pipeline(StandardScaler(), RidgeClassifierCV(alphas=np.logspace(-1, 4, 11)))
     probe.fit(bank.numpy(), bank_labels)
-    return probe.predict(queries.numpy()) == np.asarray(labels)
+    return np.asarray(probe.predict(queries.numpy()) == labels)
 
 
 def linear_probe(
@@ -83,7 +83,7 @@ def linear_correct(
         cv=StratifiedKFold(5, shuffle=True, random_state=seed),
     )
     probe.fit(bank.numpy(), bank_labels)
-    return probe.predict(queries.numpy()) == np.asarray(labels)
+    return np.asarray(probe.predict(queries.numpy()) == labels)
 
 
 def raw_features(images: torch.Tensor) -> torch.Tensor:
@@ -125,5 +125,5 @@ def interval(correct: np.ndarray) -> tuple[float, float]:
     """95 % Wilson interval of a share, from its trials (bool)."""
     from scipy.stats import binomtest
 
-    found = binomtest(int(correct.sum()), len(correct)).proportion_ci(0.95, "wilson")
-    return float(found.low), float(found.high)
+    limits = binomtest(int(correct.sum()), len(correct)).proportion_ci(0.95, "wilson")
+    return float(limits.low), float(limits.high)

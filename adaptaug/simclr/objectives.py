@@ -40,7 +40,8 @@ class NTXent(losses.NTXentLoss):
         """The loss of K views' embeddings, (B, D) each, large ones first; of several processes, that of this one's
         images."""
         if len(views) == 2:
-            return super().forward(*views)
+            loss: torch.Tensor = super().forward(*views)
+            return loss
         mine = functional.normalize(torch.stack(views), dim=2)
         every = torch.cat(gather(mine), 1) if world_size() > 1 else mine
         image = torch.arange(mine.shape[1], device=mine.device) + rank() * mine.shape[1]
@@ -127,19 +128,19 @@ class Objective(nn.Module):
             key = self._of_teacher(embed, second)
             return self.loss(query, key), query, key
         sizes = [[*group] for _, group in groupby(views, lambda view: view.shape[-1])]
-        made: list[torch.Tensor] = []
+        embedded: list[torch.Tensor] = []
         for group in sizes:
-            of_group = () if told is None else (torch.cat(told[len(made) : len(made) + len(group)]),)
-            made += embed(encoder, self.head, torch.cat(group), *of_group).chunk(len(group))
+            of_group = () if told is None else (torch.cat(told[len(embedded) : len(embedded) + len(group)]),)
+            embedded += embed(encoder, self.head, torch.cat(group), *of_group).chunk(len(group))
         if self.name == "simclr":
-            return self.loss(*made, large=len(sizes[0]) if len(sizes) > 1 else None), *made
+            return self.loss(*embedded, large=len(sizes[0]) if len(sizes) > 1 else None), *embedded
         if self.name == "byol":
-            told = [self.predictor(z) for z in made]
+            told = [self.predictor(z) for z in embedded]
             targets = self._of_teacher(embed, torch.cat(views)).chunk(len(views))
             pairs = [(told[a], targets[b]) for a, b in permutations(range(len(views)), 2)]
         else:
-            pairs = list(combinations(made, 2))
-        return torch.stack([self.loss(*pair) for pair in pairs]).mean(), *made
+            pairs = list(combinations(embedded, 2))
+        return torch.stack([self.loss(*pair) for pair in pairs]).mean(), *embedded
 
     @torch.no_grad()
     def _of_teacher(self, embed: Callable[..., torch.Tensor], images: torch.Tensor) -> torch.Tensor:

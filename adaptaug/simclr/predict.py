@@ -20,12 +20,12 @@ def matching(
 ) -> tuple[str, str | None]:
     """(checkpoint, normalisation) of the embeddings that a head was trained on, or those given."""
     about = made.get("embeddings", {})
-    chosen = checkpoint or about.get("checkpoint")
-    if chosen is None:
+    file = checkpoint or about.get("checkpoint")
+    if file is None:
         raise AdaptAugError(
             "--checkpoint: expected one, as the head does not say what its features were made by."
         )
-    return chosen, normalise or about.get("normalisation")
+    return file, normalise or about.get("normalisation")
 
 
 @torch.no_grad()

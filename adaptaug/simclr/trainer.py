@@ -91,7 +91,7 @@ class Pretraining(pl.LightningModule):
             self.followed, self.measured = self.global_step, defaultdict(list)
         self.unreadable.add(batch["bad"])
         laps = Laps(self.device)
-        told = batch.get("told")
+        descriptions = batch.get("told")
         if "views" in batch:
             views, certificate = batch["views"], float("nan")
         else:
@@ -99,18 +99,18 @@ class Pretraining(pl.LightningModule):
             make = self.views.at(self.global_step)
             views, params = make(batch["images"], key=batch["keys"], strength=push)
             if self.settings.told:
-                told = [describe(p, self.settings.told).to(self.device) for p in params]
+                descriptions = [describe(p, self.settings.told).to(self.device) for p in params]
             acted = torch.stack([(p.strength < 1) & ~p.blank | p.frame for p in params])
             certificate = float(acted.float().mean())
         laps.mark()
-        loss, *embedded = self.model.loss_of(views, told)
+        loss, *embedded = self.model.loss_of(views, descriptions)
         if self.model.controller is not None:
             self.told = self.model.controller.observe(embedded[0], embedded[1], params)
         value = float(self.trainer.strategy.reduce(loss.detach(), reduce_op="mean"))
         laps.mark()
-        made, forward = laps.seconds()
+        views_seconds, forward = laps.seconds()
         for name, number in {"train_loss": value, "certificate_share": certificate,
-                             "views_seconds": made, "forward_seconds": forward}.items():  # fmt: skip
+                             "views_seconds": views_seconds, "forward_seconds": forward}.items():  # fmt: skip
             self.measured[name].append(number)
         if not math.isfinite(value):
             raise AdaptAugError(
@@ -119,7 +119,9 @@ class Pretraining(pl.LightningModule):
         return loss
 
     def transfer_batch_to_device(self, batch: dict[str, Any], device: torch.device, _: int) -> dict[str, Any]:
-        move = lambda x: x.to(device, non_blocking=True)  # noqa: E731
+        def move(value: torch.Tensor) -> torch.Tensor:
+            return value.to(device, non_blocking=True)
+
         return {
             name: move(value)
             if name == "images"
@@ -215,12 +217,12 @@ def _train(settings: Settings, folder: Path, prepared: Prepared, resume: bool, p
         trainer = _lightning(settings, device, callbacks, progress)
         trainer.fit(module, ckpt_path=None if state is None else str(state))
     if trainer.is_global_zero:
-        made = {
+        about = {
             "policy": policy.dumps(), "settings": asdict(settings), "data": fingerprint,
             "steps": trainer.global_step, "of": module.steps, "adaptaug": __version__, "torch": torch.__version__,
             "python": platform.python_version(),
         }  # fmt: skip
-        checkpoints.export_encoder(model.encoder, folder, made)
+        checkpoints.export_encoder(model.encoder, folder, about)
         if isinstance(model.controller, ConditionalHeads):
             text = model.controller.policy.dumps().encode()
             write_atomically(folder / _LEARNED, lambda file: file.write(text))
@@ -228,7 +230,7 @@ def _train(settings: Settings, folder: Path, prepared: Prepared, resume: bool, p
     bad = list(unreadable.sentences | measured.unreadable.sentences)
     return Finished(
         folder, getattr(measured, "last", {}), trainer.global_step, module.steps, bad, notes,
-        {part: spent / total for part, spent in log.seconds.items()}, trainer.is_global_zero,
+        {part: seconds / total for part, seconds in log.seconds.items()}, trainer.is_global_zero,
     )  # fmt: skip
 
 
@@ -271,12 +273,12 @@ def _prepare(settings: Settings) -> Prepared:
         value = getattr(settings, name)
         if not isinstance(value, int) or value < 1:
             raise AdaptAugError(f"{name}: expected a whole number of 1 or more, got {value!r}.")
-    for name, known in (("optimizer", OPTIMIZERS), ("precision", PRECISIONS), ("views_on", VIEWS_ON),
+    for name, choices in (("optimizer", OPTIMIZERS), ("precision", PRECISIONS), ("views_on", VIEWS_ON),
                         ("scaling", ("linear", "sqrt")), ("objective", OBJECTIVES),
                         ("heads", ("off", "on"))):  # fmt: skip
         value = getattr(settings, name)
-        if value not in known:
-            raise AdaptAugError(f"{name}: expected one of {', '.join(known)}, got {value!r}.")
+        if value not in choices:
+            raise AdaptAugError(f"{name}: expected one of {', '.join(choices)}, got {value!r}.")
     Policy.load(settings.policy)
     images = open_data(settings.data, range=settings.range)
     _controller(settings, 1)
@@ -294,9 +296,9 @@ def _prepare(settings: Settings) -> Prepared:
         raise AdaptAugError(
             f"{settings.data}: views on the device need images of one size (an .npz); use --views-on cpu."
         )
-    chosen = np.random.default_rng((settings.seed, 7)).permutation(len(images))
+    shuffled = np.random.default_rng((settings.seed, 7)).permutation(len(images))
     held_count = min(settings.held_out, len(images) // 5)
-    held, trained = chosen[:held_count], chosen[held_count:][: settings.limit]
+    held, trained = shuffled[:held_count], shuffled[held_count:][: settings.limit]
     settings.check_views()
     settings.check_batch(len(trained), held_count)
     order = Order(len(trained), settings.sources, settings.seed, together=settings.accumulate)
@@ -327,12 +329,12 @@ def _make_folder(folder: Path) -> None:
 
 def _settle(folder: Path, decided: dict[str, Any], resume: bool) -> tuple[Path | None, list[str]]:
     """Find where the run in this folder stopped."""
-    found = checkpoints.checkpoints(folder)
-    if resume and not found:
+    files = checkpoints.checkpoints(folder)
+    if resume and not files:
         return None, [f"{folder}: no checkpoint to resume; the run began anew."]
     if resume:
         return checkpoints.newest(folder, decided)
-    if found:
+    if files:
         raise AdaptAugError(
             f"{folder}: holds a run already; continue it with --resume, or choose another --out."
         )

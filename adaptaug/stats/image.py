@@ -55,7 +55,7 @@ class ImageStats:
 
     @cached_property
     def _first_factor(self) -> int:
-        return -(-max(self._sampled.shape[-2:]) // ANALYSIS_SIZE)
+        return -(-int(max(self._sampled.shape[-2:])) // ANALYSIS_SIZE)
 
     @cached_property
     def luma(self) -> Array:
@@ -68,7 +68,7 @@ class ImageStats:
 
     @cached_property
     def _factor(self) -> int:
-        return -(-max(self.luma.shape[1:]) // THUMB_SIZE)
+        return -(-int(max(self.luma.shape[1:])) // THUMB_SIZE)
 
     @cached_property
     def thumb(self) -> Array:
@@ -325,10 +325,10 @@ def measure_pixels(pixels: torch.Tensor) -> ImageStats:
     return ImageStats(height, width, pixels)
 
 
-def with_statistics(pixels: torch.Tensor, known: dict[str, np.ndarray]) -> ImageStats:
+def with_statistics(pixels: torch.Tensor, values_by_name: dict[str, np.ndarray]) -> ImageStats:
     """ImageStats of (B, 3, H, W) levels of which some statistics are known already: the core has measured them."""
     stats = measure_pixels(pixels)
-    values = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in known.items()}
+    values = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in values_by_name.items()}
     stats.__dict__["_moments"] = values.pop("mean"), values.pop("contrast")
     stats.__dict__.update(values)
     return stats

@@ -32,7 +32,7 @@ def similarity(first: Any, second: Any) -> torch.Tensor:
     return (cosine - MU) / (1.0 - MU)
 
 
-def _tensor(view: Any) -> torch.Tensor:
+def _tensor(view: torch.Tensor | np.ndarray) -> torch.Tensor:
     if isinstance(view, np.ndarray):
         return torch.from_numpy(view.astype(np.float32)).permute(2, 0, 1)[None]
     return view

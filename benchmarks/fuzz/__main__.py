@@ -1,6 +1,6 @@
 """Hostile files through the readers, the commands and the policy format: what fails, hangs, grows or is not named.
 
-python -m benchmarks.fuzz --out benchmarks/results/fuzz.json     (a quarter of an hour on one core)
+python -m benchmarks.fuzz --out benchmarks/results/fuzz/2-core-x86.json     (a quarter of an hour on one core)
 
 Ends with 1 where anything was found. A file is read in one process with all others, under a limit of address space; the
 process that watches it kills it when one file takes longer than --seconds, and names that file.

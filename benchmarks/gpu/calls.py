@@ -61,13 +61,13 @@ class Call:
     ):  # fmt: skip
         self.out, self.also, self.clock = out, also, clock
         self.end = (clock() if began is None else began) + seconds
-        self.found: dict[str, Any] = (
+        self.results: dict[str, Any] = (
             json.loads(out.read_text()) if out.exists() else {"calls": [], "rows": [], "begun": None}
         )
-        self.number = len(self.found["calls"])
+        self.number = len(self.results["calls"])
         at = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M")
         self.told: dict[str, Any] = {"at": at, "seconds": seconds, **facts, "left": {}}
-        self.found["calls"].append(self.told)
+        self.results["calls"].append(self.told)
 
     @property
     def left(self) -> float:
@@ -76,18 +76,18 @@ class Call:
 
     def row(self, key: str) -> dict[str, Any] | None:
         """What was found by an earlier row, of this call or another."""
-        return next((row for row in self.found["rows"] if row["row"] == key), None)
+        return next((row for row in self.results["rows"] if row["row"] == key), None)
 
     def expected(self, row: Row) -> float:
         """Seconds that a row will take: its guess, times what earlier ones took of theirs."""
-        done = [one for one in self.found["rows"] if one["guess"] and "failed" not in one]
+        done = [one for one in self.results["rows"] if one["guess"] and "failed" not in one]
         pace = [one["seconds"] / one["guess"] for one in done]
         return row.guess * (median(pace) if pace else 1.0)
 
     def run(self, rows: Sequence[Row], again: bool = False) -> None:
         """Every row that is not there yet and that there is time for; `again`: those that failed as well."""
         if again:
-            self.found["rows"] = [row for row in self.found["rows"] if "failed" not in row]
+            self.results["rows"] = [row for row in self.results["rows"] if "failed" not in row]
         self._bury({row.key for row in rows if row.resumable}, again)
         for row in rows:
             if self.row(row.key) is not None:
@@ -103,33 +103,33 @@ class Call:
 
     def _bury(self, resumable: set[str], again: bool) -> None:
         """What an earlier call began and did not come back from."""
-        begun = self.found["begun"]
+        begun = self.results["begun"]
         if begun is not None and begun["row"] not in resumable and not again:
             reason = "an earlier call began it and did not come back; --again tries it once more"
             self._keep(begun, {"failed": reason}, 0)
-        self.found["begun"] = None
+        self.results["begun"] = None
 
     def _measure(self, row: Row) -> None:
         start = self.clock()
-        begun = self.found["begun"] = {"row": row.key, "guess": row.guess, "call": self.number}
+        begun = self.results["begun"] = {"row": row.key, "guess": row.guess, "call": self.number}
         self.write()
         try:
-            found = row.run(self)
+            result = row.run(self)
         except NoTime as reason:
             self.told["left"][row.key] = str(reason)
-            self.found["begun"] = None
+            self.results["begun"] = None
             self.write()
             return
         except Exception as error:
-            found = {"failed": sentence(error)}
-        self._keep(begun, found, self.clock() - start)
-        self.found["begun"] = None
+            result = {"failed": sentence(error)}
+        self._keep(begun, result, self.clock() - start)
+        self.results["begun"] = None
         self.write()
         self._clear()
 
-    def _keep(self, begun: dict[str, Any], found: dict[str, Any], seconds: float) -> None:
-        self.found["rows"].append({**begun, "seconds": round(seconds, 2), **found})
-        print(f"{begun['row']}: {found.get('failed', 'done')} ({seconds:.1f} s)", flush=True)
+    def _keep(self, begun: dict[str, Any], result: dict[str, Any], seconds: float) -> None:
+        self.results["rows"].append({**begun, "seconds": round(seconds, 2), **result})
+        print(f"{begun['row']}: {result.get('failed', 'done')} ({seconds:.1f} s)", flush=True)
 
     def _clear(self) -> None:
         """Give the row's memory back; a device that a row has broken would only fail the others."""
@@ -144,7 +144,7 @@ class Call:
                 ) from None
 
     def write(self) -> None:
-        text = (json.dumps(self.found, indent=1) + "\n").encode()
+        text = (json.dumps(self.results, indent=1) + "\n").encode()
         for path in (self.out, self.also):
             if path is not None:
                 write_atomically(path, lambda file: file.write(text))

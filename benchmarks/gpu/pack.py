@@ -127,12 +127,12 @@ def write_manifest(folder: Path) -> None:
 
 def source_hash(root: Path) -> str:
     """12 hex digits of all that decides a number: code, C sources, policies."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for name in SOURCES:
         for path in sorted((root / name).rglob("*")):
             if path.suffix in (".py", ".c", ".h", ".yaml"):
-                found.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
-    return found.hexdigest()[:12]
+                digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -192,12 +192,12 @@ def try_out(folder: Path, python: str) -> None:
         command = ["unshare", "--net", "--map-root-user", "sh", "runs/gpu-pack/go",
                    "throughput", "steps", "compiled", "training", "--toy", "--seconds", "900"]  # fmt: skip
         subprocess.run(command, cwd=root, env=environment, check=True)
-        found = json.loads((root / "out" / "gpu.json").read_text())
-    failed = {row["row"]: row["failed"] for row in found["rows"] if "failed" in row}
-    if failed or not found["rows"]:
+        results = json.loads((root / "out" / "gpu.json").read_text())
+    failed = {row["row"]: row["failed"] for row in results["rows"] if "failed" in row}
+    if failed or not results["rows"]:
         raise AdaptAugError(
             f"{folder}: expected every part to run under {python}, got {failed or 'no rows'}."
         )
     print(
-        f"{len(found['rows'])} rows under {python}, without a network: {found['calls'][0]['machine']['versions']}"
+        f"{len(results['rows'])} rows under {python}, without a network: {results['calls'][0]['machine']['versions']}"
     )

@@ -92,17 +92,17 @@ def alike(count: int, side: int, device: torch.device) -> dict[str, Any]:
     views = adaptaug.Views("natural", n=2, size=side, finish="uint8", return_params=True)
     drawn = numbers.uniforms(keys, 1, 32).cpu()
     by_numpy = torch.from_numpy(numbers.uniforms(keys.cpu().numpy(), 1, 32))
-    found: dict[str, Any] = {"images": count, "random numbers equal": torch.equal(drawn, by_numpy)}
+    result: dict[str, Any] = {"images": count, "random numbers equal": torch.equal(drawn, by_numpy)}
     with off():
         here, plans = views(images, key=keys)
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            found["changed by tf32 in convolutions"] = unlike(here, views(images, key=keys)[0])
-        found["against torch on the CPU"] = _compared(here, plans, *views(images.cpu(), key=keys.cpu()))
+            result["changed by tf32 in convolutions"] = unlike(here, views(images, key=keys)[0])
+        result["against torch on the CPU"] = _compared(here, plans, *views(images.cpu(), key=keys.cpu()))
     if library.load() is None:
-        found["not run"] = {"against the core": library.why_not()}
+        result["not run"] = {"against the core": library.why_not()}
     else:
-        found["against the core"] = _compared(here, plans, *views(images.cpu(), key=keys.cpu()))
-    return found
+        result["against the core"] = _compared(here, plans, *views(images.cpu(), key=keys.cpu()))
+    return result
 
 
 def _compared(

@@ -127,16 +127,16 @@ class Bench:
         seconds *= 2 * made.count
         least = 3 * images.nbytes  # read once, two views written
         share = lambda moved: float(f"{moved / seconds / rate:.3g}")  # noqa: E731
-        found: dict[str, Any] = {"images": made.count, "least_bytes": least, "least_of_copy": share(least)}
+        result: dict[str, Any] = {"images": made.count, "least_bytes": least, "least_of_copy": share(least)}
         try:
-            found |= making.launches(lambda: made.make(images, keys), self.device)
+            result |= making.launches(lambda: made.make(images, keys), self.device)
             if "compiled" not in name:
                 eager = self.made[name.replace("CUDA graph", "eager")].make
-                found |= making.traffic(lambda: eager(images, keys), self.device)
-                found["moved_of_copy"] = share(found["bytes"])
+                result |= making.traffic(lambda: eager(images, keys), self.device)
+                result["moved_of_copy"] = share(result["bytes"])
         except Exception as error:  # a machine without CUPTI, say: the times are worth having
-            found["not counted"] = sentence(error)
-        return found
+            result["not counted"] = sentence(error)
+        return result
 
 
 def _alone(peer: peers.Call) -> Make:
@@ -163,8 +163,8 @@ def at_batch(count: int, side: int, sizes: Sizes, device: torch.device) -> dict[
     bench.add_peers()
     graph = "ours, CUDA graph" in bench.made
     best = "ours, CUDA graph" if graph else "ours, eager"
-    found = bench.measured((Claim("kornia", best, 5, 15), Claim("torchvision, image by image", best, 5, 15)))
-    return found | ({"graph against eager": _agreement(bench, best)} if graph else {})
+    result = bench.measured((Claim("kornia", best, 5, 15), Claim("torchvision, image by image", best, 5, 15)))
+    return result | ({"graph against eager": _agreement(bench, best)} if graph else {})
 
 
 def _agreement(bench: Bench, name: str) -> dict[str, float]:
@@ -187,9 +187,9 @@ def by_compiler(count: int, side: int, sizes: Sizes, device: torch.device) -> di
     bench.add("ours, compiled", build)
     if "ours, compiled" in bench.made:
         bench.add_captured("ours, compiled, CUDA graph", bench.made["ours, compiled"].make)
-    found = bench.measured((Claim("ours, eager", "ours, compiled", 1, 2),))
+    result = bench.measured((Claim("ours, eager", "ours, compiled", 1, 2),))
     agreement = {"compiled against eager": _agreement(bench, "ours, compiled")} if took else {}
-    return {"policy": sizes.policy, "compile_seconds": took, **found, **agreement}
+    return {"policy": sizes.policy, "compile_seconds": took, **result, **agreement}
 
 
 def rows(sizes: Sizes, device: torch.device) -> list[Row]:

@@ -135,11 +135,11 @@ def trained(arch: str, call: Call, sizes: Sizes, folder: Path, device: torch.dev
     if call.left < sizes.judging:
         _keep(pair, kept)
         raise NoTime(f"trained, {epochs} epochs of each; {sizes.judging:.0f} s to judge them are not left")
-    found = judged(pair)
+    scores = judged(pair)
     kept.unlink(missing_ok=True)
     return {
         "epochs": epochs, "seconds_an_epoch_of_both": round(pair.seconds / epochs, 2), "notes": pair.notes,
-        "recipe": asdict(pair.arms[MANUAL].recipe), "reference": REFERENCE, **found,
+        "recipe": asdict(pair.arms[MANUAL].recipe), "reference": REFERENCE, **scores,
     }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from benchmarks import report
 from benchmarks.groups import MEASURES, USUAL, Group, bouts, verdict
 from benchmarks.pages.show import days, groups, half, measured, number, one, points, share, signed, table
 
-COLOUR = "accuracy-*-colour.jsonl"
+COLOUR = "accuracy-*-colour"
 MIXED, CLEAN = "cifar10-train-20k-mixed-8000x25", "cifar10-train-20k-clean-8000x25"
 SHORT, SHORT_CLEAN = "cifar10-train-20k-mixed-5000x12", "cifar10-train-20k-clean-5000x12"
 PARTS, FASHION = "cifar10-train-20k-clean-3000x10", "fashion-train-20k-clean-3000x10"
@@ -86,11 +86,11 @@ _OF_THE_SIX = {
 
 @cache
 def accuracy_groups() -> dict[str, Group]:
-    return groups("accuracy-*.jsonl", COLOUR)
+    return groups("accuracy-*", COLOUR)
 
 
 @cache
-def found(name: str) -> dict[str, Interval]:
+def intervals_of(name: str) -> dict[str, Interval]:
     """Measure -> points of a row."""
     group, ours, other, _ = ROWS[name]
     told = {measure: accuracy_groups()[group].against(ours, other, measure) for measure in MEASURES}
@@ -98,7 +98,7 @@ def found(name: str) -> dict[str, Interval]:
 
 
 def _cells(name: str) -> list[str]:
-    return [points(found(name)[measure]) for measure in MEASURES]
+    return [points(intervals_of(name)[measure]) for measure in MEASURES]
 
 
 def _dearer(group: str, other: str) -> str:
@@ -110,12 +110,12 @@ def _dearer(group: str, other: str) -> str:
 
 def _said(name: str) -> str:
     """What both intervals of a row say, in words no stronger than they are."""
-    verdicts = [verdict(found(name)[measure]).strip("*") for measure in MEASURES]
+    verdicts = [verdict(intervals_of(name)[measure]).strip("*") for measure in MEASURES]
     return " and ".join(f"{v} ({title})" for v, title in zip(verdicts, ("kNN", "probe"), strict=True))
 
 
 def accuracy() -> dict[str, str]:
-    searched = one("digits-search.json").found()["summary"]
+    searched = one("digits-search").findings()["summary"]
     mnist = min((row for row in searched if row["policy"].startswith("searched")), key=lambda row: row["knn"])
     old = ["MNIST, 6,000 images", "found by `search` from `simclr`, the worst of three searches", "`simclr`",
            *(points(half(mnist[f"{m} - simclr"])) for m in MEASURES)]  # fmt: skip
@@ -125,13 +125,13 @@ def accuracy() -> dict[str, str]:
     every = [[group.title, str(len(group.rows)), str(sum(len(r) for r in group.rows.values())), days(group)]
              for group in accuracy_groups().values()]  # fmt: skip
     values = chain.from_iterable(
-        ((f"{name}_knn", points(found(name)["knn"])), (f"{name}_probe", points(found(name)["probe"])),
+        ((f"{name}_knn", points(intervals_of(name)["knn"])), (f"{name}_probe", points(intervals_of(name)["probe"])),
          (f"{name}_said", _said(name))) for name in ROWS
     )  # fmt: skip
     return {
         **dict(values),
         "rows": str(len(rows) + 1),
-        "lost": str(sum(any(i.high < 0 for i in found(name).values()) for name in ROWS)),
+        "lost": str(sum(any(i.high < 0 for i in intervals_of(name).values()) for name in ROWS)),
         "dearer_mixed": _dearer(MIXED, "hand s=0.75 crop=0.35"),
         "dearer_clean": _dearer(CLEAN, "hand s=0.5 crop=0.2"),
         "table": table(heads, [*rows[:place], old, *rows[place:]]),
@@ -139,7 +139,7 @@ def accuracy() -> dict[str, str]:
                      [[*_OF_THE_SIX[n][:2], *_cells(n), _OF_THE_SIX[n][2]] for n in _OF_THE_SIX]),
         "groups": table(["trained on", "policies", "trainings", "engine"], every),
         "parts": _parts(accuracy_groups()[PARTS]),
-        "measured": measured("accuracy-cifar10-[!s]*.jsonl", "accuracy-[!c]*.jsonl"),
+        "measured": measured("accuracy-cifar10-[!s]*", "accuracy-[!c]*"),
     }  # fmt: skip
 
 
@@ -165,14 +165,14 @@ def rows() -> dict[str, str]:
     """All rows of all data sets, as benchmarks.report writes them."""
     every = list(accuracy_groups().values())
     return {
-        "summary": "\n".join(report.summary([bout for bout in bouts(every) if bout.found])),
+        "summary": "\n".join(report.summary([bout for bout in bouts(every) if bout.intervals])),
         "page": "\n".join(line for group in every for line in report.section(group)).strip(),
     }
 
 
 def tuning() -> dict[str, str]:
     told = []
-    for group in groups("tune-*.jsonl").values():
+    for group in groups("tune-*").values():
         names = [name for name in group.rows if name.startswith("hand")]
         score = {n: sum(group.mean(n, "hold-out", m) for m in MEASURES) / 2 for n in names}
         best = max(score, key=lambda n: score[n])
@@ -186,13 +186,13 @@ def tuning() -> dict[str, str]:
         "grids": str(len(told)),
         "trainings": str(sum(int(row[3]) for row in told)),
         "table": table(heads, told),
-        "measured": measured("tune-*.jsonl"),
+        "measured": measured("tune-*"),
     }
 
 
 def views() -> dict[str, str]:
     tables, values = [], {}
-    for group in groups("views-*.jsonl").values():
+    for group in groups("views-*").values():
         recipe = group.recipe
         tables.append(f"**{group.title}**, {recipe['limit']:,} images, {recipe['epochs']} epochs:")
         cells = []
@@ -215,7 +215,7 @@ def views() -> dict[str, str]:
             "CPU s",
         ]
         tables.append(table(heads, cells))
-    group = groups("views-*.jsonl")[SHORT]
+    group = groups("views-*")[SHORT]
     for name, (ours, other) in {"four": ("natural, views=4", "natural"),
                                 "recipe_four": ("natural, views=4", "hand s=0.75 crop=0.35, views=4"),
                                 "recipe_two": ("natural, views=4", "hand s=0.75 crop=0.35")}.items():  # fmt: skip
@@ -226,16 +226,16 @@ def views() -> dict[str, str]:
         **values,
         "cheaper": share(1 - took[0] / took[1], 0),
         "table": "\n\n".join(tables),
-        "measured": measured("views-*.jsonl"),
+        "measured": measured("views-*"),
     }
 
 
 def _above(group: Group, name: str, measure: str, variant: str | None) -> str:
     """Points above `natural`, with an interval from three common seeds on."""
     seeds = set(group.rows[name]) & set(group.rows["natural"])
-    found = group.against(name, "natural", measure, variant)
-    if found is not None:
-        return points(found) if len(seeds) > 2 else signed(found.mean)
+    interval = group.against(name, "natural", measure, variant)
+    if interval is not None:
+        return points(interval) if len(seeds) > 2 else signed(interval.mean)
     of = [next(iter(seeds))]
     scores = [group.rows[n][of[0]]["scores"][variant or group.exposure][measure] for n in (name, "natural")]
     return signed(scores[0] - scores[1])

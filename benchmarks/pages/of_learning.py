@@ -39,7 +39,7 @@ def _reports() -> list[list[str]]:
 def _trained(name: str, reference: str) -> str:
     """What was found, trained anew with several seeds: the table of a run of benchmarks.digits_search."""
     rows = []
-    for row in one(name).found()["summary"]:
+    for row in one(name).findings()["summary"]:
         cells = [f"`{row['policy']}`", str(row["epochs"]), str(row["seeds"])]
         for measure in MEASURES:
             told = row.get(f"{measure} - {reference}")
@@ -58,47 +58,47 @@ def _trained(name: str, reference: str) -> str:
 
 
 def search() -> dict[str, str]:
-    summary = one("digits-search.json").found()["summary"]
-    found = [half(row["knn - simclr"]) for row in summary if row["policy"].startswith("searched")]
+    summary = one("digits-search").findings()["summary"]
+    gains = [half(row["knn - simclr"]) for row in summary if row["policy"].startswith("searched")]
     (longer,) = [row for row in summary if row["epochs"] > 12]
     by_hand = half(next(row for row in summary if row["policy"] == "digits")["knn - simclr"])
     reports = _reports()
     return {
-        "least": points(min(found, key=lambda f: f.mean)),
-        "most": points(max(found, key=lambda f: f.mean)),
+        "least": points(min(gains, key=lambda f: f.mean)),
+        "most": points(max(gains, key=lambda f: f.mean)),
         "hand": points(by_hand),
         "longer": points(half(longer["knn - simclr"])),
         "longer_epochs": str(longer["epochs"]),
         "longer_seeds": str(longer["seeds"]),
         "searches": str(len(reports)),
         "kept": str(sum(row[1] == "the start" for row in reports)),
-        "table": _trained("digits-search.json", "simclr"),
+        "table": _trained("digits-search", "simclr"),
         "reports": table(["search", "ships", "above its start", "cost"], reports),
-        "photographs": _trained("search-cifar10-from-digits/final.json", "simclr-cifar"),
-        "photographs_again": _trained("search-cifar10-from-digits-2/final.json", "simclr-cifar"),
-        "measured": measured("digits-search.json", "search-*/final.json"),
+        "photographs": _trained("search-cifar10-from-digits", "simclr-cifar"),
+        "photographs_again": _trained("search-cifar10-from-digits-2", "simclr-cifar"),
+        "measured": measured("digits-search", "search-*"),
     }
 
 
 def proxies() -> dict[str, str]:
-    found = {name: one(f"proxies-{name}.json").found() for name in SETS}
+    results = {name: one(f"proxies-{name}").findings() for name in SETS}
     rows = []
     for proxy, title in PROXIES.items():
         cells = [title]
-        for entry in found.values():
+        for entry in results.values():
             row = entry["correlation"][proxy]
             middle, low, high = (number(value, 2) for value in row["with kNN and ridge"])
             cells += [f"{middle} ({low} to {high})", number(row["points below the best"])]
         rows.append(cells)
-    heads = [f"{title} ({found[name]['cost']['arms']} arms)" for name, title in SETS.items()]
+    heads = [f"{title} ({results[name]['cost']['arms']} arms)" for name, title in SETS.items()]
     images = [
         number(entry["correlation"]["objective images"]["with kNN and ridge"][0], 2)
-        for entry in found.values()
+        for entry in results.values()
     ]
     return {
         **dict(zip(SETS, images, strict=True)),
         "table": table(["proxy", *(cell for head in heads for cell in (head, "lost"))], rows),
-        "measured": measured("proxies-*.json"),
+        "measured": measured("proxies-*"),
     }
 
 
@@ -107,7 +107,7 @@ def _by_seed(rows: list[dict[str, Any]], arm: str, value: Any) -> np.ndarray:
 
 
 def heads() -> dict[str, str]:
-    rows = lines("learning-heads.jsonl")
+    rows = lines("learning-heads")
     plain = "policy as it is"
     cells, values = [], {}
     for arm in (plain, "heads", "heads, permuted"):
@@ -129,7 +129,7 @@ def heads() -> dict[str, str]:
             told.append(number(float(np.mean(have)), digits) if have else "")
         cells.append([*told, number(float(np.mean(early)))])
     titles = ["arm", "kNN-20", "linear probe", "leak, %", "in the band", "KL, nats a view", "ms a step"]
-    return {**values, "table": table(titles, cells), "measured": measured("learning-heads.jsonl")}
+    return {**values, "table": table(titles, cells), "measured": measured("learning-heads")}
 
 
 _ASKED = ("floor, 50 % below", "floor, 25 % below", "policy left alone", "ceiling, 25 % above", "ceiling, 50 % above",
@@ -151,7 +151,7 @@ def _spread(values: list[float], digits: int = 1) -> str:
 
 def controller() -> dict[str, str]:
     by: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    for row in lines("band-controller.jsonl"):
+    for row in lines("band-controller"):
         by[row["data"], row["asked"]].append(row)
     cells, held, alone = [], 0, "policy left alone"
     for data in ("cifar10", "mnist"):
@@ -183,26 +183,29 @@ def controller() -> dict[str, str]:
         "cost": share(max(costs)),
         "best": signed(max(float(re.sub(r"\*|\s.*", "", gain)) for gain in gains)),
         "table": table(titles, cells),
-        "measured": measured("band-controller.jsonl"),
+        "measured": measured("band-controller"),
     }
 
 
 def bank() -> dict[str, str]:
-    found = one("bank/replay.json").found()["rows"]
+    replays = one("bank-replay").findings()["rows"]
     rows = [
         [row["set"], row["objective"], f"`{row['best']}`", f"`{start}`", number(to["start loses"]),
          f"`{to['corner']}`", number(to["corner loses"])]
-        for row in found for start, to in row["from"].items()
+        for row in replays for start, to in row["from"].items()
     ]  # fmt: skip
-    lost = [to["corner loses"] for row in found for to in row["from"].values()]
+    lost = [to["corner loses"] for row in replays for to in row["from"].values()]
     return {
-        "sets": str(len({row["set"] for row in found})),
+        "sets": str(len({row["set"] for row in replays})),
         "lost": number(float(np.mean(lost))),
         "flip": next(
-            effect for row in found for effect in row["effects"] if row["set"] == "mnist" and "flip" in effect
+            effect
+            for row in replays
+            for effect in row["effects"]
+            if row["set"] == "mnist" and "flip" in effect
         ),
         "table": table(
             ["data", "scored by", "best known", "start", "loses", "screening's corner", "loses"], rows
         ),
-        "measured": measured("bank/*.jsonl"),
+        "measured": measured("bank-[!r]*"),
     }

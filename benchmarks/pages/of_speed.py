@@ -12,7 +12,7 @@ EPOCHS = (1, 2, 4, 8, 16, 30)
 
 
 def _claim(row: str, ratio: str) -> dict[str, Any]:
-    (line,) = [line for line in lines("throughput.jsonl") if line["row"] == row]
+    (line,) = [line for line in lines("throughput") if line["row"] == row]
     (claim,) = [claim for claim in line["claims"] if claim["ratio"] == ratio]
     return claim
 
@@ -28,7 +28,7 @@ def _times(claim: dict[str, Any]) -> str:
 def throughput() -> dict[str, str]:
     rows, missed = [], 0
     ours: dict[str, float] = {}
-    for line in lines("throughput.jsonl"):
+    for line in lines("throughput"):
         times = {c["name"]: c["ms"] for c in line["contenders"]}
         ours[line["row"]] = times.get("ours", 0.0)
         for place, claim in enumerate(line["claims"]):
@@ -41,7 +41,7 @@ def throughput() -> dict[str, str]:
     names = {row.replace("-", "_"): _claim(row, "albumentations / ours")
              for row in ("photo", "large", "jpeg", "jpeg-large")}  # fmt: skip
     kornia = [_claim("small", "kornia / ours")["median"], _claim("batch", "kornia / ours")["median"]]
-    scaling = one("scaling.json").found()
+    scaling = one("scaling").findings()
     sizes = [[size, number(ms, 2)] for size, ms in scaling["image size"].items()]
     return {
         **{name: _times(claim) for name, claim in names.items()},
@@ -57,52 +57,52 @@ def throughput() -> dict[str, str]:
             ["workload, `natural`", "ours, ms a view", "ratio", "times (quartiles)", "limit", "aim"], rows
         ),
         "scaling": table(["image", "ms a view, before the core"], sizes),
-        "measured": measured("throughput.jsonl"),
-        "measured_scaling": measured("scaling.json"),
+        "measured": measured("throughput"),
+        "measured_scaling": measured("scaling"),
     }
 
 
 def trainer() -> dict[str, str]:
-    found = {
-        "2, torch's default here": one("trainer.json").found(),
-        "1": one("trainer-one-thread.json").found(),
+    results = {
+        "2, torch's default here": one("trainer").findings(),
+        "1": one("trainer-one-thread").findings(),
     }
     rows = []
-    for threads, entry in found.items():
+    for threads, entry in results.items():
         rounds = entry["rounds"]
         parts = rounds[0]["shares"]
         spread = lambda key: f"{min(r[key] for r in rounds):.0f} to {max(r[key] for r in rounds):.0f}"  # noqa: E731, B023
         rows.append([threads, spread("ours"), spread("peer"), ", ".join(number(r["ratio"], 2) for r in rounds),
                      number(entry["median"], 2), ", ".join(share(part, 0) for part in parts.values())])  # fmt: skip
-    two, single = found.values()
+    two, single = results.values()
     return {
         "two": number(two["median"], 2),
         "single": number(single["median"], 2),
         "worst": number(min(r["ratio"] for r in two["rounds"]), 2),
         "table": table(["torch threads", "ours, images/s", "lightly's example", "ratio of each round", "median",
                         "data, views, forward, backward and optimizer (ours)"], rows),
-        "measured": measured("trainer*.json"),
+        "measured": measured("trainer*"),
     }  # fmt: skip
 
 
 def million() -> dict[str, str]:
-    found = one("million.json").found()
+    result = one("million").findings()
     cells = [
-        f"{found['seconds']:.0f} s",
-        f"{found['rows_per_second']:,.0f}",
-        f"{number(found['peak_gb'])} GB",
+        f"{result['seconds']:.0f} s",
+        f"{result['rows_per_second']:,.0f}",
+        f"{number(result['peak_gb'])} GB",
     ]
     names = ("seconds", "rate", "peak")
     return {
         **dict(zip(names, cells, strict=True)),
         "table": table(["one epoch with validation", "rows a second", "peak memory"], [cells]),
-        "measured": measured("million.json"),
+        "measured": measured("million"),
     }
 
 
 def pretraining() -> dict[str, str]:
-    found = one("pretraining-cifar10.json").found()
-    held, loss = found["held_out"], found["train_loss"]
+    result = one("pretraining-cifar10").findings()
+    held, loss = result["held_out"], result["train_loss"]
     rows = [
         [str(row["epoch"] + 1), "" if row["epoch"] < 0 else number(loss[row["epoch"]], 2), number(row["knn"]),
          number(row["rankme"]), number(row["alignment"], 2), number(row["uniformity"], 2)]
@@ -112,16 +112,16 @@ def pretraining() -> dict[str, str]:
         "untrained": number(held[0]["knn"]),
         "trained": number(held[-1]["knn"]),
         "pixels": number(held[0]["knn_of_raw_pixels"]),
-        "minutes": number(found["seconds"] / 60),
+        "minutes": number(result["seconds"] / 60),
         "table": table(["after epochs", "loss", "kNN-20, %", "RankMe", "alignment", "uniformity"], rows),
-        "measured": measured("pretraining-cifar10.json"),
+        "measured": measured("pretraining-cifar10"),
     }
 
 
 def head() -> dict[str, str]:
     at = {}
     cells = []
-    for row in one("head.json").found()["rows"]:
+    for row in one("head").findings()["rows"]:
         curves = np.array(row["curves"])
         mean, spread = curves.mean(0), curves.std(0, ddof=1)
         at[row["features"].split()[0], row["dropout"], row["views"]] = mean
@@ -140,17 +140,17 @@ def head() -> dict[str, str]:
         "dropout_most": number(max(lost)),
         "views": number(dropped[7] - at["SimCLR", 0.5, 4][7]),
         "table": table(["features", "dropout", "views", *map(str, EPOCHS)], cells),
-        "measured": measured("head.json"),
+        "measured": measured("head"),
     }
 
 
 def band() -> dict[str, str]:
-    rows = one("band.json").found()["rows"]
+    rows = one("band").findings()["rows"]
     bands = [row for row in rows if "band" in row]
     told = lambda value: number(value, 2 if round(value, 1) != value else 1)  # noqa: E731
     cells = [[row["data"], " to ".join(map(told, row["band"])), share(row["inside before"]), share(row["inside"]),
               f"{number(row['cost'])}x"] for row in bands]  # fmt: skip
-    judge = one("judge.json").found()
+    judge = one("judge").findings()
     by_judge = [["CIFAR-10, by an encoder", " to ".join(map(told, row["band"])), share(row["inside before"]),
                  share(row["inside"]), ""] for row in judge["rows"]]  # fmt: skip
     batch = judge["ms a batch"]
@@ -164,5 +164,5 @@ def band() -> dict[str, str]:
         "judge_times": number(batch["band, judge"] / batch["no band"]),
         "table": table(["images", "band", "pairs inside before", "held", "cost"], cells + by_judge),
         "judge": table(["a batch of 64 pairs", "ms"], [[name, f"{ms:.0f}"] for name, ms in batch.items()]),
-        "measured": measured("band.json", "judge.json"),
+        "measured": measured("band", "judge"),
     }

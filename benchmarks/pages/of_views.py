@@ -35,31 +35,31 @@ def _acted(rows: list[dict[str, Any]]) -> str:
 
 
 def promise() -> dict[str, str]:
-    core, speed = one("promise-core.json"), one("promise-speed2.json")
-    before = [one(f"promise-{name}.json") for name in BEFORE]
-    old = [entry.found() for entry in before]
+    core, speed = one("promise-core"), one("promise-speed2")
+    before = [one(f"promise-{name}") for name in BEFORE]
+    old = [entry.findings() for entry in before]
     acted = [*old[0]["rows"], *old[1]["rows"]]
     return {
         "views": f"{core.views:,}",
         "violations": f"{core.violations:,}",
         "ms": number(1e3 * core.seconds / core.views),
         "before": f"{sum(entry['views'] for entry in old):,}",
-        "before_violations": f"{sum(entry['violations'] for entry in old) + speed.found()['violations']:,}",
-        "speed": f"{speed.found()['views']:,}",
+        "before_violations": f"{sum(entry['violations'] for entry in old) + speed.findings()['violations']:,}",
+        "speed": f"{speed.findings()['views']:,}",
         "table": _acted(core.rows),
         "table_before": _acted(acted),
-        "measured": measured("promise-core.json"),
-        "measured_before": measured("promise-presets.json", "promise-random.json", "promise-speed2.json"),
+        "measured": measured("promise-core"),
+        "measured_before": measured("promise-presets", "promise-random", "promise-speed2"),
     }
 
 
 def tone() -> dict[str, str]:
-    found = one("tone.json").found()
+    result = one("tone").findings()
     names = {"dark": "dark", "dark_lowcontrast": "dark, flat", "highkey": "high key", "normal": "ordinary"}
     rows = []
     worse: dict[str, list[float]] = defaultdict(list)
     for kind, title in names.items():
-        for policy, row in found[kind].items():
+        for policy, row in result[kind].items():
             asked = row["of dark sources"] + row["of bright sources"]
             wrong = row["darker than their crop"] + row["brighter than their crop"]
             if asked:
@@ -71,20 +71,20 @@ def tone() -> dict[str, str]:
     return {
         "worse": share(max(worse["simclr-cifar"]), 0),
         "ours": share(max(worse["natural"]), 0),
-        "low": number(found["dark"]["natural"]["mean, 10 %"], 2),
-        "high": number(found["dark"]["natural"]["mean, 90 %"], 2),
+        "low": number(result["dark"]["natural"]["mean, 10 %"], 2),
+        "high": number(result["dark"]["natural"]["mean, 90 %"], 2),
         "table": table(
             ["photographs", "policy", "dark made darker, bright brighter", "mean luma, 10 %", "90 %",
              "spread of the shift"], rows,
         ),
-        "measured": measured("tone.json"),
+        "measured": measured("tone"),
     }  # fmt: skip
 
 
 def manual() -> dict[str, str]:
     sets = {"exposure": "exposure", "documents": "documents", "mnist": "MNIST", "cifar10": "CIFAR-10"}
-    found = {name: one(f"degeneracy-{name}.json").found()["rows"] for name in sets}
-    hard = found["exposure"]
+    results = {name: one(f"degeneracy-{name}").findings()["rows"] for name in sets}
+    hard = results["exposure"]
     heads = {
         "std": "too little contrast", "clip": "clipped", "mean": "too dark or bright", "any": "any",
         "low contrast (scikit-image)": "low contrast (scikit-image)", "certificate acted": "certificate acted",
@@ -97,21 +97,21 @@ def manual() -> dict[str, str]:
         ]
         for name, row in hard.items()
     ]
-    others = [[called(name), *(share(found[s][name]["any"]) for s in sets)] for name in hard]
+    others = [[called(name), *(share(results[s][name]["any"]) for s in sets)] for name in hard]
     return {
         "simclr": share(hard["simclr"]["any"], 0),
-        "ours": share(max(found[s][n]["any"] for s in sets for n in GUARDED), 0),
-        "least": share(min(found[s][n]["any"] for s in sets for n in MANUAL), 0),
-        "most": share(max(found[s][n]["any"] for s in sets for n in MANUAL), 0),
-        "acted": share(max(found[s][n]["certificate acted"] for s in sets for n in GUARDED)),
+        "ours": share(max(results[s][n]["any"] for s in sets for n in GUARDED), 0),
+        "least": share(min(results[s][n]["any"] for s in sets for n in MANUAL), 0),
+        "most": share(max(results[s][n]["any"] for s in sets for n in MANUAL), 0),
+        "acted": share(max(results[s][n]["certificate acted"] for s in sets for n in GUARDED)),
         "table": table(["policy", *heads.values()], rows),
         "sets": table(["policy", *sets.values()], others),
-        "measured": measured("degeneracy-*.json"),
+        "measured": measured("degeneracy-*"),
     }
 
 
 def shortcuts() -> dict[str, str]:
-    rows = one("shortcuts.json").found()["rows"]
+    rows = one("shortcuts").findings()["rows"]
     at = {(row["exposure"], row["policy"]): row for row in rows}
     policies = list(dict.fromkeys(row["policy"] for row in rows))
     colour = [at[e, p]["colour"] for e in ("clean", "mixed") for p in ("simclr-cifar", "natural")]
@@ -130,7 +130,7 @@ def shortcuts() -> dict[str, str]:
         "colour_least": number(min(colour), 0),
         "colour_most": number(max(colour), 0),
         "table": table(["policy", "luma, mixed", "luma, clean", "colour, mixed", "colour, clean"], cells),
-        "measured": measured("shortcuts.json"),
+        "measured": measured("shortcuts"),
     }
 
 
@@ -138,7 +138,7 @@ def torchvision() -> dict[str, str]:
     keys = ("median", "p90", "max", "p90 of worst tenth", "max of worst tenth")
     rows, at = [], {}
     for name, title in (("cifar10", "CIFAR-10"), ("photos", "photographs")):
-        for row in one(f"torchvision-{name}.json").found()["rows"]:
+        for row in one(f"torchvision-{name}").findings()["rows"]:
             at[name, row["strength"], row["hue"]] = row
             label = f"{title}, s = {number(row['strength'], 1 if row['strength'] % 1 else 0)}"
             levels = (number(row[key], 1 if row[key] % 1 else 0) for key in keys)
@@ -152,13 +152,13 @@ def torchvision() -> dict[str, str]:
         "table": table(
             ["images", "hue", "median", "90 %", "largest", "worst tenth: 90 %", "worst tenth: largest"], rows
         ),
-        "measured": measured("torchvision-*.json"),
+        "measured": measured("torchvision-*"),
     }
 
 
 def fuzz() -> dict[str, str]:
-    found = one("fuzz.json").found()
-    readers, policies = found["readers"], found["policies"]
+    result = one("fuzz").findings()
+    readers, policies = result["readers"], result["policies"]
     kinds = policies["kinds"].values()
     cells = [
         ["image files", f"{readers['files']:,}", f"{readers['read']:,}", f"{readers['refused_by_name']:,}",
@@ -174,7 +174,7 @@ def fuzz() -> dict[str, str]:
         "slow": str(len(policies["problems"])),
         "peak": f"{readers['peak_mb']:,} MB",
         "table": table(["what", "files", "read", "refused by name", "slowest", "problems"], cells),
-        "measured": measured("fuzz.json"),
+        "measured": measured("fuzz"),
     }
 
 
@@ -182,29 +182,29 @@ ROUTED = ("natural", "lowlight", "documents", "digits")
 
 
 def routing() -> dict[str, str]:
-    found = one("routing.json").found()
+    result = one("routing").findings()
     rows = [
         [name, str(row["images"]), *(str(row.get(preset, "")) for preset in ROUTED)]
-        for name, row in found["confusion"].items()
+        for name, row in result["confusion"].items()
     ]
-    same, leak = found["same"], found["leak"]
+    same, leak = result["same"], result["leak"]
     return {
         "rows": str(same["rows"]),
         "unlike": str(sum(same[by]["rows unlike their preset alone"] for by in ("core", "torch"))),
         "moved": str(sum(same[by]["rows that a permutation changed"] for by in ("core", "torch"))),
         "differ": str(same["routes that differ between engines"] + same["flips"]),
         "containers": str(same["images in five containers"]),
-        "views": f"{found['broken']['views']:,}",
-        "broken": str(found["broken"]["broken"]),
+        "views": f"{result['broken']['views']:,}",
+        "broken": str(result["broken"]["broken"]),
         "told": share(leak["told"], 0),
         "chance": share(leak["by chance"], 0),
         "table": table(["images", "of them", *(f"`{preset}`" for preset in ROUTED)], rows),
-        "measured": measured("routing.json"),
+        "measured": measured("routing"),
     }
 
 
 def attack() -> dict[str, str]:
-    policies = one("attack.json").found()["policies"]
+    policies = one("attack").findings()["policies"]
     guarded = {name: row for name, row in policies.items() if ", " not in name}
     rows = [
         [f"`{name.partition(', ')[0]}`" + (", guards off" if ", " in name else ""), f"{row['evaluations']:,}",
@@ -220,5 +220,5 @@ def attack() -> dict[str, str]:
             / sum(row["evaluations"] for name, row in policies.items() if name not in guarded), 0
         ),
         "table": table(["policy", "pairs", "broken", "contrast", "clipped", "mean", "likeness", "covered"], rows),
-        "measured": measured("attack.json"),
+        "measured": measured("attack"),
     }  # fmt: skip

@@ -12,18 +12,22 @@ from benchmarks import schema
 from benchmarks.groups import Group, read_groups
 
 
+def files(pattern: str) -> list[Path]:
+    """The files of every question that fits, in the order of questions; pages show one machine's results."""
+    return sorted(schema.RESULTS.glob(f"{pattern}/{schema.MACHINE}.json*"))
+
+
 @cache
 def entries(pattern: str) -> list[schema.Entry]:
-    """The objects and lines of every file of results whose name fits, in the order of names."""
-    files = sorted(schema.RESULTS.glob(pattern))
-    if not files:
-        raise FileNotFoundError(f"benchmarks/results/{pattern}")
-    return [entry for file in files for entry in schema.read(file)]
+    """Their objects and lines."""
+    if not files(pattern):
+        raise FileNotFoundError(f"benchmarks/results/{pattern}/{schema.MACHINE}.json")
+    return [entry for file in files(pattern) for entry in schema.read(file)]
 
 
-def one(name: str) -> Any:
-    """The object in a file of results, as it is read."""
-    (entry,) = entries(name)
+def one(question: str) -> Any:
+    """The object that answers a question, as it is read."""
+    (entry,) = entries(question)
     return entry
 
 
@@ -34,9 +38,8 @@ def lines(pattern: str) -> list[dict[str, Any]]:
 @cache
 def groups(pattern: str, without: str = "") -> dict[str, Group]:
     """Lines of benchmarks.accuracy to compare within, by the group's slug."""
-    left = set(schema.RESULTS.glob(without)) if without else set()
-    files = [file for file in sorted(schema.RESULTS.glob(pattern)) if file not in left]
-    return {group.slug: group for group in read_groups(files)}
+    left = files(without) if without else []
+    return {group.slug: group for group in read_groups([f for f in files(pattern) if f not in left])}
 
 
 def measured(*patterns: str) -> str:
@@ -67,13 +70,13 @@ def share(value: float, digits: int = 1) -> str:
     return f"{text} %" if text != "0" else "0"
 
 
-def points(found: Interval | None, bold: bool = True) -> str:
+def points(interval: Interval | None, bold: bool = True) -> str:
     """+1.9 (+.7 to +3.1); bold where the interval excludes 0."""
-    if found is None:
+    if interval is None:
         return ""
-    mean = signed(found.mean)
-    told = f"**{mean}**" if bold and (found.low > 0 or found.high < 0) else mean
-    return f"{told} ({signed(found.low)} to {signed(found.high)})"
+    mean = signed(interval.mean)
+    told = f"**{mean}**" if bold and (interval.low > 0 or interval.high < 0) else mean
+    return f"{told} ({signed(interval.low)} to {signed(interval.high)})"
 
 
 def half(text: str) -> Interval:

@@ -42,7 +42,7 @@ def draw() -> None:
     here = Path(__file__).parent / "img"
     here.mkdir(exist_ok=True)
     groups = of_accuracy.accuracy_groups()
-    plot_bouts([bout for bout in bouts(list(groups.values())) if bout.found], here / "accuracy.png")
+    plot_bouts([bout for bout in bouts(list(groups.values())) if bout.intervals], here / "accuracy.png")
     plot_targets(groups[of_accuracy.SHORT], here / "targets-mixed.png")
     plot_targets(groups[of_accuracy.PARTS], here / "targets-clean.png")
-    plot_views(show.groups("views-*.jsonl")[of_accuracy.SHORT], here / "views.png")
+    plot_views(show.groups("views-*")[of_accuracy.SHORT], here / "views.png")

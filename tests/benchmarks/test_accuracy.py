@@ -249,8 +249,8 @@ def test_rows_of_several_numbers_of_views_are_kept_apart_and_compared(tmp_path):
     assert [(bout.manual, bout.ours) for bout in bouts([group])] == [
         ("simclr-cifar", "natural, views=4"), ("simclr-cifar, views=4", "natural, views=4"),
     ]  # fmt: skip
-    assert bouts([group])[0].found["knn"].mean == pytest.approx(10)
-    assert bouts([group])[1].found["knn"].mean == pytest.approx(5)
+    assert bouts([group])[0].intervals["knn"].mean == pytest.approx(10)
+    assert bouts([group])[1].intervals["knn"].mean == pytest.approx(5)
     assert of_views(group)[0] == "| kNN-20, linear probe | 2 views | 4 views |"
     assert of_views(group)[3].startswith("| natural | 22.5, 22.5 | 30.5 (+8.0")
     plot_views(group, tmp_path / "views.png")
@@ -329,7 +329,7 @@ def test_the_page_has_every_policy_and_its_plot(tmp_path, monkeypatch):
 
 
 def test_points_on_changed_images_are_of_policies_with_seeds_in_common():
-    lines = Path(__file__).parents[2] / "benchmarks" / "results" / "accuracy-cifar10-cpu.jsonl"
+    lines = Path(__file__).parents[2] / "benchmarks" / "results" / "accuracy-cifar10-cpu" / "2-core-x86.jsonl"
     group = read_groups([lines])[0]
     manual = group.best(manual=True)
     assert manual is not None

@@ -12,7 +12,7 @@ from adaptaug.learn.design import matrix
 from adaptaug.learn.factors import levels_from, levels_of
 from adaptaug.learn.memory import Memory, write
 from adaptaug.policy import Policy
-from benchmarks import bank, recall
+from benchmarks import bank, recall, schema
 
 PROFILES = {
     "letters": {"digits": 1.0, "grey": 1.0},
@@ -42,13 +42,15 @@ def folder(tmp_path):
                 lines.append({"policy": policy, "seed": seed, "scores": dict.fromkeys(
                     ("knn", "ridge", "rotation", "edges"), score)})  # fmt: skip
         text = "\n".join(map(json.dumps, lines)) + "\n"
-        (tmp_path / f"{name}.jsonl").write_text(text + '{"policy": "cut o')
+        file = schema.output(str(tmp_path / f"bank-{name}" / "2-core-x86.jsonl"))
+        file.write_text(text + '{"policy": "cut o')
     return tmp_path
 
 
 def test_a_line_that_was_cut_off_is_none(folder):
-    assert len(recall.read(folder / "snaps.jsonl")) == 1 + 2 * 18
-    assert (folder / "snaps.jsonl").read_text().endswith("}\n")
+    file = folder / "bank-snaps" / "2-core-x86.jsonl"
+    assert len(recall.read(file)) == 1 + 2 * 18
+    assert file.read_text().endswith("}\n")
 
 
 def test_what_a_bank_says_of_effects_is_remembered(folder, tmp_path):
@@ -86,7 +88,7 @@ def test_a_run_of_the_bank_is_a_line_and_is_not_run_twice(tmp_path, monkeypatch,
     monkeypatch.setattr(bank, "IMAGES", 256)
     for _ in range(2):
         bank.Set("digits", tmp_path, tmp_path, tmp_path / "out").measure(["natural", "------++"], 0)
-    head, *rows = recall.read(tmp_path / "out" / "digits.jsonl")
+    head, *rows = recall.read(next((tmp_path / "out" / "bank-digits").iterdir()))
     assert head["inert"] == ["colour", "grey", "blur"] and head["profile"]["grey"] == 1
     assert [(row["policy"], row["epochs"]) for row in rows] == [("natural", 1), ("------++", 1)]
     assert all(0 < row["scores"][m] <= 100 for row in rows for m in ("knn", "ridge", "rotation", "edges"))

@@ -81,7 +81,7 @@ def test_a_call_stops_before_its_time_and_the_next_goes_on(tmp_path):
     second.run(rows_of(clock, "a", "b", "c", "d"))
     assert names(out) == [f"part: {name}" for name in "abcd"]
     assert [row["call"] for row in json.loads(out.read_text())["rows"]] == [0, 0, 1, 1]
-    assert not second.told["left"] and len(second.found["calls"]) == 2
+    assert not second.told["left"] and len(second.results["calls"]) == 2
 
 
 def test_a_smaller_row_takes_the_time_that_a_larger_one_has_not(tmp_path):

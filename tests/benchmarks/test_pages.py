@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -40,7 +42,7 @@ def test_a_number_changed_by_hand_is_found(page: Path):
 
 
 def test_results_that_change_change_the_page(monkeypatch: pytest.MonkeyPatch):
-    core = show.one("promise-core.json")
+    core = show.one("promise-core")
     monkeypatch.setattr(core, "violations", 3)
     changed = values.MADE["promise"]()
     text = (HERE / "promise.md").read_text(encoding="utf-8")
@@ -49,7 +51,7 @@ def test_results_that_change_change_the_page(monkeypatch: pytest.MonkeyPatch):
     )
 
 
-@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.parent.name)
 def test_every_result_is_of_its_kind(path: Path):
     assert schema.read(path)
 
@@ -67,24 +69,42 @@ def test_a_result_of_another_form_is_refused(tmp_path: Path):
 
 def test_every_result_is_on_a_page():
     """What no page shows, nor the log, is no longer a result."""
-    shown: list[str] = []
+    asked = {"told-cells"}  # of the log
     for module in ("of_views", "of_accuracy", "of_learning", "of_speed"):
-        shown += re.findall(r'"([\w\[\]!*/-]+\.jsonl?)"', (HERE / f"{module}.py").read_text(encoding="utf-8"))
-    sets = [f"degeneracy-{name}.json" for name in ("exposure", "documents", "mnist", "cifar10")]
-    old = [f"promise-{name}.json" for name in ("presets", "random", "natural", "digits", "seed1")]
-    others = [
-        "told-cells.jsonl",
-        "torchvision-cifar10.json",
-        "torchvision-photos.json",
-        "accuracy-*.jsonl",
-        *sets,
-        *old,
-    ]
+        strings = re.findall(r'"([a-z][\w\[\]!*{}-]*)"', (HERE / f"{module}.py").read_text(encoding="utf-8"))
+        asked |= {re.sub(r"{\w+}", "*", string) for string in strings}
     for path in RESULTS:
-        inside = path.relative_to(schema.RESULTS)
-        assert any(inside.match(pattern) for pattern in (*shown, *others)), inside
+        question = path.parent.name
+        assert path.parent.parent == schema.RESULTS, f"{path.name}: python -m benchmarks.schema moves it"
+        assert path.stem == schema.machine_of(schema.read(path))
+        assert any(fnmatch(question, pattern) for pattern in asked), question
     for folder in schema.RESULTS.glob("search-*"):
-        assert {path.name for path in folder.iterdir()} - {"final.json"} == {"policy.yaml", "report.md"}
+        files = {path.name for path in folder.iterdir()}
+        assert files - {f"{schema.MACHINE}.json"} == {"policy.yaml", "report.md"}
+
+
+def test_results_are_moved_to_their_question_and_machine(tmp_path: Path):
+    """An object replaces the earlier one; lines join those that are there."""
+    for seconds in (3, 4):
+        text = {"command": "python -m benchmarks.trainer", "measured": "2026-12-01", "seconds": seconds,
+                "machine": {"cpu": "Apple M4", "cores": 8, "versions": {}}}  # fmt: skip
+        (tmp_path / "trainer.json").write_text(json.dumps(text))
+        assert schema.move(tmp_path / "trainer.json") == tmp_path / "trainer" / "8-core-arm.json"
+    assert json.loads((tmp_path / "trainer" / "8-core-arm.json").read_text())["seconds"] == 4
+    first, second = (
+        json.dumps({"policy": name, "machine": "x86_64, 16 cores"}) + "\n" for name in ("none", "simclr")
+    )
+    for lines in (first, first + second):
+        (tmp_path / "bank-digits.jsonl").write_text(lines)
+        place = schema.move(tmp_path / "bank-digits.jsonl")
+    assert place == tmp_path / "bank-digits" / "16-core-x86.jsonl"
+    assert place.read_text() == first + second
+
+
+def test_results_of_two_machines_are_two_files():
+    two = [schema.Remembered(machine=name) for name in ("x86_64, 2 cores", "aarch64, 4 cores")]
+    with pytest.raises(ValueError, match="2-core-x86 and 4-core-arm: divide the file"):
+        schema.machine_of(two)
 
 
 @pytest.mark.parametrize("page", ANSWERED, ids=lambda page: page.stem)

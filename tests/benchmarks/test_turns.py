@@ -62,7 +62,7 @@ def test_a_part_is_timed_inside_its_whole():
 
 
 def test_a_row_has_one_line_the_latest(tmp_path):
-    path = str(tmp_path / "r.jsonl")
+    path = tmp_path / "r.jsonl"
     for row, value in (("a", 1), ("b", 2), ("a", 3)):
         turns.keep({"row": row, "value": value}, path)
     assert [json.loads(line)["value"] for line in (tmp_path / "r.jsonl").read_text().splitlines()] == [3, 2]
