@@ -33,7 +33,8 @@ def search(
         typer.Option(help="screen (16 policies of a factorial design) or halving (arms around the start)."),
     ] = "halving",
     budget: Annotated[
-        int | None, typer.Option(min=6, help="Policies tried by halving; default 30. A design has 16.")
+        int | None,
+        typer.Option(min=6, help="Policies tried; default 30, to screen 16, or 18 or 20 with more levels."),
     ] = None,
     limit: Annotated[
         int | None,

@@ -33,7 +33,8 @@ def _crop(floor: float) -> Changes:
 class Factor:
     """One of the eight.
 
-    `told` is the factor at its high level in a sentence about it; `level` reads from a policy which level is nearer.
+    `told` is the factor at its high level in a sentence about it; `level` reads from a policy which level is nearer;
+    `more` are two levels that the design does not have, and what they are called.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Factor:
     high: Changes
     low: Changes
     level: Callable[[Policy], int]
+    more: tuple[tuple[str, Changes], ...] = ()
 
     @property
     def operations(self) -> tuple[str, ...]:
@@ -50,10 +52,13 @@ class Factor:
         return self.high if level > 0 else self.low
 
 
-def _switched(name: str, told: str, high: Changes, reads: Callable[[Policy], bool] | None = None) -> Factor:
+def _switched(
+    name: str, told: str, high: Changes, more: tuple[tuple[str, Changes], ...] = (),
+    reads: Callable[[Policy], bool] | None = None,
+) -> Factor:  # fmt: skip
     """A factor that is off at its low level."""
     present = reads or (lambda policy: any(op in policy and policy[op].p > 0 for op in high))
-    return Factor(name, told, high, dict.fromkeys(high), lambda policy: 1 if present(policy) else -1)
+    return Factor(name, told, high, dict.fromkeys(high), lambda policy: 1 if present(policy) else -1, more)
 
 
 def _reaches(operation: str, end: float) -> Callable[[Policy], bool]:
@@ -63,18 +68,42 @@ def _reaches(operation: str, end: float) -> Callable[[Policy], bool]:
     )
 
 
+def _colour(share: float) -> Changes:
+    return {"saturation": _entry(0.8, range=(-0.4 * share, 0.4 * share)),
+            "hue": _entry(0.8, range=(-0.1 * share, 0.1 * share))}  # fmt: skip
+
+
+def _exposure(mean: tuple[float, float], std: tuple[float, float]) -> Changes:
+    return {"exposure": _entry(0.8, mean=mean, std=std, gain=6.0)}
+
+
+def _stretch(least: float) -> Changes:
+    return {"stretch": _entry(0.8, range=(least, 1 / least))}
+
+
+def _rotation(degrees: float, across: float, down: float) -> Changes:
+    return {"rotate": _entry(0.8, range=(-degrees, degrees)),
+            "shear": _entry(0.8, x=(-across, across), y=(-down, down))}  # fmt: skip
+
+
 FACTORS: tuple[Factor, ...] = (
     Factor("crop", "small crops", _crop(0.08), _crop(0.35),
-           lambda policy: 1 if "crop" in policy and policy["crop"].area[0] < 0.17 else -1),
-    _switched("colour", "colour",
-              {"saturation": _entry(0.8, range=(-0.4, 0.4)), "hue": _entry(0.8, range=(-0.1, 0.1))}),
-    _switched("grey", "grey", {"grey": _entry(0.2)}),
-    _switched("exposure", "exposure", {"exposure": _entry(0.8, mean=(0.3, 0.7), std=(0.12, 0.28), gain=6.0)}),
-    _switched("stretch", "stretch", {"stretch": _entry(0.8, range=(0.7, 1 / 0.7))}, _reaches("stretch", 1.2)),
+           lambda policy: 1 if "crop" in policy and policy["crop"].area[0] < 0.17 else -1,
+           (("crops from .2", _crop(0.2)), ("crops from .6", _crop(0.6)))),
+    _switched("colour", "colour", _colour(1), (("half the colour", _colour(0.5)), ("twice the colour", _colour(2)))),
+    _switched("grey", "grey", {"grey": _entry(0.2)},
+              (("a tenth grey", {"grey": _entry(0.1)}), ("two fifths grey", {"grey": _entry(0.4)}))),
+    _switched("exposure", "exposure", _exposure((0.3, 0.7), (0.12, 0.28)),
+              (("narrow exposure", _exposure((0.4, 0.6), (0.16, 0.24))),
+               ("wide exposure", _exposure((0.2, 0.8), (0.08, 0.3))))),
+    _switched("stretch", "stretch", _stretch(0.7),
+              (("half the stretch", _stretch(0.85)), ("twice the stretch", _stretch(0.5))), _reaches("stretch", 1.2)),
     _switched("flip", "a flip", {"hflip": _entry(0.5)}),
-    _switched("rotation", "rotation with shear",
-              {"rotate": _entry(0.8, range=(-15.0, 15.0)), "shear": _entry(0.8, x=(-18.0, 18.0), y=(-6.0, 6.0))}),
-    _switched("blur", "blur", {"blur": _entry(0.3, range=(0.1, 2.0))}),
+    _switched("rotation", "rotation with shear", _rotation(15.0, 18.0, 6.0),
+              (("half the rotation", _rotation(7.5, 9.0, 3.0)), ("more rotation", _rotation(30.0, 30.0, 12.0)))),
+    _switched("blur", "blur", {"blur": _entry(0.3, range=(0.1, 2.0))},
+              (("a tenth blurred", {"blur": _entry(0.1, range=(0.1, 2.0))}),
+               ("three fifths blurred", {"blur": _entry(0.6, range=(0.1, 2.0))}))),
 )  # fmt: skip
 NAMES = tuple(factor.name for factor in FACTORS)
 

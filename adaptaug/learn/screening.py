@@ -5,7 +5,9 @@
    differ by is noise.
 2. The factors' effects are fitted with three interactions (`effects`); what is expected before comes from data sets
    like this one (`memory`). Factors that change no pixel of this data, and those that the start locks, take no part.
-3. The two corners of all 256 that are expected to be best are verified; they need not be among the 16.
+3. The two corners of all 256 that are expected to be best are verified; they need not be among the 16. With a budget of
+   18 or 20 two more levels of the one or two factors that matter most are tried at the best corner first, and the best
+   of them is verified in place of the second corner if it is above the first.
 
 An effect is an average over 8 runs against 8, so that one run of a few epochs, which is a poor judge of one policy, is
 a fair one of what all had in common.
@@ -41,7 +43,7 @@ from adaptaug.learn.memory import Remembered, looked, named, numbers, terms_of
 from adaptaug.learn.outcome import HAND
 from adaptaug.learn.sample import sample
 from adaptaug.learn.schedule import FINALISTS, RUNS
-from adaptaug.learn.space import DIMENSIONS, coordinates
+from adaptaug.learn.space import DIMENSIONS, Changes, coordinates
 from adaptaug.learn.study import record
 from adaptaug.policy import Policy
 
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 PAIRS = 12_000  # that a run sees: 4 epochs of 3,000 images
 IMAGES = 3000  # of them at most
 AGAIN = (0, 15)  # corners of the design that are trained twice: all that is low, all that is high
+_REFINED = (1, 2)  # factors of which a larger budget tries two more levels
 _TIE = 0.05  # points: corners that are nearer than this differ by nothing that was measured
 
 
@@ -74,9 +77,10 @@ class Screening:
     budget = len(corners())
 
     def __init__(self, search: Search, images: Images):
-        if search.budget != self.budget:
+        if search.budget not in (self.budget, *(self.budget + 2 * more for more in _REFINED)):
             raise AdaptAugError(
-                f"budget: expected the {self.budget} policies of the design, got {search.budget}."
+                f"budget: expected the {self.budget} policies of the design, or 2 or 4 more for further levels of the "
+                f"factors that matter most, got {search.budget}."
             )
         if search.recipe.epochs < 1:
             raise AdaptAugError(f"epochs: expected at least 1, got {search.recipe.epochs}.")
@@ -105,9 +109,10 @@ class Screening:
         return f"{len(self.names)} factors"
 
     def trainings(self) -> list[tuple[str, int, int]]:
-        epochs = self.search.recipe.epochs
+        epochs, more = self.search.recipe.epochs, self.search.budget - self.budget
         return [
             ("design", self.budget + len(AGAIN), epochs),
+            *([("more levels", more + 1, epochs)] if more else []),
             ("verification", (1 + FINALISTS) * RUNS, epochs),
         ]
 
@@ -143,7 +148,41 @@ class Screening:
         ]
         named_so = {arm.name: arm for arm in search.work.arms}
         finalists = [named_so[name_of(levels)] for levels in best]
+        finalists = self._refined(finalists)[:FINALISTS]
         return [arm for arm in finalists if _made_of(arm.policy) != _made_of(search.start)]
+
+    def _refined(self, finalists: list[Arm]) -> list[Arm]:
+        """The finalists, behind the best of further levels of the factors that matter most if it is above the first."""
+        search, first = self.search, finalists[0]
+        arms = [
+            self._changed(first, number, words, changes)
+            for number, (words, changes) in enumerate(self._more(), len(search.work.arms))
+        ]
+        if not arms:
+            return finalists
+        jobs = [self._job(arm) for arm in [*arms, first]]  # of one in the design the job is done
+        search.progress.begin("more levels", len(jobs))
+        search.work.train(jobs)
+        for arm, job in zip([*arms, first], jobs, strict=True):
+            arm.correct = [search.work.hits(job)]
+        search.work.arms += arms
+        search.work.rank(sorted([*search.work.ranked, *arms], key=lambda arm: -arm.scores[0]))
+        best = max(arms, key=lambda arm: arm.scores[0])
+        return [best, *finalists] if best.scores[0] > first.scores[0] else finalists
+
+    def _more(self) -> list[tuple[str, Changes]]:
+        """Further levels of as many factors as the budget has room for, those with the largest effects first."""
+        assert self.effects is not None
+        effects = self.effects
+        refined = [factor for factor in FACTORS if factor.name in self.names and factor.more]
+        refined.sort(key=lambda factor: -abs(effects.interval((factor.name,)).mean))
+        return [
+            level for factor in refined[: (self.search.budget - self.budget) // 2] for level in factor.more
+        ]
+
+    def _changed(self, arm: Arm, number: int, words: str, changes: Changes) -> Arm:
+        policy = arm.policy.edit(changes, name=f"{arm.name} with {words}")
+        return Arm(number, policy.name, policy, coordinates(policy))
 
     def remembered(self) -> Remembered:
         """What was measured here, without what was expected before."""

@@ -19,6 +19,7 @@ from adaptaug.errors import AdaptAugError
 from adaptaug.learn.design import BASE, GENERATORS, INTERACTIONS, aliases, corners, matrix, terms
 from adaptaug.learn.effects import Prior, fit
 from adaptaug.learn.factors import FACTORS, NAMES, corner, inert_factors, levels_from, levels_of, signs
+from adaptaug.learn.report import write_report
 from adaptaug.learn.schedule import RUNS
 from adaptaug.learn.screening import AGAIN, epochs_for, sentences
 from adaptaug.learn.search import Search
@@ -133,9 +134,9 @@ def screening(data, folder, **options):
     return Search(small(data, tasks=True), "natural", folder, workers=0, method="screen", **options)
 
 
-def _pretend(search, truth, verified=0.7):
+def _pretend(search, truth, verified=0.7, more=()):
     """Results as the training jobs would have written them: `truth` by factor in points, `verified` of all arms but the
-    start, which has .7."""
+    start, which has .7; `more` by number of the arms behind the design."""
     (search.folder / "arms").mkdir(parents=True, exist_ok=True)
 
     def write(name, accuracy):
@@ -154,7 +155,9 @@ def _pretend(search, truth, verified=0.7):
     for number, score in enumerate(0.6 + high / 100, 1):
         write(f"corner-{number:02d}", score)
         write(f"again-{number:02d}", score)
-    for number, r in itertools.product(range(20), range(1, RUNS + 1)):
+    for number, accuracy in dict(more).items():
+        write(f"corner-{number:02d}", accuracy)
+    for number, r in itertools.product(range(24), range(1, RUNS + 1)):
         write(f"verify-{number:02d}-run-{r}", verified if number else 0.7)
 
 
@@ -192,6 +195,41 @@ def test_equal_corners_change_nothing_of_the_start(digits, tmp_path):
 def test_a_design_has_a_fixed_budget(digits, tmp_path):
     with pytest.raises(AdaptAugError, match="the 16 policies of the design"):
         screening(digits, tmp_path, budget=30)
+
+
+def test_further_levels_are_policies():
+    """And other ones than the design's two; a flip has none."""
+    start = Policy.load("natural")
+    for factor in FACTORS:
+        policies = [
+            start.edit(changes).operations for changes in (factor.high, factor.low) if any(changes.values())
+        ]
+        policies += [start.edit(changes).operations for _, changes in factor.more]
+        assert len(factor.more) == (0 if factor.name == "flip" else 2)
+        assert all(policies.count(policy) == 1 for policy in policies)
+
+
+@pytest.mark.parametrize(("budget", "words"), [(18, ["half the rotation", "more rotation"]),
+                                               (20, ["half the rotation", "more rotation", "crops from .2",
+                                                     "crops from .6"])])  # fmt: skip
+def test_a_larger_budget_tries_more_levels_of_what_matters_most(digits, tmp_path, budget, words):
+    """Of a flip, which matters most here, there are none."""
+    search = screening(digits, tmp_path, budget=budget)
+    _pretend(search, BEST, 0.8, {17: 0.7, 18: 0.72, 19: 0.69, 20: 0.7, 21: 0.7})
+    outcome = search.run()
+    assert [arm.name for arm in outcome.arms[18:]] == [f"corner ---++-+- with {what}" for what in words]
+    assert outcome.best.name == "corner ---++-+- with half the rotation" and outcome.shipped
+    assert outcome.policy["rotate"].range == (-7.5, 7.5) and outcome.policy["stretch"].p > 0
+    assert outcome.cost["arms"] == 16 + 1 + len(words)
+    report = write_report(search, outcome).read_text()
+    assert "`---++-+- with half the rotation` | 72.00" in report
+
+
+def test_levels_that_are_no_better_are_not_verified(digits, tmp_path):
+    search = screening(digits, tmp_path, budget=18)
+    _pretend(search, BEST, 0.8, {17: 0.7, 18: 0.7, 19: 0.69})
+    outcome = search.run()
+    assert outcome.best.name == "corner ---++-+-" and not any("with" in name for name in outcome.verified)
 
 
 def test_all_locked_is_refused(digits, tmp_path):
