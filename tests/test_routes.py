@@ -334,11 +334,12 @@ def test_what_works_on_one_policy_says_so(tmp_path):
         Policy.load("auto").edit(conditional={"statistics": {}, "operations": {"hue": {}}})
 
 
-def test_every_statistic_may_be_named(batch):
-    rules = [route(subject=name, when={name: [1e9, None]}) for name in RULED]
+@pytest.mark.parametrize("names", [RULED[::2], RULED[1::2]], ids=["even", "odd"])
+def test_every_statistic_may_be_named(names, batch):
+    rules = [route(subject=name, when={name: [1e9, None]}) for name in names]
     policy = Policy.parse({"version": 1, "routes": [*rules, REST]})
     for use in (nullcontext, engine.off):
         with use():
             (params,) = Views(policy, 1, SIZE).plan(batch, key=keys_of(len(batch)))
-        assert params.route.tolist() == [len(RULED)] * len(batch)
-        assert {f"subject.{name}" for name in RULED} <= params.evidence.keys()
+        assert params.route.tolist() == [len(names)] * len(batch)
+        assert {f"subject.{name}" for name in names} <= params.evidence.keys()
