@@ -173,8 +173,8 @@ def make_pairs(source: Source, policy: Policy, seed: int, count: int, size: int)
     frame = source.frame(size)
     pairs: Pairs = []
     for index in range(count):
-        made = views(source.pixels, key=(seed, 0, index))
-        one, other = (_judged(source, p, params, frame, policy) for p, params in zip(*made, strict=True))
+        pixels = views(source.pixels, key=(seed, 0, index))
+        one, other = (_judged(source, p, params, frame, policy) for p, params in zip(*pixels, strict=True))
         pairs.append((one, other))
     return Column(policy, pairs, likeness.alike(as_pixels(pairs)))
 
@@ -186,8 +186,8 @@ def _judged(source: Source, view: np.ndarray, params: ViewParams, frame: Frame, 
         return np.asarray(adaptaug.render(source.pixels, params.without(*(op.name for op in without))))
 
     crop = np.asarray(adaptaug.render(source.pixels, params.safe_crop()))
-    drawn = {name.partition(".")[0] for name, entry in params.entries.items() if bool(entry.applied[0])}
-    late = [op for op in of_kind("late") if op.name in drawn]
+    names = {name.partition(".")[0] for name, entry in params.entries.items() if bool(entry.applied[0])}
+    late = [op for op in of_kind("late") if op.name in names]
     covers = [op for op in late if op.covers]
     before_erase = replay(covers) if covers else view
     before_late = replay(late) if late != covers else before_erase
@@ -211,8 +211,8 @@ def compare(
     """Both policies on one image with the same keys; a column that `before` has already is kept as it is."""
 
     def column(policy: Policy) -> Column:
-        made = make_pairs(source, policy, seed, count, size)
-        return replace(made, features=backbone.of(as_pixels(made.pairs))) if backbone is not None else made
+        pairs = make_pairs(source, policy, seed, count, size)
+        return replace(pairs, features=backbone.of(as_pixels(pairs.pairs))) if backbone is not None else pairs
 
     same = before is not None and before.source is source and (before.seed, before.size) == (seed, size)
     kept = [c for c in before.columns if len(c.pairs) == count] if before is not None and same else []
