@@ -173,8 +173,10 @@ def make_pairs(source: Source, policy: Policy, seed: int, count: int, size: int)
     frame = source.frame(size)
     pairs: Pairs = []
     for index in range(count):
-        pixels = views(source.pixels, key=(seed, 0, index))
-        one, other = (_judged(source, p, params, frame, policy) for p, params in zip(*pixels, strict=True))
+        views_and_params = views(source.pixels, key=(seed, 0, index))
+        one, other = (
+            _judged(source, p, params, frame, policy) for p, params in zip(*views_and_params, strict=True)
+        )
         pairs.append((one, other))
     return Column(policy, pairs, likeness.alike(as_pixels(pairs)))
 
