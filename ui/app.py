@@ -75,17 +75,17 @@ def build_app(
         policies[second] = loaded.edit(name=second[:100]) if second != loaded.name else loaded
     if images is None and parse(range) is None:
         raise AdaptAugError("range: expected auto or LOW,HIGH without --images, got data.")
-    value_range = range_of(Files(find_images([images] if images else [])), range)
-    samples = logic.samples_from(images, value_range) if images else logic.sample_images()
+    chosen = range_of(Files(find_images([images] if images else [])), range)
+    samples = logic.samples_from(images, chosen) if images else logic.sample_images()
     backbone = likeness.Backbone(checkpoint, normalise, trust_pickle) if checkpoint else None
     with gr.Blocks(title="adaptaug", analytics_enabled=False, delete_cache=(600, 3600)) as app:
         gr.HTML(templates.HEADER, elem_id="top", **tune.NO_SKIN)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Tune", id="tune") as first:
-                door = tune.build(policies, ("simclr", second), samples, backbone, value_range)
+                door = tune.build(policies, ("simclr", second), samples, backbone, chosen)
             with gr.Tab("Dataset", id="dataset") as whole:
                 folder = images if images and Path(images).is_dir() else None
-                dataset_tab.build(policies, ("simclr", second), folder, door, tabs, value_range)
+                dataset_tab.build(policies, ("simclr", second), folder, door, tabs, chosen)
             with gr.Tab("Train & search", id="training") as watched:
                 pass
             with gr.Tab("How it works", id="guide") as last:
@@ -188,9 +188,9 @@ def main(
         )
     _end_tidily()
     host = "127.0.0.1" if host in LOOPBACK else host
-    free = free_port(port, host)
-    if free != port:
-        print(f"Port {port} is busy: using {free} instead.")
+    found = free_port(port, host)
+    if found != port:
+        print(f"Port {port} is busy: using {found} instead.")
     app = build_app(
         policy,
         images,
@@ -201,9 +201,9 @@ def main(
         trust_pickle,
     )
     app.launch(
-        server_name=host, server_port=free, prevent_thread_lock=True, **launch_settings(account, embed)
+        server_name=host, server_port=found, prevent_thread_lock=True, **launch_settings(account, embed)
     )
-    print(f"adaptaug is at http://{host}:{free} (Ctrl+C stops it)", flush=True)
+    print(f"adaptaug is at http://{host}:{found} (Ctrl+C stops it)", flush=True)
     try:
         app.block_thread()
     finally:

@@ -84,9 +84,9 @@ def _picture(name: str, view: View, place: str, certificate: str, comparison: Co
         else certificate.capitalize()
     )
     tiny = " tiny" if comparison.size < 224 else ""
-    picture = borrowed(place, f"View {name}: {verdict(view)}")
+    shown = borrowed(place, f"View {name}: {verdict(view)}")
     return (
-        f'<figure class="aa-wipe"><span class="aa-big{tiny}">{picture}'
+        f'<figure class="aa-wipe"><span class="aa-big{tiny}">{shown}'
         f'<img class="over" src="{lossless(view.crop)}" alt=""></span>'
         f'<label class="aa-cut"><span>View</span><input type="range" min="0" max="100" value="0" '
         f'aria-label="View {name}: uncover its source"><span>Source</span></label>'
@@ -105,17 +105,17 @@ def _beside(comparison: Comparison, chosen: tuple[int, int]) -> str:
     """What the other policy made of the same key, and which tests that fails."""
     side, index = chosen
     column = comparison.columns[1 - side]
-    pictures, lines = "", ""
+    pictures, said = "", ""
     for place, (name, view) in enumerate(zip("AB", column.pairs[index], strict=True)):
         bad = " bad" if view.failures else ""
-        label = f"View {name} of {column.policy.name}: {verdict(view)}"
-        pictures += f'<span class="aa-view{bad}">{borrowed(view_name(1 - side, index, place), label)}</span>'
+        told = f"View {name} of {column.policy.name}: {verdict(view)}"
+        pictures += f'<span class="aa-view{bad}">{borrowed(view_name(1 - side, index, place), told)}</span>'
         key = f'<span class="aa-key {name.lower()}">View {name}</span>'
-        lines += f'<span class="line">{key} {escape(_outcome(view))}.</span>'
+        said += f'<span class="line">{key} {escape(_outcome(view))}.</span>'
     kind = "" if column.policy.guards else ", by hand,"
     return (
         f'<figure class="aa-beside"><span class="aa-views">{pictures}</span><figcaption>With the same key '
-        f"<b>{escape(column.policy.name)}</b>{kind} made these:{lines}</figcaption></figure>"
+        f"<b>{escape(column.policy.name)}</b>{kind} made these:{said}</figcaption></figure>"
     )
 
 

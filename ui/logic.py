@@ -152,18 +152,18 @@ def samples_from(path: str | Path, range: Range = AUTO) -> list[tuple[str, Image
     """The user's own images in the samples' place: a file, or up to 12 files of a folder."""
     path = Path(path)
     files = find_images([path])
-    images: list[tuple[str, Image.Image]] = []
+    found: list[tuple[str, Image.Image]] = []
     problem = None
     for file in files:
         try:
-            images.append((printable(file.name), Image.fromarray(decode(file, range=range).pixels)))
+            found.append((printable(file.name), Image.fromarray(decode(file, range=range).pixels)))
         except AdaptAugError as error:
             problem = error
-        if len(images) == 12:
+        if len(found) == 12:
             break
-    if not images:
+    if not found:
         raise problem or AdaptAugError(f"images: {printable(path)} holds no image file.")
-    return images
+    return found
 
 
 @likeness.one_thread()
@@ -173,10 +173,8 @@ def make_pairs(source: Source, policy: Policy, seed: int, count: int, size: int)
     frame = source.frame(size)
     pairs: Pairs = []
     for index in range(count):
-        views_and_params = views(source.pixels, key=(seed, 0, index))
-        one, other = (
-            _judged(source, p, params, frame, policy) for p, params in zip(*views_and_params, strict=True)
-        )
+        made = views(source.pixels, key=(seed, 0, index))
+        one, other = (_judged(source, p, params, frame, policy) for p, params in zip(*made, strict=True))
         pairs.append((one, other))
     return Column(policy, pairs, likeness.alike(as_pixels(pairs)))
 
@@ -188,8 +186,8 @@ def _judged(source: Source, view: np.ndarray, params: ViewParams, frame: Frame, 
         return np.asarray(adaptaug.render(source.pixels, params.without(*(op.name for op in without))))
 
     crop = np.asarray(adaptaug.render(source.pixels, params.safe_crop()))
-    names = {name.partition(".")[0] for name, entry in params.entries.items() if bool(entry.applied[0])}
-    late = [op for op in of_kind("late") if op.name in names]
+    drawn = {name.partition(".")[0] for name, entry in params.entries.items() if bool(entry.applied[0])}
+    late = [op for op in of_kind("late") if op.name in drawn]
     covers = [op for op in late if op.covers]
     before_erase = replay(covers) if covers else view
     before_late = replay(late) if late != covers else before_erase
@@ -213,8 +211,8 @@ def compare(
     """Both policies on one image with the same keys; a column that `before` has already is kept as it is."""
 
     def column(policy: Policy) -> Column:
-        pairs = make_pairs(source, policy, seed, count, size)
-        return replace(pairs, features=backbone.of(as_pixels(pairs.pairs))) if backbone is not None else pairs
+        made = make_pairs(source, policy, seed, count, size)
+        return replace(made, features=backbone.of(as_pixels(made.pairs))) if backbone is not None else made
 
     same = before is not None and before.source is source and (before.seed, before.size) == (seed, size)
     kept = [c for c in before.columns if len(c.pairs) == count] if before is not None and same else []

@@ -52,31 +52,31 @@ def report(desk: Desk) -> str:
     return _write(REPORT, page(_seen(desk)).encode())
 
 
-def page(comparison: Comparison) -> str:
+def page(seen: Comparison) -> str:
     """The report's text."""
     policies = "".join(
         f'<details><summary>policy.yaml of {escape(column.policy.name)}</summary><pre class="aa-code">'
         f"{escape(column.policy.dumps())}</pre></details>"
-        for column in comparison.columns
+        for column in seen.columns
     )
     why = "".join(
         f"<details><summary>Pair {index + 1} of {escape(column.policy.name)}: {escape(_outcome(column, index))}"
         "</summary>"
-        f"{reasons(comparison, (side, index))}</details>"
-        for side, column in enumerate(comparison.columns)
+        f"{reasons(seen, (side, index))}</details>"
+        for side, column in enumerate(seen.columns)
         for index in range(len(column.pairs))
     )
-    how = escape(snippets.code("PyTorch", comparison.size))
+    how = escape(snippets.code("PyTorch", seen.size))
     body = (
-        f'<main class="aa aa-report"><header><h1>adaptaug: {escape(comparison.source.name)}</h1>'
-        f'<p class="faint">{escape(logic.status(comparison))}</p></header>'
-        f'<div class="aa-first">{templates.statistics(comparison.source)}{templates.pairs(comparison, (-1, -1))}</div>'
+        f'<main class="aa aa-report"><header><h1>adaptaug: {escape(seen.source.name)}</h1>'
+        f'<p class="faint">{escape(logic.status(seen))}</p></header>'
+        f'<div class="aa-first">{templates.statistics(seen.source)}{templates.pairs(seen, (-1, -1))}</div>'
         f"<section><h2>Why each view is as it is</h2>{why}</section><section><h2>The policies</h2>{policies}</section>"
         f'<section><h2>In a training loop</h2><pre class="aa-code">{how}</pre></section></main>'
     )
-    lent = "".join(templates.views(column, side) for side, column in enumerate(comparison.columns))
+    lent = "".join(templates.views(column, side) for side, column in enumerate(seen.columns))
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(comparison.source.name)}</title>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(seen.source.name)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_COLOURS}{CSS}</style></head>'
         f'<body class="gradio-container">{_whole(body, lent)}</body></html>'
     )
