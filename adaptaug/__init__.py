@@ -3,7 +3,8 @@
 from adaptaug.data.collation import collate
 from adaptaug.data.keyed import Keyed
 from adaptaug.errors import AdaptAugError
-from adaptaug.params import Explanation, ViewParams
+from adaptaug.explanation import Explanation
+from adaptaug.params import ViewParams
 from adaptaug.pipeline.encoded import decode
 from adaptaug.policy import Policy
 from adaptaug.report.sheet import show

@@ -12,7 +12,8 @@ from adaptaug.backend.arrays import at_home
 from adaptaug.core import engine
 from adaptaug.encoders.likeness import as_measure
 from adaptaug.errors import AdaptAugError
-from adaptaug.params import Explanation, ViewParams
+from adaptaug.explanation import Explanation
+from adaptaug.params import ViewParams
 from adaptaug.pipeline import generate, making
 from adaptaug.pipeline.inputs import FINISHES, core_form, read, write, write_core
 from adaptaug.pipeline.making import Strength

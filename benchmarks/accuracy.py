@@ -92,15 +92,15 @@ def machine() -> str:
 def measure_all(wanted: list[Wanted], out: Path, jobs: int) -> list[dict[str, Any]]:
     """Every line that is wanted, from the file or measured now and appended as it comes, seed by seed."""
     rows = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
-    known = {_name(row): row for row in rows}
-    missing = {_name(w.key()): w for w in wanted if _name(w.key()) not in known}
+    rows_by_name = {_name(row): row for row in rows}
+    missing = {_name(w.key()): w for w in wanted if _name(w.key()) not in rows_by_name}
     console = Console(stderr=True)
     console.print(f"{len(wanted)} lines: {len(wanted) - len(missing)} known, {len(missing)} to measure")
     began = time.perf_counter()
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), start_worker) as pool:
         futures = {pool.submit(_measure, w): name for name, w in missing.items()}
         for done, future in enumerate(as_completed(futures), 1):
-            row = known[futures[future]] = future.result()
+            row = rows_by_name[futures[future]] = future.result()
             with out.open("a") as file:
                 file.write(json.dumps(row) + "\n")
             own = row["scores"][row["exposure"]]
@@ -109,7 +109,7 @@ def measure_all(wanted: list[Wanted], out: Path, jobs: int) -> list[dict[str, An
                 f"{row['policy']}, seed {row['seed']}: kNN {own['knn']:.2f}, probe {own['probe']:.2f}, "
                 f"{row['cpu_seconds']:.0f} s; about {left:.0f} min left", highlight=False,
             )  # fmt: skip
-    return [known[_name(w.key())] for w in wanted]
+    return [rows_by_name[_name(w.key())] for w in wanted]
 
 
 def _name(row: dict[str, Any]) -> str:

@@ -41,14 +41,14 @@ def pairs(
     images: torch.Tensor, policy: adaptaug.Policy, size: int, epochs: int
 ) -> tuple[np.ndarray, list[Any], float]:
     """Similarity of all pairs, the views, and milliseconds a pair."""
-    views, alike, made = adaptaug.Views(policy, size=size, finish="unit"), [], []
+    views, alike, batches = adaptaug.Views(policy, size=size, finish="unit"), [], []
     started = time.perf_counter()
     for epoch in range(epochs):
-        made.append(views(images, key=[(0, epoch, i) for i in range(len(images))]))
+        batches.append(views(images, key=[(0, epoch, i) for i in range(len(images))]))
     took = 1000 * (time.perf_counter() - started) / (epochs * len(images))
-    for first, second in made:
+    for first, second in batches:
         alike.append(measures.similarity(first * 255, second * 255).numpy())
-    return np.concatenate(alike), made, took
+    return np.concatenate(alike), batches, took
 
 
 def main() -> None:
@@ -68,8 +68,8 @@ def main() -> None:
             "photographs, 96 px": (photographs(Path(options.data), options.images, 192), 96)}  # fmt: skip
     rows: list[dict[str, Any]] = []
     for name, (images, size) in sets.items():
-        alike, made, base = pairs(images, policy, size, options.epochs)
-        first, second = (torch.cat([pair[i] for pair in made]) for i in (0, 1))
+        alike, batches, base = pairs(images, policy, size, options.epochs)
+        first, second = (torch.cat([pair[i] for pair in batches]) for i in (0, 1))
         apart = measures.similarity(first * 255, second.roll(1, 0) * 255).numpy()
         row = {"data": name, "pairs": len(alike), "quantiles": np.quantile(alike, (0.1, 0.5, 0.9)).round(3).tolist(),
                "different images": round(float(apart.mean()), 3), "ms": round(base, 3)}  # fmt: skip

@@ -95,8 +95,8 @@ class Set:
         images = work / f"{name}.npz"
         if not images.exists():
             work.mkdir(parents=True, exist_ok=True)
-            made = SETS[name](shared)
-            write_atomically(images, lambda file: np.savez_compressed(file, **made))  # type: ignore[arg-type]
+            arrays = SETS[name](shared)
+            write_atomically(images, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
         opened = open_data(images)
         size = max(8, max(opened[0].shape[:2]))
         recipe = Recipe(str(images), IMAGES, 0, size=size, tasks=True)
@@ -137,9 +137,9 @@ class Set:
             run_job(job, data)
             with np.load(job.out) as hits:
                 scores = {n: round(100 * float(v.mean()), 3) for n, v in hits.items() if v.ndim}
-        trained, asked = (len(part) for part in divide(data.recipe, self.head["images"], 0))
+        trained, queries = (len(part) for part in divide(data.recipe, self.head["images"], 0))
         return {
-            "epochs": data.recipe.epochs, "trained": trained, "asked": asked, "scores": scores,
+            "epochs": data.recipe.epochs, "trained": trained, "asked": queries, "scores": scores,
             "seconds": round(time.process_time() - began, 1), "adaptaug": __version__,
         }  # fmt: skip
 
@@ -166,11 +166,11 @@ def main() -> None:
     )
     options = parser.parse_args()
     if options.remember or options.replay:
-        known = recall.whole(options.out)
+        sets = recall.whole(options.out)
         if options.remember:
-            write(options.remember, recall.remembered(known))
+            write(options.remember, recall.remembered(sets))
         if options.replay:
-            rows = recall.replayed(known)
+            rows = recall.replayed(sets)
             replay = {
                 "command": "python -m benchmarks.bank --replay benchmarks/results/bank-replay/2-core-x86.json",
                 "measured": today(), "rows": rows,

@@ -35,8 +35,8 @@ def make() -> dict[str, Part]:
     small = np.stack([cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for image in images])
     test = np.arange(len(labels)) // NEIGHBOURS % 5 == 4
     return {
-        name: {"x": small[chosen], "y": labels[chosen], "class_names": np.array(CLASSES)}
-        for name, chosen in (("train", ~test), ("test", test))
+        name: {"x": small[mask], "y": labels[mask], "class_names": np.array(CLASSES)}
+        for name, mask in (("train", ~test), ("test", test))
     }
 
 

@@ -48,9 +48,9 @@ _HELD = 0.02  # how far a share may be from what was asked
 Row = dict[str, Any]
 
 
-def edges_of(asked: str, quantiles: list[float]) -> tuple[float | None, float | None] | None:
+def edges_of(request: str, quantiles: list[float]) -> tuple[float | None, float | None] | None:
     """The band that is asked for, by the watched pairs' 25th, 50th and 75th percentile; None: the controller's own."""
-    side, _, share = asked.partition(", ")
+    side, _, share = request.partition(", ")
     if side not in ("floor", "ceiling"):
         return None
     quarter, half, upper = quantiles
@@ -74,7 +74,7 @@ def train(stem: str, asked: str, quantiles: list[float], limit: int, epochs: int
     if asked == ALONE:
         controller.limits = 0.0, 0.0
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=1e-4)
-    told, alike, spent, began = [], [], 0.0, time.process_time()
+    logs, alike, spent, began = [], [], 0.0, time.process_time()
     for epoch in range(epochs):
         shuffled = np.random.default_rng((seed, epoch)).permutation(limit)
         for first in range(0, limit - batch + 1, batch):
@@ -84,7 +84,7 @@ def train(stem: str, asked: str, quantiles: list[float], limit: int, epochs: int
             )
             loss, one, other = model.loss_of(views)
             before = time.process_time()
-            told.append({k: float(v) for k, v in controller.observe(one, other, params[0]).items()})
+            logs.append({k: float(v) for k, v in controller.observe(one, other, params[0]).items()})
             spent += time.process_time() - before
             cosine = functional.cosine_similarity(one.detach(), other.detach())
             alike.append((cosine - controller.negative) / (1 - controller.negative))
@@ -92,17 +92,17 @@ def train(stem: str, asked: str, quantiles: list[float], limit: int, epochs: int
             loss.backward()
             optimizer.step()
     seconds = time.process_time() - began
-    known = labelled_subset(labels, 1000, seed)
+    bank = labelled_subset(labels, 1000, seed)
     embed = lambda x: features(model.encoder, x, precision=model.precision)  # noqa: E731
-    hits = knn_correct(embed(images[known]), labels[known], embed(test.pixels(range(len(test)))), test.labels)
+    hits = knn_correct(embed(images[bank]), labels[bank], embed(test.pixels(range(len(test)))), test.labels)
     third = slice(-(steps // 3), None)
-    mean = lambda key: round(float(np.mean([line[key] for line in told[third]])), 4)  # noqa: E731
+    mean = lambda key: round(float(np.mean([line[key] for line in logs[third]])), 4)  # noqa: E731
     return {
         "data": Path(stem).name, "policy": policy.name, "asked": asked, "seed": seed, "limit": limit, "epochs": epochs,
         "edges": [round(edge, 4) if math.isfinite(edge) else None for edge in controller.edges.tolist()],
         "below": mean("band_below"), "above": mean("band_above"), "similarity": mean("band_similarity"),
         "quantiles": torch.cat(alike[third]).quantile(torch.tensor([0.25, 0.5, 0.75])).tolist(),
-        "strengths": {b: round(told[-1][f"band_strength {b}"], 2) for b in BINS},
+        "strengths": {b: round(logs[-1][f"band_strength {b}"], 2) for b in BINS},
         "knn": round(100 * float(hits.mean()), 2), "cpu_seconds": round(seconds, 1),
         "share of the time": round(spent / seconds, 4), "when": time.strftime("%Y-%m-%d"),
     }  # fmt: skip
@@ -112,7 +112,7 @@ def measure(stems: list[str], limit: int, epochs: int, seeds: int, jobs: int, ou
     """Every line, from the file or trained now and appended as it comes."""
     rows = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
     rows = [row for row in rows if (row["limit"], row["epochs"]) == (limit, epochs)]
-    known = {(row["data"], row["asked"], row["seed"]): row for row in rows}
+    rows_by_key = {(row["data"], row["asked"], row["seed"]): row for row in rows}
 
     def keep(row: Row) -> Row:
         rows.append(row)
@@ -123,13 +123,16 @@ def measure(stems: list[str], limit: int, epochs: int, seeds: int, jobs: int, ou
 
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), start_worker) as pool:
         for seed in range(seeds):
-            alone = {s: known.get((Path(s).name, ALONE, seed)) for s in stems}
+            alone = {s: rows_by_key.get((Path(s).name, ALONE, seed)) for s in stems}
             watch = {
                 s: pool.submit(train, s, ALONE, [], limit, epochs, seed) for s, r in alone.items() if not r
             }
             alone |= {s: keep(job.result()) for s, job in watch.items()}
             missing = [
-                (s, a) for a in ASKED for s in stems if a != ALONE and (Path(s).name, a, seed) not in known
+                (s, a)
+                for a in ASKED
+                for s in stems
+                if a != ALONE and (Path(s).name, a, seed) not in rows_by_key
             ]
             jobs_ = [
                 pool.submit(train, s, a, (alone[s] or {})["quantiles"], limit, epochs, seed)
@@ -153,13 +156,13 @@ def table(rows: list[Row]) -> list[str]:
     for (data, policy, asked), group in grouped(rows).items():
         cells = []
         for end, side in enumerate(("below", "above")):
-            shown = [100 * row[side] for row in group if row["edges"][end] is not None or asked == ALONE]
-            cells.append(f"{min(shown):.1f} to {max(shown):.1f} %" if shown else "")
+            shares = [100 * row[side] for row in group if row["edges"][end] is not None or asked == ALONE]
+            cells.append(f"{min(shares):.1f} to {max(shares):.1f} %" if shares else "")
         strengths = [value for row in group for value in row["strengths"].values()]
-        kept = "" if asked == ALONE else f"{sum(map(held, group))} of {len(group)}"
+        count = "" if asked == ALONE else f"{sum(map(held, group))} of {len(group)}"
         knn, spent = (np.array([row[key] for row in group]) for key in ("knn", "share of the time"))
         spread = f" ± {knn.std(ddof=1):.1f}" if len(group) > 1 else ""
-        lines.append(f"| {data}, `{policy}` | {asked} | {len(group)} | {' | '.join(cells)} | {kept} | "
+        lines.append(f"| {data}, `{policy}` | {asked} | {len(group)} | {' | '.join(cells)} | {count} | "
                      f"{min(strengths):.2f} to {max(strengths):.2f} | {knn.mean():.1f}{spread} | "
                      f"{100 * spent.mean():.1f} % |")  # fmt: skip
     return lines
@@ -178,14 +181,14 @@ def plot(rows: list[Row], out: Path) -> None:
     figure, axes = plt.subplots(
         1, len(names), figsize=(5 * len(names), 3.4), layout="constrained", squeeze=False
     )
-    shown = [asked for asked in ASKED if asked != OWN]
+    requests = [asked for asked in ASKED if asked != OWN]
     for axis, name in zip(axes[0], names, strict=True):
-        for place, asked in enumerate(shown):
+        for place, asked in enumerate(requests):
             scores = [row["knn"] for row in rows if (row["data"], row["asked"]) == (name, asked)]
             axis.plot([place] * len(scores), scores, "o", color="#b8bcc2", ms=4)
             if scores:
                 axis.plot(place, np.mean(scores), "o", ms=8, color="#c8553d" if asked == ALONE else "#0b6e99")
-        axis.set_xticks(range(len(shown)), [asked.replace(", ", "\n") for asked in shown], fontsize=8)
+        axis.set_xticks(range(len(requests)), [asked.replace(", ", "\n") for asked in requests], fontsize=8)
         axis.set_title(f"{name}: kNN-20, %", fontsize=10, loc="left")
         axis.set_xlabel("more alike        pairs        less alike", fontsize=9)
         axis.spines[["top", "right"]].set_visible(False)

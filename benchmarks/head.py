@@ -70,12 +70,12 @@ def curve(train: Embeddings, test: Embeddings, settings: HeadSettings) -> tuple[
     """Test accuracy (percent) after each epoch, and rows of features a second."""
     values = np.unique(np.asarray(train.labels))
     values = values[values >= 0]
-    asked, labels = torch.from_numpy(test.rows(0, len(test.features))[:, 0]), np.asarray(test.labels)
+    queries, labels = torch.from_numpy(test.rows(0, len(test.features))[:, 0]), np.asarray(test.labels)
     scores: list[float] = []
 
     @torch.no_grad()
     def watch(head: Head) -> None:
-        scores.append(100 * float((values[head(asked).argmax(1).numpy()] == labels).mean()))
+        scores.append(100 * float((values[head(queries).argmax(1).numpy()] == labels).mean()))
 
     done = train_head(train, settings, watch=watch)
     return scores, done.rate

@@ -66,11 +66,11 @@ class Steered:
     def asked(self) -> Any:
         return None if self.learner is None else self._strength
 
-    def _strength(self, seen: ImageStats) -> Any:
+    def _strength(self, stats: ImageStats) -> Any:
         began = time.process_time()
         if self.permuted:  # batches are shuffled, so the neighbour is any other image
-            seen = seen.rows(torch.arange(len(seen)).roll(1))
-        strength = self.learner.strength(seen)
+            stats = stats.rows(torch.arange(len(stats)).roll(1))
+        strength = self.learner.strength(stats)
         self.spent.append(time.process_time() - began)
         return strength
 
@@ -119,13 +119,16 @@ def judge(
 ) -> dict[str, Any]:
     """Accuracies in percent on the test split as it is and in the exposure of the training."""
     embed = lambda images: features(model.encoder, images, precision=model.precision)  # noqa: E731
-    chosen = labelled_subset(data.train_labels, recipe.labels, seed)
-    bank, known = embed(data.train[torch.from_numpy(chosen)]), data.train_labels[chosen]
-    probe, labels = Probe(bank, known), data.test.unseal(model, steps)
+    labelled = labelled_subset(data.train_labels, recipe.labels, seed)
+    bank, bank_labels = embed(data.train[torch.from_numpy(labelled)]), data.train_labels[labelled]
+    probe, labels = Probe(bank, bank_labels), data.test.unseal(model, steps)
     scores = {}
     for name in dict.fromkeys(("clean", exposure)):
-        asked = embed(expose(data.test.pixels, np.arange(len(labels)), name, seed=1))
-        hits = {"knn": knn_correct(bank, known, asked, labels), "probe": probe.correct(asked, labels)}
+        queries = embed(expose(data.test.pixels, np.arange(len(labels)), name, seed=1))
+        hits = {
+            "knn": knn_correct(bank, bank_labels, queries, labels),
+            "probe": probe.correct(queries, labels),
+        }
         scores[name] = {measure: round(100 * float(bits.mean()), 2) for measure, bits in hits.items()}
     return scores
 
@@ -133,8 +136,8 @@ def judge(
 def leak(views: Views | MultiCrop, steered: Steered, images: torch.Tensor, seed: int) -> float:
     """Balanced accuracy, %, on a quarter held out, of a logistic regression from a view's numbers to its bin."""
     count = len(images)
-    seen = measure(images)
-    mean, contrast = seen.mean.numpy(), seen.contrast.numpy()
+    stats = measure(images)
+    mean, contrast = stats.mean.numpy(), stats.contrast.numpy()
     bright = mean > np.median(mean)
     contrasty = np.zeros(count, bool)
     for part in (bright, ~bright):
@@ -145,25 +148,27 @@ def leak(views: Views | MultiCrop, steered: Steered, images: torch.Tensor, seed:
     ]
     points, bins = torch.cat(numbers, 1).numpy(), 2 * bright + contrasty
     order = np.random.default_rng(seed).permutation(count)
-    known, asked = order[count // 4 :], order[: count // 4]
-    fitted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300)).fit(points[known], bins[known])
-    return 100 * float(balanced_accuracy_score(bins[asked], fitted.predict(points[asked])))
+    training, queries = order[count // 4 :], order[: count // 4]
+    fitted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300)).fit(
+        points[training], bins[training]
+    )
+    return 100 * float(balanced_accuracy_score(bins[queries], fitted.predict(points[queries])))
 
 
 def run(arm: str, data: str, exposure: str, policy: str | None, recipe: Recipe, seed: int) -> dict[str, Any]:
     """A line: one network of an arm, trained and judged."""
     apart = split(data, None, exposure, recipe, seed, None)
-    chosen = Policy.load(policy or ("digits" if is_grey(apart.train[:256]) else "natural"))
+    start = Policy.load(policy or ("digits" if is_grey(apart.train[:256]) else "natural"))
     model = new_contrast(
-        recipe.arch, chosen, apart.size, seed, precision=fast_precision("cpu"), return_params=True
+        recipe.arch, start, apart.size, seed, precision=fast_precision("cpu"), return_params=True
     )
-    steered = Steered(arm, chosen, recipe.epochs * (len(apart.train) // recipe.batch))
+    steered = Steered(arm, start, recipe.epochs * (len(apart.train) // recipe.batch))
     began = time.process_time()
     steps = train(model, steered, apart.train, recipe, seed)
     cpu, own = time.process_time() - began, steered.own_ms()
     learned = steered.learner.policy if isinstance(steered.learner, ConditionalHeads) else None
     return {
-        "arm": arm, "data": Path(data).name, "exposure": exposure, "policy": chosen.name, "asked": policy,
+        "arm": arm, "data": Path(data).name, "exposure": exposure, "policy": start.name, "asked": policy,
         "seed": seed,
         "recipe": recipe.common(), "cpu_seconds": round(cpu, 1), "own_ms_a_step": round(own, 2),
         "leak": round(leak(model.views, steered, apart.train, seed), 2),
@@ -194,9 +199,9 @@ COLUMNS = {
 
 def numbers(row: dict[str, Any]) -> list[float]:
     """A line's numbers in the order of the columns."""
-    scores, told = row["scores"][row["exposure"]], row["told"]
-    inside = told.get("heads_inside", 1 - told.get("band_below", math.nan) - told.get("band_above", math.nan))
-    return [scores["knn"], scores["probe"], row["leak"], inside, told.get("heads_kl", math.nan),
+    scores, log = row["scores"][row["exposure"]], row["told"]
+    inside = log.get("heads_inside", 1 - log.get("band_below", math.nan) - log.get("band_above", math.nan))
+    return [scores["knn"], scores["probe"], row["leak"], inside, log.get("heads_kl", math.nan),
             row["own_ms_a_step"], row["cpu_seconds"]]  # fmt: skip
 
 
@@ -235,7 +240,7 @@ def main() -> None:
     options = parser.parse_args()
     recipe = Recipe(limit=options.limit, epochs=options.epochs, labels=min(1000, options.limit))
     rows = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
-    known = {
+    rows_by_key = {
         json.dumps([row[k] for k in ("arm", "data", "exposure", "asked", "seed", "recipe")]) for row in rows
     }
     wanted = [
@@ -243,7 +248,9 @@ def main() -> None:
         for seed in range(options.seeds) for text in options.data for arm in options.arms
     ]  # fmt: skip
     missing = [
-        w for w in wanted if json.dumps([w[0], Path(w[1]).name, *w[2:4], w[5], recipe.common()]) not in known
+        w
+        for w in wanted
+        if json.dumps([w[0], Path(w[1]).name, *w[2:4], w[5], recipe.common()]) not in rows_by_key
     ]
     with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn"), start_worker) as pool:
         for future in as_completed([pool.submit(run, *w) for w in missing]):

@@ -82,15 +82,15 @@ def main() -> None:
         print(rows[-1], flush=True)
     part, keys = images[:BATCH], [(0, 0, i) for i in range(BATCH)]
     model = new_contrast("resnet-tiny", policy, size, 0)
-    made = {
+    pairs_by_name = {
         "no band": adaptaug.Views(policy, size=size),
         "band, views' own likeness": adaptaug.Views(policy.edit(band=(0.2, 0.7)), size=size),
         "band, judge": adaptaug.Views(banded, size=size, judge=judge),
     }
     tasks: dict[str, Callable[[], Any]] = {
-        name: partial(views, part, key=keys) for name, views in made.items()
+        name: partial(views, part, key=keys) for name, views in pairs_by_name.items()
     }
-    views = made["no band"](part, key=keys)
+    views = pairs_by_name["no band"](part, key=keys)
     tasks["forward and backward, resnet-tiny"] = lambda: model.loss_of(views)[0].backward()
     times = medians(tasks, options.repeats)
     print(times)

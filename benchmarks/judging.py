@@ -48,20 +48,20 @@ def see(images: Any, views: adaptaug.Views, frame: Any, key: Any) -> list[Seen]:
 
     `frame` is what FRAME, a policy without any operation, makes of the images: the full frame.
     """
-    made, params = views(images, key=key)
-    return [_seen(images, view, drawn, frame) for view, drawn in zip(made, params, strict=True)]
+    pixels, params = views(images, key=key)
+    return [_seen(images, view, plan, frame) for view, plan in zip(pixels, params, strict=True)]
 
 
-def _seen(images: Any, view: Any, drawn: ViewParams, frame: Any) -> Seen:
-    pixels = {"view": view, "frame": frame, "crop": adaptaug.render(images, drawn.safe_crop())}
-    late = [op for op in of_kind("late") if op.labels[0] in drawn.entries]
+def _seen(images: Any, view: Any, params: ViewParams, frame: Any) -> Seen:
+    pixels = {"view": view, "frame": frame, "crop": adaptaug.render(images, params.safe_crop())}
+    late = [op for op in of_kind("late") if op.labels[0] in params.entries]
     if late:
-        pixels["quiet"] = adaptaug.render(images, drawn.without(*(op.name for op in late)))
-        pixels["whole"] = adaptaug.render(images, drawn.without(*(op.name for op in late if op.covers)))
-    pulled = (np.asarray(drawn.strength) < 1) & ~np.asarray(drawn.blank)
-    route = np.zeros(len(drawn), np.int64) if drawn.route is None else np.asarray(drawn.route)
+        pixels["quiet"] = adaptaug.render(images, params.without(*(op.name for op in late)))
+        pixels["whole"] = adaptaug.render(images, params.without(*(op.name for op in late if op.covers)))
+    pulled = (np.asarray(params.strength) < 1) & ~np.asarray(params.blank)
+    route = np.zeros(len(params), np.int64) if params.route is None else np.asarray(params.route)
     levels = {name: _levels(p) for name, p in pixels.items()}
-    return Seen(levels, pulled, np.asarray(drawn.frame), np.asarray(drawn.failed), route)
+    return Seen(levels, pulled, np.asarray(params.frame), np.asarray(params.failed), route)
 
 
 def _promised(policy: Policy, view: int, route: np.ndarray) -> Promise | SimpleNamespace:

@@ -319,14 +319,14 @@ def main() -> None:
         "--library", type=Path, help="a library that shows the kernels; compiled where none is given"
     )
     parser.add_argument("--only", default="", help="kernels whose name has this word")
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
-        core = ctypes.CDLL(str(chosen.library or compiled(Path(folder))))
+        core = ctypes.CDLL(str(options.library or compiled(Path(folder))))
     core.colour_map.restype = core.toned_sums.restype = Toned
     print(f"{'microseconds':32}{'core':>10}{'OpenCV':>10}{'ratio':>8}")
     for name, ours, theirs in kernels(core):
-        if chosen.only not in name:
+        if options.only not in name:
             continue
         turns = [(sample(ours), sample(theirs)) for _ in range(ROUNDS)]
         mine, other = (median(column) for column in zip(*turns, strict=True))

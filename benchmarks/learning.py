@@ -14,11 +14,11 @@ WHAT = {"trial": "trial", "heads": "heads", "band": "controller", "proxies": "pr
 
 
 def main() -> None:
-    asked = sys.argv[1] if len(sys.argv) > 1 else ""
-    if asked not in WHAT:
-        raise SystemExit(f"{__doc__}\nexpected one of {', '.join(WHAT)}, got {asked or 'nothing'}")
-    sys.argv[:2] = [f"{sys.argv[0]} {asked}"]
-    importlib.import_module(f"benchmarks.{WHAT[asked]}").main()
+    command = sys.argv[1] if len(sys.argv) > 1 else ""
+    if command not in WHAT:
+        raise SystemExit(f"{__doc__}\nexpected one of {', '.join(WHAT)}, got {command or 'nothing'}")
+    sys.argv[:2] = [f"{sys.argv[0]} {command}"]
+    importlib.import_module(f"benchmarks.{WHAT[command]}").main()
 
 
 if __name__ == "__main__":

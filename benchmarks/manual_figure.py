@@ -39,14 +39,14 @@ def worst(image: np.ndarray, policy: str, size: int) -> tuple[np.ndarray, list[s
     """The worst of the views, which tests it breaks, and the share of views that break one."""
     augment = adaptaug.AdaptiveAugment(policy, size=size)
     frame = adaptaug.AdaptiveAugment(FRAME, size=size)(image)
-    seen = []
+    judged_views = []
     for number in range(KEYS):
         broken, _, _ = judge(image, augment, frame, (0, 0, number))
         view = augment(image, key=(0, 0, number))
-        seen.append((not bool(broken["any"][0]), float(view.std()), number, view, broken))
-    best = min(seen, key=lambda row: row[:3])
+        judged_views.append((not bool(broken["any"][0]), float(view.std()), number, view, broken))
+    best = min(judged_views, key=lambda row: row[:3])
     tests = [name for name in TESTS if bool(best[4][name][0])]
-    return best[3], tests, sum(not row[0] for row in seen) / KEYS
+    return best[3], tests, sum(not row[0] for row in judged_views) / KEYS
 
 
 def pick(sources: dict[str, list[np.ndarray]]) -> dict[str, np.ndarray]:
@@ -80,10 +80,10 @@ def main() -> None:
             view, tests, share = worst(image, policy, size)
             axis = axes[row, column]
             axis.imshow(view)
-            said = ", ".join(TESTS[test] for test in tests) or "keeps the promise"
+            verdict = ", ".join(TESTS[test] for test in tests) or "keeps the promise"
             name = f"{policy}: " if row == len(rows) else ""
             axis.set_title(f"{name}{share:.0%} broken", fontsize=9.5, color="#c8402a" if tests else "#0b6e4f")
-            axis.set_xlabel(said, fontsize=8.5, color="#c8402a" if tests else "#0b6e4f")
+            axis.set_xlabel(verdict, fontsize=8.5, color="#c8402a" if tests else "#0b6e4f")
             for spine in axis.spines.values():
                 spine.set(color="#c8402a" if tests else "#0b6e4f", linewidth=2)
     for row, label in enumerate(

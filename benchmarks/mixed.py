@@ -118,9 +118,9 @@ def main() -> None:
         ("train", "train_20k", 4000, train),
         ("test", "test_5k", 1000, OF_THE_TEST),
     ):
-        made: dict[str, Any] = part(options.data, which, each, families, seed=len(name))
-        np.savez_compressed(options.out / f"mixed_{name}.npz", **made)
-        print(f"{options.out}/mixed_{name}.npz: {len(made['y']):,} images")
+        arrays: dict[str, Any] = part(options.data, which, each, families, seed=len(name))
+        np.savez_compressed(options.out / f"mixed_{name}.npz", **arrays)
+        print(f"{options.out}/mixed_{name}.npz: {len(arrays['y']):,} images")
 
 
 if __name__ == "__main__":

@@ -40,11 +40,11 @@ class Pair(NamedTuple):
 def pair(image: np.ndarray, policy: str, number: int) -> Pair:
     views = adaptaug.Views(policy, n=2, size=SIZE, finish="none", return_params=True)
     frame = adaptaug.AdaptiveAugment(FRAME, size=SIZE)(image)
-    seen = see(image, views, frame, (0, 0, number))
-    verdicts = [view.broken(views.policy, number) for number, view in enumerate(seen)]
+    judged_views = see(image, views, frame, (0, 0, number))
+    verdicts = [view.broken(views.policy, number) for number, view in enumerate(judged_views)]
     return Pair(
-        [view.pixels["view"][0] for view in seen],
-        [[said for test, said in TESTS.items() if verdict[test][0]] for verdict in verdicts],
+        [view.pixels["view"][0] for view in judged_views],
+        [[title for test, title in TESTS.items() if verdict[test][0]] for verdict in verdicts],
     )
 
 

@@ -30,22 +30,22 @@ def plot(group: Group, out: Path) -> None:
     best = group.best(manual=True)
     assert best is not None
     intervals = {name: group.against(name, best, "probe") for name in group.rows}
-    shown = sorted((n for n, f in intervals.items() if f is not None), key=lambda n: intervals[n].mean)  # type: ignore[union-attr]
+    names = sorted((n for n, f in intervals.items() if f is not None), key=lambda n: intervals[n].mean)  # type: ignore[union-attr]
     figure, (left, right) = plt.subplots(
-        1, 2, figsize=(11, 0.8 + 0.32 * max(8, len(shown))), layout="constrained"
+        1, 2, figsize=(11, 0.8 + 0.32 * max(8, len(names))), layout="constrained"
     )
-    for place, name in enumerate(shown):
+    for place, name in enumerate(names):
         interval = intervals[name]
         assert interval is not None
         colour = _MANUAL if is_manual(name) else _OURS
         left.plot([interval.low, interval.high], [place, place], color=colour, lw=2.5, solid_capstyle="round")
         left.plot(interval.mean, place, "o", color=colour, ms=7)
     left.axvline(0, color="black", lw=0.8)
-    left.set_yticks(range(len(shown)), shown)
-    left.set_ylim(-0.6, len(shown) - 0.4)
+    left.set_yticks(range(len(names)), names)
+    left.set_ylim(-0.6, len(names) - 0.4)
     left.set_xlabel(f"points of the linear probe above {best}, 95 % interval")
     left.set_title(f"{group.title}: ours blue, manual grey", fontsize=10, loc="left")
-    for name in [best, *_most_seeds(group, [n for n in reversed(shown) if not is_manual(n)])[:2]]:
+    for name in [best, *_most_seeds(group, [n for n in reversed(names) if not is_manual(n)])[:2]]:
         tenths = np.mean([row["by_brightness"] for row in group.rows[name].values()], axis=0)
         right.plot(
             range(1, 11), tenths, marker="o", ms=4, label=name, color=_MANUAL if name == best else None
@@ -71,9 +71,9 @@ def _bars(
     intervals: dict[int, Interval | None], offset: float
 ) -> tuple[list[float], list[float], list[list[float]]]:
     """Places, means and what lies below and above them, of the intervals that there are."""
-    known = {i + offset: f for i, f in intervals.items() if f is not None}
-    spread = [[f.mean - f.low for f in known.values()], [f.high - f.mean for f in known.values()]]
-    return list(known), [f.mean for f in known.values()], spread
+    bars = {i + offset: f for i, f in intervals.items() if f is not None}
+    spread = [[f.mean - f.low for f in bars.values()], [f.high - f.mean for f in bars.values()]]
+    return list(bars), [f.mean for f in bars.values()], spread
 
 
 def plot_targets(group: Group, out: Path) -> None:

@@ -178,10 +178,10 @@ def split(data: str, test: str | None, exposure: str, recipe: Recipe, seed: int,
     if apart is None:
         order = np.random.default_rng(11).permutation(order)  # the same test split for every seed
         order, sealed = order[len(order) // 5 :], order[: len(order) // 5]
-        asked = images
+        queries = images
     else:
-        asked = _labelled(apart)
-        sealed = np.arange(len(asked))
+        queries = _labelled(apart)
+        sealed = np.arange(len(queries))
     order = np.random.default_rng((seed, 99)).permutation(order)
     held_count = min(recipe.held_out, len(order) // 5)
     held, train = order[:held_count], order[held_count:][: recipe.limit]
@@ -189,11 +189,11 @@ def split(data: str, test: str | None, exposure: str, recipe: Recipe, seed: int,
         raise AdaptAugError(f"{data}: expected {2 * recipe.batch} images to train on, got {len(train)}.")
     side = size or (None if images.same_size else 96)
     pixels = lambda of, which: expose(of.pixels(which, side), which, exposure)  # noqa: E731
-    assert asked.labels is not None
-    answers, _ = renumbered(asked.labels, asked.class_names, images.labels, images.class_names)
+    assert queries.labels is not None
+    answers, _ = renumbered(queries.labels, queries.class_names, images.labels, images.class_names)
     return Split(
         pixels(images, train), images.labels[train], pixels(images, held), images.labels[held],
-        Sealed(asked.pixels(sealed, side), answers[sealed]),
+        Sealed(queries.pixels(sealed, side), answers[sealed]),
     )  # fmt: skip
 
 
@@ -232,8 +232,8 @@ class Training:
             for group in self.optimizer.param_groups:
                 group["lr"] = self._rate()
             batch = self.images[torch.from_numpy(index).to(self.images.device)].to(device)
-            made = self.views.at(self.done)(batch, keys_of(self.seed, epoch, index), self.model)
-            views, told = made if self.recipe.tell else (made, None)
+            batch_views = self.views.at(self.done)(batch, keys_of(self.seed, epoch, index), self.model)
+            views, told = batch_views if self.recipe.tell else (batch_views, None)
             loss = self.model.objective(self.embed, self.model.encoder, views, told)[0]
             self.optimizer.zero_grad()
             loss.backward()
@@ -302,8 +302,8 @@ class Probe:
         ]
         self._fitted = fit(PENALTIES[int(np.argmax(scores))], points, labels)
 
-    def correct(self, asked: torch.Tensor, labels: np.ndarray) -> np.ndarray:
-        return self._fitted.predict(asked.numpy()) == labels
+    def correct(self, queries: torch.Tensor, labels: np.ndarray) -> np.ndarray:
+        return self._fitted.predict(queries.numpy()) == labels
 
 
 def judge(
@@ -315,14 +315,14 @@ def judge(
     `by_brightness`: the probe's accuracy by tenth of the mean luma of these images.
     """
     embed = lambda images: features(model.encoder, images, precision=model.precision)  # noqa: E731
-    chosen = np.arange(len(data.train_labels))
+    labelled = np.arange(len(data.train_labels))
     if recipe.labels:
-        chosen = labelled_subset(data.train_labels, recipe.labels, seed)
-    bank, known = embed(data.train)[chosen], data.train_labels[chosen]
-    probe = Probe(bank, known)
+        labelled = labelled_subset(data.train_labels, recipe.labels, seed)
+    bank, bank_labels = embed(data.train)[labelled], data.train_labels[labelled]
+    probe = Probe(bank, bank_labels)
 
     def hits(points: torch.Tensor, labels: np.ndarray) -> dict[str, np.ndarray]:
-        return {"knn": knn_correct(bank, known, points, labels), "probe": probe.correct(points, labels)}
+        return {"knn": knn_correct(bank, bank_labels, points, labels), "probe": probe.correct(points, labels)}
 
     percent = lambda right: {name: round(100 * float(bits.mean()), 3) for name, bits in right.items()}  # noqa: E731
     scores = {"hold-out": percent(hits(embed(data.held), data.held_labels))}
@@ -360,9 +360,9 @@ def run(
     apart = split(data, test, exposure, recipe, seed, size)
     name, changes = parted(name)
     recipe = replace(recipe, epochs=max(1, round(recipe.epochs * longer)), **changes)
-    told = {"policy": policy_of(name), "tell": recipe.told} if recipe.told else {"policy": "natural"}
+    extra = {"policy": policy_of(name), "tell": recipe.told} if recipe.told else {"policy": "natural"}
     model = new_contrast(
-        recipe.arch, size=apart.size, seed=seed, precision=fast_precision(device), **told
+        recipe.arch, size=apart.size, seed=seed, precision=fast_precision(device), **extra
     ).to(device)
     began, used = time.perf_counter(), time.process_time()
     steps, loss = train(model, name, apart.train, recipe, seed)

@@ -62,11 +62,11 @@ def _conditional(
     """For one policy in two weights of some statistics; those of p at the first of a group, in every view."""
     if rng.random() < 0.5:
         return {}
-    told = [name for name in STATISTICS if rng.random() < 0.4]
-    statistics = {name: (float(rng.uniform(0.1, 0.6)), float(rng.uniform(0.05, 0.3))) for name in told}
+    names = [name for name in STATISTICS if rng.random() < 0.4]
+    statistics = {name: (float(rng.uniform(0.1, 0.6)), float(rng.uniform(0.05, 0.3))) for name in names}
 
     def weights() -> dict[str, float]:
-        return {name: float(rng.uniform(-5, 5)) for name in told if rng.random() < 0.5}
+        return {name: float(rng.uniform(-5, 5)) for name in names if rng.random() < 0.5}
 
     changed = {n: fields | second.get(n, {}) for n, fields in operations.items()}
     followers: set[str] = set()

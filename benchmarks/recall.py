@@ -86,71 +86,71 @@ def whole(folder: Path) -> list[Known]:
         scores: dict[int, dict[str, dict[str, float]]] = {}
         for row in rows:
             scores.setdefault(row["seed"], {})[row["policy"]] = row["scores"]
-        known = Known(head["set"], head["profile"], head["inert"], scores)
-        if known.seeds:
-            sets.append(known)
+        entry = Known(head["set"], head["profile"], head["inert"], scores)
+        if entry.seeds:
+            sets.append(entry)
     return sets
 
 
 def portfolio(sets: list[Known]) -> list[str]:
     """Policies of least regret: one after the other that which lowers most what is lost, in the mean over sets and both
     objectives, by whoever takes the best of them."""
-    lost = [known.behind(objective) for known in sets for objective in COUNTED]
+    lost = [entry.behind(objective) for entry in sets for objective in COUNTED]
     offered = sorted(set.intersection(*(set(one) for one in lost)))
-    chosen: list[str] = []
-    while len(chosen) < min(PORTFOLIO, len(offered)):
-        cost = {p: float(np.mean([min(one[q] for q in (*chosen, p)) for one in lost])) for p in offered}
-        chosen.append(min((p for p in offered if p not in chosen), key=lambda p: cost[p]))
-    return chosen
+    choice: list[str] = []
+    while len(choice) < min(PORTFOLIO, len(offered)):
+        cost = {p: float(np.mean([min(one[q] for q in (*choice, p)) for one in lost])) for p in offered}
+        choice.append(min((p for p in offered if p not in choice), key=lambda p: cost[p]))
+    return choice
 
 
 def remembered(sets: list[Known]) -> list[Remembered]:
     """What the package's memory says of them."""
-    kept = portfolio(sets) if sets else []
+    policies = portfolio(sets) if sets else []
     return [
         Remembered(
-            name=known.name, profile=known.profile,
-            effects={o: named(known.effects(o, known.seeds).summary()) for o in COUNTED},
-            behind={o: {p: known.behind(o)[p] for p in kept} for o in COUNTED},
+            name=entry.name, profile=entry.profile,
+            effects={o: named(entry.effects(o, entry.seeds).summary()) for o in COUNTED},
+            behind={o: {p: entry.behind(o)[p] for p in policies} for o in COUNTED},
         )
-        for known in sets
+        for entry in sets
     ]  # fmt: skip
 
 
 def replayed(sets: list[Known]) -> list[dict[str, Any]]:
     """A row for each set and objective."""
-    return [_replay(known, objective, sets) for known in sets for objective in COUNTED]
+    return [_replay(entry, objective, sets) for entry in sets for objective in COUNTED]
 
 
-def _replay(known: Known, objective: str, sets: list[Known]) -> dict[str, Any]:
-    others = [other for other in sets if other is not known]
+def _replay(entry: Known, objective: str, sets: list[Known]) -> dict[str, Any]:
+    others = [other for other in sets if other is not entry]
     memory = Memory(remembered(others))
-    picked, judged = known.seeds[0], known.seeds[-1]
-    effects = known.effects(objective, [picked], memory)
-    lost = {p: known.behind("labels")[p] for p in known.policies()}
+    picked, judged = entry.seeds[0], entry.seeds[-1]
+    effects = entry.effects(objective, [picked], memory)
+    lost = {p: entry.behind("labels")[p] for p in entry.policies()}
     presets = [name for name in preset_names() if name in lost]
     worst = max(presets, key=lambda name: lost[name])
-    best = max(known.policies(), key=lambda p: known.mean(p, "labels"))
+    best = max(entry.policies(), key=lambda p: entry.mean(p, "labels"))
     starts: dict[str, Any] = {}
     for start in dict.fromkeys(("natural", worst)):
         here = levels_of(Policy.load(start))
-        there = {screened_levels(levels_from(p), known.factors, known.off, here): p for p in DESIGN}
+        there = {screened_levels(levels_from(p), entry.factors, entry.off, here): p for p in DESIGN}
         choice = there[best_corners(effects, list(there), here)[0]]
         starts[start] = {
             "start loses": lost[start],
             "corner": choice,
-            "corner loses": _below(known, best, choice, judged),
+            "corner loses": _below(entry, best, choice, judged),
         }
-    suggested = memory.suggestion(known.profile, objective)
+    suggested = memory.suggestion(entry.profile, objective)
     return {
-        "set": known.name, "objective": objective, "best": best, "from": starts, "sets remembered": len(others),
+        "set": entry.name, "objective": objective, "best": best, "from": starts, "sets remembered": len(others),
         "judged by": f"seed {judged}" if judged != picked else "the seed that picked", "effects": sentences(effects),
         "memory alone": None if suggested is None else [suggested[0], lost.get(suggested[0])],
     }  # fmt: skip
 
 
-def _below(known: Known, best: str, policy: str, seed: int) -> float:
-    return round(known.score(best, seed, "labels") - known.score(policy, seed, "labels"), 2)
+def _below(entry: Known, best: str, policy: str, seed: int) -> float:
+    return round(entry.score(best, seed, "labels") - entry.score(policy, seed, "labels"), 2)
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -160,8 +160,8 @@ def table(rows: list[dict[str, Any]]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        for start, told in row["from"].items():
-            cells = [row["set"], row["objective"], f"`{row['best']}`", start, f"{told['start loses']:.1f}",
-                     f"`{told['corner']}`", f"{told['corner loses']:.1f}"]  # fmt: skip
+        for start, outcome in row["from"].items():
+            cells = [row["set"], row["objective"], f"`{row['best']}`", start, f"{outcome['start loses']:.1f}",
+                     f"`{outcome['corner']}`", f"{outcome['corner loses']:.1f}"]  # fmt: skip
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -54,8 +54,8 @@ def table(group: Group) -> list[str]:
             verdicts += [] if interval is None else [verdict(interval)]
         searched, seconds = next(iter(rows.values()))["search"].get("epochs", 0), group.seconds(name)
         title = f"{name} *(manual)*" if is_manual(name) else name
-        said = " / ".join(dict.fromkeys(verdicts)) if verdicts else "best manual" if name == best else ""
-        lines.append(f"| {title} | {len(rows)} | {' | '.join(cells)} | {said} | "
+        text = " / ".join(dict.fromkeys(verdicts)) if verdicts else "best manual" if name == best else ""
+        lines.append(f"| {title} | {len(rows)} | {' | '.join(cells)} | {text} | "
                      f"{'other machine' if seconds is None else f'{seconds:.0f}'} | "
                      f"{f'{searched:g} epochs' if searched else ''} |")  # fmt: skip
     return lines
@@ -149,7 +149,7 @@ def section(group: Group, pictures: list[str] | None = None) -> list[str]:
 
 def pictures(group: Group, out: Path) -> list[str]:
     """Draws what is to be drawn of a group beside `out`; the lines that show it."""
-    drawn = [
+    images = [
         ("", plot, group.best(manual=True) and len(group.rows) > 1,
          "Differences from the best manual policy, and accuracy by brightness"),
         ("-targets", plot_targets, "guards only" in group.rows and len(set(KAPPA) & set(group.rows)) > 2,
@@ -157,7 +157,7 @@ def pictures(group: Group, out: Path) -> list[str]:
         ("-views", plot_views, group.by_views(), "Accuracy by the number of views"),
     ]  # fmt: skip
     lines = []
-    for suffix, draw, wanted, title in drawn:
+    for suffix, draw, wanted, title in images:
         if wanted:
             name = f"{out.stem}-{group.slug}{suffix}.png"
             draw(group, out.with_name(name))
@@ -168,10 +168,10 @@ def pictures(group: Group, out: Path) -> list[str]:
 def page(groups: list[Group], out: Path) -> str:
     """The page; its plots are written beside it."""
     assert __doc__ is not None
-    shown = [bout for bout in bouts(groups) if bout.intervals]
-    lines = ["# Accuracy", "", __doc__.split("\n\n")[2].strip(), "", *summary(shown), ""]
-    if shown:
-        plot_bouts(shown, out.with_suffix(".png"))
+    pairs = [bout for bout in bouts(groups) if bout.intervals]
+    lines = ["# Accuracy", "", __doc__.split("\n\n")[2].strip(), "", *summary(pairs), ""]
+    if pairs:
+        plot_bouts(pairs, out.with_suffix(".png"))
         title = "The best of ours against the best manual policy, and against the usual one"
         lines += [f"![{title}]({out.stem}.png)", ""]
     return "\n".join([*lines, *(line for group in groups for line in section(group, pictures(group, out)))])

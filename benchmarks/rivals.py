@@ -157,8 +157,8 @@ def maker(name: str, size: int, views: int = 2, small: int = 0, told: Sequence[s
         def make(images: torch.Tensor, keys: np.ndarray, _: Contrast) -> Any:
             if not told:
                 return several(images, key=keys)
-            made, params = several(images, key=keys)
-            return made, [describe(p, told) for p in params]
+            views, params = several(images, key=keys)
+            return views, [describe(p, told) for p in params]
 
     if not again:
         return make
@@ -185,12 +185,12 @@ def _torchvision(make: Callable[[], torch.nn.Module]) -> Callable[[int], Make]:
             pair = []
             for view in range(2):
                 cropped = crop(images, key=keys, view=view)
-                made = []
+                out = []
                 with torch.random.fork_rng(devices=[]):
                     for image, key in zip(cropped.cpu(), keys, strict=True):
                         torch.manual_seed(hash((*map(int, key), view)))
-                        made.append(transform(image))
-                pair.append(_normalise(torch.stack(made).to(images.device)))
+                        out.append(transform(image))
+                pair.append(_normalise(torch.stack(out).to(images.device)))
             return pair
 
         return views
@@ -264,16 +264,16 @@ def _hard(size: int) -> Make:
     pairs = [(a, b) for a in range(4) for b in range(a)]
 
     def views(images: torch.Tensor, keys: np.ndarray, model: Contrast) -> Pair:
-        made = torch.stack(four(images, key=keys))
+        candidates = torch.stack(four(images, key=keys))
         with torch.no_grad():
             points = [
                 functional.normalize(model._embed(model.encoder, model.objective.head, v), dim=1)
-                for v in made
+                for v in candidates
             ]
         alike = torch.stack([(points[a] * points[b]).sum(1) for a, b in pairs])
-        chosen = torch.tensor(pairs, device=alike.device)[alike.argmin(0)]
+        places = torch.tensor(pairs, device=alike.device)[alike.argmin(0)]
         each = torch.arange(len(images), device=alike.device)
-        return [made[chosen[:, k], each] for k in range(2)]
+        return [candidates[places[:, k], each] for k in range(2)]
 
     return views
 

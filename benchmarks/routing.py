@@ -91,12 +91,12 @@ def packaged(each: int) -> Sets:
     """What scikit-image, scikit-learn and matplotlib carry."""
     whole = [rgb(getattr(samples, name)()) for name in PHOTOGRAPHS] + list(load_sample_images().images)
     pages = [rgb(samples.page()), rgb(samples.text())]
-    drawn = glyphs.make(glyphs.OF_THE_TEST, 4, 1)["x"][:each]
+    letters = glyphs.make(glyphs.OF_THE_TEST, 4, 1)["x"][:each]
     sets = {
         "samples": whole, "scans": pages, "scans, light on dark": [255 - page for page in pages],
         "samples, darkened": [np.uint8(image * 0.15) for image in crops(whole, 128, each // 4)],
         "stars, 256 px": crops([rgb(samples.hubble_deep_field())], 256, each // 8),
-        "glyphs": [rgb(image) for image in drawn], "glyphs, dark on light": [255 - rgb(image) for image in drawn],
+        "glyphs": [rgb(image) for image in letters], "glyphs, dark on light": [255 - rgb(image) for image in letters],
         "digits, 8 px": [rgb((digit * 15.9).astype(np.uint8)) for digit in load_digits().images[:each]],
         "text drawn, 32 px": [rgb(image) for image in mixed.texts(glyphs.OF_THE_TEST, each, 3)[0]],
     }  # fmt: skip
@@ -177,8 +177,8 @@ def broken(batch: torch.Tensor, epochs: int) -> dict[str, int]:
     views, count = Views(AUTO, 2, SIZE, "none", return_params=True), 0
     frame = adaptaug.AdaptiveAugment(FRAME, size=SIZE)(batch)
     for epoch in range(epochs):
-        for number, seen in enumerate(see(batch, views, frame, [(2, epoch, i) for i in range(len(batch))])):
-            count += int(seen.broken(AUTO, number)["any"].sum())
+        for number, pair in enumerate(see(batch, views, frame, [(2, epoch, i) for i in range(len(batch))])):
+            count += int(pair.broken(AUTO, number)["any"].sum())
     return {"views": 2 * epochs * len(batch), "broken": count}
 
 
@@ -200,10 +200,13 @@ def leak(batch: torch.Tensor) -> dict[str, float]:
     (params,) = Views(AUTO, 1, SIZE).plan(batch, key=keys)
     assert params.route is not None  # of a policy that routes
     presets = np.array([AUTO.by_route(route).name for route in params.route])
-    said = cross_val_predict(HistGradientBoostingClassifier(max_iter=60), features(params), presets, cv=3)
-    recall = [float((said[presets == name] == name).mean()) for name in np.unique(presets)]
+    predictions = cross_val_predict(
+        HistGradientBoostingClassifier(max_iter=60), features(params), presets, cv=3
+    )
+    recall = [float((predictions[presets == name] == name).mean()) for name in np.unique(presets)]
     common = max(Counter(presets.tolist()).values()) / len(presets)
-    return {"images": len(batch), "told": round(float((said == presets).mean()), 3), "by chance": round(common, 3),
+    right = float((predictions == presets).mean())
+    return {"images": len(batch), "told": round(right, 3), "by chance": round(common, 3),
             "balanced": round(float(np.mean(recall)), 3), "balanced by chance": round(1 / len(recall), 3)}  # fmt: skip
 
 
@@ -223,11 +226,11 @@ def cost(batch: torch.Tensor, rounds: int) -> dict[str, float]:
 
 
 def _turns(images: Any, size: int, rounds: int) -> dict[str, float]:
-    made = {name: Views(name, 2, size) for name in ("natural", "auto")}
-    times: dict[str, list[float]] = {name: [] for name in made}
+    policies = {name: Views(name, 2, size) for name in ("natural", "auto")}
+    times: dict[str, list[float]] = {name: [] for name in policies}
     for turn in range(rounds + 2):
         key = turn if not isinstance(images, torch.Tensor) else [(0, turn, i) for i in range(len(images))]
-        for name, views in made.items():
+        for name, views in policies.items():
             began = time.process_time()
             views(images, key=key)
             times[name].append(1000 * (time.process_time() - began))

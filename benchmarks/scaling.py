@@ -89,9 +89,9 @@ def by_workers() -> dict[str, int]:
         )
         for timed in (False, True):  # the first round starts the workers
             start = time.perf_counter()
-            seen = sum(len(label) for _, label in loader)
+            count = sum(len(label) for _, label in loader)
             if timed:
-                out[str(workers)] = round(seen / (time.perf_counter() - start))
+                out[str(workers)] = round(count / (time.perf_counter() - start))
     return out
 
 
@@ -99,14 +99,14 @@ def by_part(rounds: int = 15) -> dict[str, float]:
     """ms a view of a 500x375 photograph with ever more of what `natural` does, and in what form it is given back."""
     images, natural = photographs(None, 500, 375), Policy.load("natural")
     crop = {name: None for name in natural.operations if name != "crop"}
-    told = adaptaug.Views(natural, size=224, finish="none", return_params=True)
+    views = adaptaug.Views(natural, size=224, finish="none", return_params=True)
     calls: dict[str, Callable[[Any], Any]] = {
         "crop alone, no guards": peers.ours(natural.edit(crop, guards=False), 224),
         "all operations, no guards": peers.ours(natural.edit(guards=False), 224),
         "natural": peers.ours(natural, 224),
         "natural, levels as tensors": peers.ours(natural, 224, "uint8"),
         "natural, normalised": peers.ours(natural, 224, "imagenet"),
-        "natural, with its parameters": told,
+        "natural, with its parameters": views,
     }
     return medians([turns.Contender(name, call, cycle(images), 2) for name, call in calls.items()], rounds)
 

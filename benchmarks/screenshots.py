@@ -66,11 +66,11 @@ def shrink(png: bytes) -> bytes:
     """Fewer colours, dithered so that photographs show no bands, until the file is below `MAX_BYTES`."""
     image = Image.open(io.BytesIO(png)).convert("RGB")
     for colours in (0, 256, 128, 64):
-        shown = image
+        picture = image
         if colours:
-            shown = with_palette(image, colours)
+            picture = with_palette(image, colours)
         buffer = io.BytesIO()
-        shown.save(buffer, "PNG", optimize=True)
+        picture.save(buffer, "PNG", optimize=True)
         if buffer.tell() <= MAX_BYTES:
             break
     return buffer.getvalue()
@@ -89,9 +89,9 @@ def with_palette(image: Image.Image, colours: int) -> Image.Image:
     index = np.array(image.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG))
     for number, colour in enumerate(flat):
         index[(pixels == colour).all(-1)] = number
-    shown = Image.fromarray(index)
-    shown.putpalette(levels)
-    return shown
+    picture = Image.fromarray(index)
+    picture.putpalette(levels)
+    return picture
 
 
 def take(folder: Path, runs: str | None = None) -> list[Path]:

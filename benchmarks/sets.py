@@ -19,6 +19,6 @@ def write(description: str | None, name: str, make: Callable[[], dict[str, Part]
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     out = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
-    for part, made in make().items():
-        np.savez_compressed(out / f"{name}_{part}.npz", **made)  # type: ignore[arg-type]  # NumPy's allow_pickle
-        print(f"{out}/{name}_{part}.npz: {len(made['y']):,} images")
+    for part, arrays in make().items():
+        np.savez_compressed(out / f"{name}_{part}.npz", **arrays)  # type: ignore[arg-type]  # NumPy's allow_pickle
+        print(f"{out}/{name}_{part}.npz: {len(arrays['y']):,} images")

@@ -37,20 +37,22 @@ def expose(images: torch.Tensor, index: np.ndarray, exposure: str, seed: int = 0
     """
     if exposure == "clean":
         return images
-    drawn = np.stack([np.random.default_rng((seed, 31, int(i))).random(4) for i in index])
-    kind = np.array(EXPOSURES)[(drawn[:, 0] * 4).astype(int)] if exposure == "mixed" else np.array([exposure])
-    column = lambda n: torch.from_numpy(drawn[:, n]).float().view(-1, 1, 1, 1)  # noqa: E731
+    numbers = np.stack([np.random.default_rng((seed, 31, int(i))).random(4) for i in index])
+    kind = (
+        np.array(EXPOSURES)[(numbers[:, 0] * 4).astype(int)] if exposure == "mixed" else np.array([exposure])
+    )
+    column = lambda n: torch.from_numpy(numbers[:, n]).float().view(-1, 1, 1, 1)  # noqa: E731
     light = _to_linear(images)
     contrast, veil = 0.12 + 0.23 * column(2), 0.2 + 0.4 * column(3)
-    made = {
+    shifts = {
         "clean": light, "dark": light * 2 ** (-4 + 2 * column(1)), "over": light * 2 ** (1 + 1.6 * column(1)),
         "low": light * contrast + veil * (1 - contrast),
     }  # fmt: skip
     out = images.clone()
-    for name, shifted in made.items():
-        chosen = torch.from_numpy(np.broadcast_to(kind == name, len(images)).copy())
-        if name != "clean" and chosen.any():
-            out[chosen] = _to_levels(shifted[chosen])
+    for name, shifted in shifts.items():
+        mask = torch.from_numpy(np.broadcast_to(kind == name, len(images)).copy())
+        if name != "clean" and mask.any():
+            out[mask] = _to_levels(shifted[mask])
     return out
 
 
@@ -87,9 +89,9 @@ def occlude(images: torch.Tensor) -> torch.Tensor:
 def crop_centre(images: torch.Tensor, share: float = 0.625) -> torch.Tensor:
     """The middle `share` of each side, resized to the whole."""
     side = images.shape[-1]
-    kept = round(side * share)
-    first = (side - kept) // 2
-    part = images[:, :, first : first + kept, first : first + kept].float()
+    inner = round(side * share)
+    first = (side - inner) // 2
+    part = images[:, :, first : first + inner, first : first + inner].float()
     large = functional.interpolate(part, (side, side), mode="bilinear", align_corners=False)
     return large.round().clamp(0, 255).to(torch.uint8)
 

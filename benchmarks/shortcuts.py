@@ -65,8 +65,8 @@ def main() -> None:
             assert policy is not None
             make = AdaptiveAugment(policy, int(images.shape[-1]))
             one, other = (statistics_of(make(images, key=keys, view=view)) for view in (0, 1))
-            told = {kind: round(told_apart(one[kind], other[kind]), 1) for kind in one}
-            rows.append({"exposure": exposure, "policy": name, **told})
+            shares = {kind: round(told_apart(one[kind], other[kind]), 1) for kind in one}
+            rows.append({"exposure": exposure, "policy": name, **shares})
             print(rows[-1])
     command = f"python -m benchmarks.shortcuts --data {options.data} --images {options.images}"
     options.out.write_text(

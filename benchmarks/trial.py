@@ -50,8 +50,8 @@ def search(
     """Search and write the policy to `out`, with its report in the folder beside it."""
     optuna.logging.disable_default_handler()
     recipe = SearchRecipe(str(data), limit, seed, size=own_side(data, 64), epochs=epochs)
-    with Live() as shown:
-        task = Search(recipe, start, out.with_suffix(".search"), budget, workers=workers, progress=shown)
+    with Live() as display:
+        task = Search(recipe, start, out.with_suffix(".search"), budget, workers=workers, progress=display)
         outcome = task.run()
         write_report(task, outcome)
     outcome.policy.save(out)

@@ -185,8 +185,8 @@ def loader_row(folder: str | None, images: int = 240, batch: int = 20) -> list[C
     }
 
     def epoch(loader: DataLoader[Any]) -> None:
-        for made, _ in loader:
-            assert [view.dtype for view in made] == [torch.uint8] * 2
+        for views, _ in loader:
+            assert [view.dtype for view in views] == [torch.uint8] * 2
 
     row = []
     for name, source in sets.items():

@@ -42,7 +42,8 @@ exclude_patterns = [  # folders that are not looked into
 html_theme = "furo"
 html_title = f"adaptaug {release}"
 html_extra_path = ["_extra"]
-html_static_path: list[str] = []
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_copy_source = False
 
 myst_heading_anchors = 5

@@ -125,7 +125,7 @@ def _parameter(op: Op, name: str, of: Parameter) -> str:
     if op.switch:
         return "| - | on or off | - | off |"
     drawn = ", drawn in its logarithm" if of.log else ""
-    return f"| `{name}` | {of.unit}{drawn} | {of.low:g} .. {of.high:g} | {of.identity:g} |"
+    return f"| `{name}` | {of.unit}{drawn} | {of.low:g}&nbsp;..&nbsp;{of.high:g} | {of.identity:g} |"
 
 
 def strip(op: Op, photograph: Image.Image) -> Image.Image:

@@ -18,6 +18,7 @@ import adaptaug
 from adaptaug import AdaptAugError, Policy, ViewParams, Views
 from adaptaug.core import engine
 from adaptaug.policy.routes import MOST, RULED
+from adaptaug.promise.reasons import REASONS
 from benchmarks.judging import FRAME, see
 from tests.test_subject import glyph
 
@@ -96,15 +97,12 @@ def equal_rows(many: ViewParams, row: int, alone: ViewParams) -> None:
         assert torch.equal(getattr(many, name)[row], getattr(alone, name)[0]), name
     for name, entry in many.entries.items():
         if name not in alone.entries:
-            assert not entry.applied[row] and REASON[int(entry.reason[row])].startswith("not an operation")
+            assert not entry.applied[row] and REASONS[int(entry.reason[row])].startswith("not an operation")
             continue
         for part in ("value", "low", "high", "reason", "applied"):
             assert torch.equal(getattr(entry, part)[row], getattr(alone.entries[name], part)[0]), (name, part)
         ends = [float(np.broadcast_to(np.asarray(end, np.float64), len(many))[row]) for end in entry.policy]
         assert ends == list(alone.entries[name].policy), name
-
-
-REASON = adaptaug.params.REASONS
 
 
 @pytest.mark.parametrize("use", ENGINES)
@@ -334,11 +332,12 @@ def test_what_works_on_one_policy_says_so(tmp_path):
         Policy.load("auto").edit(conditional={"statistics": {}, "operations": {"hue": {}}})
 
 
-def test_every_statistic_may_be_named(batch):
-    rules = [route(subject=name, when={name: [1e9, None]}) for name in RULED]
+@pytest.mark.parametrize("names", [RULED[::2], RULED[1::2]], ids=["even", "odd"])
+def test_every_statistic_may_be_named(names, batch):
+    rules = [route(subject=name, when={name: [1e9, None]}) for name in names]
     policy = Policy.parse({"version": 1, "routes": [*rules, REST]})
     for use in (nullcontext, engine.off):
         with use():
             (params,) = Views(policy, 1, SIZE).plan(batch, key=keys_of(len(batch)))
-        assert params.route.tolist() == [len(RULED)] * len(batch)
-        assert {f"subject.{name}" for name in RULED} <= params.evidence.keys()
+        assert params.route.tolist() == [len(names)] * len(batch)
+        assert {f"subject.{name}" for name in names} <= params.evidence.keys()

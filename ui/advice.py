@@ -43,8 +43,8 @@ def advise(source: Source) -> Advice | None:
         f"{STATISTICS[name].title.lower()} {two_places(profile.quantile(name, 0.5))}"
         for name in DECIDES[preset]
     )
-    told = "neither a glyph nor text nor dark" if preset == "natural" else PRESETS[preset][0]
-    return Advice(preset, f"{told} (here: {here})")
+    reason = "neither a glyph nor text nor dark" if preset == "natural" else PRESETS[preset][0]
+    return Advice(preset, f"{reason} (here: {here})")
 
 
 def html(advice: Advice | None, policy: Policy) -> str:

@@ -188,9 +188,9 @@ def main(
         )
     _end_tidily()
     host = "127.0.0.1" if host in LOOPBACK else host
-    free = free_port(port, host)
-    if free != port:
-        print(f"Port {port} is busy: using {free} instead.")
+    found = free_port(port, host)
+    if found != port:
+        print(f"Port {port} is busy: using {found} instead.")
     app = build_app(
         policy,
         images,
@@ -201,9 +201,9 @@ def main(
         trust_pickle,
     )
     app.launch(
-        server_name=host, server_port=free, prevent_thread_lock=True, **launch_settings(account, embed)
+        server_name=host, server_port=found, prevent_thread_lock=True, **launch_settings(account, embed)
     )
-    print(f"adaptaug is at http://{host}:{free} (Ctrl+C stops it)", flush=True)
+    print(f"adaptaug is at http://{host}:{found} (Ctrl+C stops it)", flush=True)
     try:
         app.block_thread()
     finally:

@@ -38,14 +38,14 @@ def lines(
 
     Args: across: what x is; bounds: of y, else those of the values; key: `data-chart`, for tests and styles.
     """
-    drawn = [(i, thinned(line)) for i, line in enumerate(series) if len(line.x)]
-    if not drawn:
+    curves = [(i, thinned(line)) for i, line in enumerate(series) if len(line.x)]
+    if not curves:
         return ""
-    x0, x1 = _reach([v for _, line in drawn for v in line.x], 0.0)
-    y0, y1 = bounds or _reach([v for _, line in drawn for v in line.y], 0.06)
+    x0, x1 = _reach([v for _, line in curves for v in line.x], 0.0)
+    y0, y1 = bounds or _reach([v for _, line in curves for v in line.y], 0.06)
     place = lambda x, y: (100 * (x - x0) / (x1 - x0), 100 * (y1 - min(max(y, y0), y1)) / (y1 - y0))  # noqa: E731
-    marks = "".join(_draw(line, COLOURS[i % len(COLOURS)], place) for i, line in drawn)
-    spoken = "; ".join(f"{line.name}: last {number(line.y[-1])}" for _, line in drawn)
+    marks = "".join(_draw(line, COLOURS[i % len(COLOURS)], place) for i, line in curves)
+    spoken = "; ".join(f"{line.name}: last {number(line.y[-1])}" for _, line in curves)
     legend = _legend([line.name for line in series]) if len(series) > 1 else ""
     return _frame(title, _note(note) + legend, marks, f"{title}. {spoken}",
                   (y0, y1), (x0, x1), across, key)  # fmt: skip
@@ -139,7 +139,7 @@ def _legend(names: Sequence[str]) -> str:
 
 
 def _frame(
-    title: str, legend: str, drawn: str, spoken: str, up: tuple[float, float] | None, over: tuple[float, float],
+    title: str, legend: str, marks: str, spoken: str, up: tuple[float, float] | None, over: tuple[float, float],
     across: str, key: str,
 ) -> str:  # fmt: skip
     grid, left = "", ""
@@ -157,7 +157,7 @@ def _frame(
         f'<figure class="aa-chart{"" if up is not None else " flat"}"{named}><figcaption><b>{escape(title)}</b>{legend}'
         f'</figcaption><div class="plot"><div class="ys" aria-hidden="true">{left}</div>'
         f'<svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label="{escape(spoken)}">'
-        f'{grid}{drawn}</svg><div class="xs" aria-hidden="true">{below}</div></div>'
+        f'{grid}{marks}</svg><div class="xs" aria-hidden="true">{below}</div></div>'
         f'<p class="across" aria-hidden="true">{escape(across)}</p></figure>'
     )
 

@@ -63,22 +63,22 @@ def uploaded(files: list[tuple[str, str]], range: Range = AUTO) -> tuple[list[It
     """(path, name) of files -> items, and a sentence where there are too many."""
     items = [Item(name, path, range=range) for path, name in files[:MAX_FILES]]
     left = len(files) - len(items)
-    said = (
+    note = (
         [f"{left} of {len(files)} files are left out: this page takes {MAX_FILES} at a time."] if left else []
     )
-    return items, said
+    return items, note
 
 
 def from_folder(folder: str | Path, range: Range = AUTO) -> tuple[list[Item], list[str]]:
     """Up to `MAX_FILES` images of a folder, spread evenly over it."""
     files, left = search([folder])
-    chosen = _spread(files, MAX_FILES)
-    said = [sentence] if (sentence := left.sentence(len(files))) else []
-    if len(chosen) < len(files):
-        said.append(
-            f"{len(chosen)} of the {len(files):,} images in the folder, spread evenly over it, are looked at."
+    sample = _spread(files, MAX_FILES)
+    notes = [sentence] if (sentence := left.sentence(len(files))) else []
+    if len(sample) < len(files):
+        notes.append(
+            f"{len(sample)} of the {len(files):,} images in the folder, spread evenly over it, are looked at."
         )
-    return [Item(printable(file.name), str(file), range=range) for file in chosen], said
+    return [Item(printable(file.name), str(file), range=range) for file in sample], notes
 
 
 def photographs() -> list[Item]:
@@ -227,14 +227,14 @@ def chosen(look: Look, test: str, side: int) -> list[int]:
 
 def within(look: Look, statistic: str, share: float) -> tuple[list[int], float, float]:
     """The images in the bar of a histogram that lies at that share of its width, and the bar's ends."""
-    shown = STATISTICS[statistic]
-    step = (shown.high - shown.low) / BARS
+    row = STATISTICS[statistic]
+    step = (row.high - row.low) / BARS
     bar = min(max(int(share * BARS), 0), BARS - 1)
-    places = [min(max(int((s.values[statistic] - shown.low) / step), 0), BARS - 1) for s in look.seen]
+    places = [min(max(int((s.values[statistic] - row.low) / step), 0), BARS - 1) for s in look.seen]
     return (
         [i for i, at in enumerate(places) if at == bar],
-        shown.low + bar * step,
-        shown.low + (bar + 1) * step,
+        row.low + bar * step,
+        row.low + (bar + 1) * step,
     )
 
 

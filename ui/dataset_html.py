@@ -44,11 +44,11 @@ document.addEventListener('keydown', (event) => { if (event.key === 'Escape') de
 
 
 def progress(look: Look) -> str:
-    said = f"{look.done} of {look.total} images"
+    text = f"{look.done} of {look.total} images"
     bar = (
         f'<progress max="{max(1, look.total)}" value="{look.done}" aria-label="Images looked at"></progress>'
     )
-    return f'<div class="aa aa-progress">{bar}<p>{said}</p></div>'
+    return f'<div class="aa aa-progress">{bar}<p>{text}</p></div>'
 
 
 def problems(sentences: list[str]) -> str:
@@ -74,8 +74,8 @@ def _suggestion(look: Look) -> str:
     warned = "".join(f"<li>{escape(w)}</li>" for w in look.profile.warnings())
     votes = "".join(
         f'<div><b>{name}</b><span class="aa-track"><i style="width:{100 * look.profile.share(name):.1f}%"></i></span>'
-        f'<span class="num">{look.profile.share(name):.0%}</span><span class="faint">{escape(told)}</span></div>'
-        for name, (told, _) in PRESETS.items()
+        f'<span class="num">{look.profile.share(name):.0%}</span><span class="faint">{escape(meaning)}</span></div>'
+        for name, (meaning, _) in PRESETS.items()
     )
     use = ""
     if preset != look.tallies[1].policy.name:
@@ -91,8 +91,8 @@ def _suggestion(look: Look) -> str:
 def _promise(look: Look) -> str:
     heads = "".join(f'<th scope="col">{escape(tally.policy.name)}</th>' for tally in look.tallies)
     rows = "".join(
-        f'<tr class="first"><th scope="row">({test}) {told}</th>{_shares(look, test)}</tr>'
-        for test, told in TESTS.items()
+        f'<tr class="first"><th scope="row">({test}) {title}</th>{_shares(look, test)}</tr>'
+        for test, title in TESTS.items()
     )
     views = look.tallies[0].views
     blank = f"; {look.blank} blank image{'s' * (look.blank != 1)} counted apart" if look.blank else ""
@@ -118,10 +118,8 @@ def _share(tally: Tally, test: str, side: int) -> str:
     bar = f'<span class="aa-track"><i style="width:{100 * share:.1f}%"></i></span>'
     number = f"<b>{share:.1%}</b>"
     if count:
-        told = escape(f"{share:.1%}, {tally.policy.name}, {TESTS.get(test, 'any test')}: show the images")
-        number = (
-            f'<button type="button" data-of="{test}" data-side="{side}" aria-label="{told}">{number}</button>'
-        )
+        label = escape(f"{share:.1%}, {tally.policy.name}, {TESTS.get(test, 'any test')}: show the images")
+        number = f'<button type="button" data-of="{test}" data-side="{side}" aria-label="{label}">{number}</button>'
     return (
         f'<td class="num" data-test="{test or "any"}" data-count="{count}"><span class="aa-share-cell {kind}">'
         f"{number}{bar}</span></td>"
@@ -162,11 +160,11 @@ def _pair(pair: Pair, number: int) -> str:
         f'<span class="aa-view{" bad" if view.failures else ""}"><img src="{lossless(view.pixels)}" alt=""></span>'
         for view in pair.views
     )
-    told = ", ".join(pair.labels)
+    labels = ", ".join(pair.labels)
     return (
         f'<button type="button" data-worst="{number}" aria-label="Open {escape(pair.item.name)}, pair {pair.index + 1} '
-        f'in Tune: {escape(told)}"><span class="aa-views">{pictures}</span><span class="told">'
-        f"<b>{escape(told)}</b><span>{escape(pair.item.name)}, pair {pair.index + 1}</span></span></button>"
+        f'in Tune: {escape(labels)}"><span class="aa-views">{pictures}</span><span class="told">'
+        f"<b>{escape(labels)}</b><span>{escape(pair.item.name)}, pair {pair.index + 1}</span></span></button>"
     )
 
 
@@ -209,10 +207,10 @@ def gallery(look: Look, title: str, pairs: list[tuple[int, str]]) -> str:
 def _statistics(look: Look) -> str:
     profile = look.profile
     rows = "".join(
-        f'<tr class="first"><th scope="row">{escape(shown.title)}<small>{escape(shown.unit)}</small></th>'
+        f'<tr class="first"><th scope="row">{escape(statistic.title)}<small>{escape(statistic.unit)}</small></th>'
         + "".join(f'<td class="num">{two_places(profile.quantile(name, q))}</td>' for q in (0.05, 0.5, 0.95))
         + "</tr>"
-        for name, shown in STATISTICS.items()
+        for name, statistic in STATISTICS.items()
     )
     heads = "".join(f'<th scope="col">{q}</th>' for q in ("5 %", "median", "95 %"))
     return (
@@ -224,11 +222,19 @@ def _statistics(look: Look) -> str:
 
 def _histograms(look: Look) -> str:
     def chart(name: str) -> str:
-        shown, counts = STATISTICS[name], look.profile.histograms[name].reshape(BARS, -1).sum(1)
+        statistic, counts = STATISTICS[name], look.profile.histograms[name].reshape(BARS, -1).sum(1)
         marks = [(v, "promise") for v in LIMITS.get(name, ())] + [
             (v, "preset") for v in THRESHOLDS.get(name, ())
         ]
-        return bars(shown.title, [(shown.title, counts)], shown.low, shown.high, shown.unit, marks, key=name)
+        return bars(
+            statistic.title,
+            [(statistic.title, counts)],
+            statistic.low,
+            statistic.high,
+            statistic.unit,
+            marks,
+            key=name,
+        )
 
     return (
         '<div><h2>Histograms</h2><p class="faint">Choose a bar to see its images.</p>'

@@ -106,26 +106,26 @@ class Demo:
         """`running`, `done` and `total` trainings, and `said`, one sentence for people; {} before the first demo."""
         if self._process is None or self.folder is None:
             return {}
-        told = _read(self.folder / PROGRESS)
-        done, total = int(told.get("done", 0)), int(told.get("total", 0))
+        report = _read(self.folder / PROGRESS)
+        done, total = int(report.get("done", 0)), int(report.get("total", 0))
         code = self._process.poll()
         if code is None:
-            said = _under_way(told, time.monotonic() - self._began)
+            text = _under_way(report, time.monotonic() - self._began)
         elif self._stopped:
-            said = (
+            text = (
                 f"Stopped after {done} of {total} trainings" if total else "Stopped before its first training"
             )
         elif code == 0:
-            took = float(told.get("at", self._began)) - self._began
-            said = f"{told.get('stage', 'Finished')}: {done} trainings in {took:.0f} s"
+            took = float(report.get("at", self._began)) - self._began
+            text = f"{report.get('stage', 'Finished')}: {done} trainings in {took:.0f} s"
         elif code < 0:
-            said = (
+            text = (
                 f"The demo was killed ({signal.Signals(-code).name}), as a system does when memory runs out; "
                 "start it again."
             )
         else:
-            said = f"The demo ended with an error: {self._last_words()}"
-        return {"running": code is None, "done": done, "total": total, "said": said, "name": self.folder.name}
+            text = f"The demo ended with an error: {self._last_words()}"
+        return {"running": code is None, "done": done, "total": total, "said": text, "name": self.folder.name}
 
     def _last_words(self) -> str:
         assert self.folder is not None
@@ -138,12 +138,12 @@ class Demo:
             shutil.rmtree(self.root, ignore_errors=True)
 
 
-def _under_way(told: dict[str, Any], seconds: float) -> str:
+def _under_way(report: dict[str, Any], seconds: float) -> str:
     """What it is doing, and how long that will take."""
-    if not told.get("total"):
-        return f"{told.get('stage', LOADING)}, {seconds:.0f} s so far of {SECONDS:.0f}"
-    left = max(0.0, min(float(told.get("left", SECONDS)), SECONDS - seconds))
-    return f"{told['stage']}: {told['done']} of {told['total']} trainings, about {left:.0f} s left"
+    if not report.get("total"):
+        return f"{report.get('stage', LOADING)}, {seconds:.0f} s so far of {SECONDS:.0f}"
+    left = max(0.0, min(float(report.get("left", SECONDS)), SECONDS - seconds))
+    return f"{report['stage']}: {report['done']} of {report['total']} trainings, about {left:.0f} s left"
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -223,8 +223,8 @@ def difference(one: Policy, other: Policy) -> frozenset[tuple[str, str]]:
     """(operation, field) of what an edit changed, the policy's own fields under ''."""
 
     def fields(policy: Policy) -> dict[tuple[str, str], Any]:
-        told = {(op, field): value for op, entry in policy.operations.items() for field, value in entry}
-        return told | {("", "guards"): policy.guards, ("", "band"): policy.band}
+        values = {(op, field): value for op, entry in policy.operations.items() for field, value in entry}
+        return values | {("", "guards"): policy.guards, ("", "band"): policy.band}
 
     first, second = fields(one), fields(other)
     return frozenset(k for k in first.keys() | second.keys() if first.get(k) != second.get(k))

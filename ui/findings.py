@@ -22,21 +22,21 @@ def verdict(run: Found) -> str:
     """What a search that has ended found, in a sentence: what won and by how much, or why the start was returned.
     Empty before its end."""
     try:
-        told = policy_file(run).provenance
+        provenance = policy_file(run).provenance
     except (AdaptAugError, FileNotFoundError):
         return ""
-    outcome = str(told.get("outcome", ""))[:100]
-    if "interrupted" in told:
+    outcome = str(provenance.get("outcome", ""))[:100]
+    if "interrupted" in provenance:
         led = f". {outcome} led, surely better on the images that pick."
         return "Not verified: the search was ended before" + (
             led if outcome != "start" else ", and no arm was surely better."
         )
     tried = {
         str(name).removesuffix(" - start")[:100]: found
-        for name, found in _mapping(told.get("difference")).items()
+        for name, found in _mapping(provenance.get("difference")).items()
     }
     name = outcome if outcome in tried else next(iter(tried), "")
-    by, scores = tried.get(name), _mapping(told.get("verified"))
+    by, scores = tried.get(name), _mapping(provenance.get("verified"))
     if not outcome or not (name or outcome == "start"):
         return ""
     if not name:
@@ -63,12 +63,12 @@ def image_of(run: Found) -> tuple[str, Callable[[], np.ndarray], int] | None:
 
     Raises: AdaptAugError: it is not where it was, or is other data now.
     """
-    told = read_json(run.folder / ("encoder.json" if run.kind == "run" else "settings.json"))
+    settings = read_json(run.folder / ("encoder.json" if run.kind == "run" else "settings.json"))
     if run.kind == "run":
-        recipe, fingerprint = _mapping(told.get("settings")), told.get("data")
+        recipe, fingerprint = _mapping(settings.get("settings")), settings.get("data")
         place = recipe.get("data")
     else:
-        recipe = _mapping(told.get("recipe"))
+        recipe = _mapping(settings.get("recipe"))
         place, fingerprint = _place(run.folder / "data.txt"), recipe.get("data")
     if not isinstance(place, str) or not place:
         return None

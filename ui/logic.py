@@ -152,18 +152,18 @@ def samples_from(path: str | Path, range: Range = AUTO) -> list[tuple[str, Image
     """The user's own images in the samples' place: a file, or up to 12 files of a folder."""
     path = Path(path)
     files = find_images([path])
-    images: list[tuple[str, Image.Image]] = []
+    found: list[tuple[str, Image.Image]] = []
     problem = None
     for file in files:
         try:
-            images.append((printable(file.name), Image.fromarray(decode(file, range=range).pixels)))
+            found.append((printable(file.name), Image.fromarray(decode(file, range=range).pixels)))
         except AdaptAugError as error:
             problem = error
-        if len(images) == 12:
+        if len(found) == 12:
             break
-    if not images:
+    if not found:
         raise problem or AdaptAugError(f"images: {printable(path)} holds no image file.")
-    return images
+    return found
 
 
 @likeness.one_thread()

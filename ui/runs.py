@@ -211,7 +211,7 @@ def _trials(path: Path, name: str) -> list[Trial]:
         try:
             budget = iter(range(_STEPS // 1000))
             base.set_progress_handler(lambda: next(budget, None) is None, 1000)
-            told = base.execute(
+            rows = base.execute(
                 "select trial_id, key, value_json from trial_user_attributes where key in ('arm', 'scores') limit ?",
                 (2 * MAX_ARMS,),
             ).fetchall()
@@ -221,7 +221,7 @@ def _trials(path: Path, name: str) -> list[Trial]:
             ).fetchall()
         finally:
             base.close()
-        return _arms(told, params)
+        return _arms(rows, params)
     except (sqlite3.Error, OSError, ValueError, TypeError, RecursionError) as error:
         raise AdaptAugError(f"{printable(name)}: study.db is not one that a search has written.") from error
 

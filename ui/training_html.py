@@ -76,11 +76,11 @@ def search_view(run: Found, study: Study, verdict: str = "") -> str:
         return _page(run, "search", "no arm is scored yet: the first scores come after the first rung's first arms",
                      "", [])  # fmt: skip
     leading = study.leading[:MAX_DRAWN]
-    drawn = sorted(leading, key=lambda t: t.number)
+    trials = sorted(leading, key=lambda t: t.number)
     best = np.maximum.accumulate([t.scores[0] for t in study.trials]).tolist()
     charts = lines("Accuracy after the first rung, %",
                    [Line("best so far", [t.number for t in study.trials], best),
-                    Line("each arm", [t.number for t in drawn], [t.scores[0] for t in drawn], dots=True)],
+                    Line("each arm", [t.number for t in trials], [t.scores[0] for t in trials], dots=True)],
                    "arm", key="scores")  # fmt: skip
     rungs = len(study.best.scores)
     climbing = [
@@ -93,7 +93,7 @@ def search_view(run: Found, study: Study, verdict: str = "") -> str:
         lines(d.name, [Line(d.name, [t.number for t in there], [t.point[d.name] for t in there],
                                            dots=True, mark=there.index(study.best) if study.best in there else None)],
               "arm", (d.low, d.high), f"dimension-{d.name}", d.unit)
-        for d in DIMENSIONS if (there := [t for t in drawn if d.name in t.point])
+        for d in DIMENSIONS if (there := [t for t in trials if d.name in t.point])
     )  # fmt: skip
     fact = f"{len(study.trials)} arms, {study.best.name} leads with {study.best.scores[-1]:.1f} % at rung {rungs}"
     ended = (
@@ -115,8 +115,8 @@ def _arms(leading: list[Trial], rungs: int, best: Trial) -> str:
     for trial in leading:
         cells = "".join(f'<td class="num">{s:.1f}</td>' for s in trial.scores)
         cells += "<td>\N{EN DASH}</td>" * (rungs - len(trial.scores))
-        told = " <span class='aa-lead'>leads</span>" if trial is best else ""
-        rows += f'<tr class="first"><th scope="row">{escape(trial.name)}{told}</th>{cells}</tr>'
+        mark = " <span class='aa-lead'>leads</span>" if trial is best else ""
+        rows += f'<tr class="first"><th scope="row">{escape(trial.name)}{mark}</th>{cells}</tr>'
     return (
         '<div class="aa-scroll tall" tabindex="0" role="region" aria-label="Arms and their scores">'
         f'<table id="arms"><thead><tr><th scope="col">Arm</th>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
@@ -124,10 +124,10 @@ def _arms(leading: list[Trial], rungs: int, best: Trial) -> str:
 
 
 def _page(run: Found, kind: str, fact: str, body: str, notes: list[str]) -> str:
-    said = "".join(f'<p class="faint">{escape(note)}</p>' for note in notes)
+    text = "".join(f'<p class="faint">{escape(note)}</p>' for note in notes)
     return (
         f'<section class="aa aa-run" data-run="{escape(run.name)}"><header><h2>{escape(run.name)}</h2>'
-        f'<p class="faint">{kind}: {escape(fact)}</p></header>{said}{body}</section>'
+        f'<p class="faint">{kind}: {escape(fact)}</p></header>{text}{body}</section>'
     )
 
 

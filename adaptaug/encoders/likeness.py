@@ -65,7 +65,7 @@ def as_measure(judge: Alike | nn.Module | str | Path) -> Alike:
     return Judge(judge) if isinstance(judge, nn.Module | str | Path) else judge
 
 
-def _unit(view: Any) -> torch.Tensor:
+def _unit(view: torch.Tensor | np.ndarray) -> torch.Tensor:
     if isinstance(view, np.ndarray):
         view = torch.from_numpy(view.astype(np.float32)).permute(2, 0, 1)[None]
     return view / 255.0

@@ -15,6 +15,7 @@ import torch
 from adaptaug.backend import keys
 from adaptaug.backend.arrays import pick_rows
 from adaptaug.core import engine
+from adaptaug.core.reports import params_of
 from adaptaug.params import ViewParams
 from adaptaug.pipeline.generate import Look, make_view
 from adaptaug.policy.conditional import Moves
@@ -100,7 +101,7 @@ def by_core(
     evidence: dict[str, Any] = {"similarity": likeness.double(), "candidate": torch.from_numpy(which)}
     kept = evidence if batch else {name: values.numpy() for name, values in evidence.items()}
     plans = [
-        engine.params_of(reports[:, i], request, key, number, push, batch)
+        params_of(reports[:, i], request, key, number, push, batch)
         for i, number in enumerate(request.numbers)
     ]
     return views, [replace(plan, evidence={**plan.evidence, **kept}) for plan in plans]

@@ -12,6 +12,7 @@ import torch
 from adaptaug.backend import keys
 from adaptaug.backend.arrays import at_home
 from adaptaug.core import engine
+from adaptaug.core.reports import params_of
 from adaptaug.errors import AdaptAugError
 from adaptaug.params import ViewParams
 from adaptaug.pipeline import band, encoded, generate
@@ -58,7 +59,7 @@ def _by_core(
         form = core_form(source, request.finish)
         rooms, reports = engine.make_views(record, request, rows, form, push)
         plans = [] if reports is None else [
-            engine.params_of(reports[:, i], request, rows, number, push, not source.single)
+            params_of(reports[:, i], request, rows, number, push, not source.single)
             for i, number in enumerate(numbers)
         ]  # fmt: skip
     return [write_core(room, source, request.finish) for room in rooms], plans

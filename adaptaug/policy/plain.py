@@ -36,7 +36,7 @@ class _Scalars(SafeConstructor, Resolver):
                 return event.value
             raise ValueError(f"a number or date of {len(event.value)} characters")
         if tag in (None, "!"):
-            tag = self.resolve(yaml.ScalarNode, event.value, event.implicit)
+            tag = Resolver.resolve(self, yaml.ScalarNode, event.value, event.implicit)
         if tag != "tag:yaml.org,2002:str" and len(event.value) > MAX_SCALAR:
             raise ValueError(f"a number or date of {len(event.value)} characters")
         return self.construct_object(yaml.ScalarNode(tag, event.value, event.start_mark, event.end_mark))

@@ -138,7 +138,7 @@ def tone_room(crop: CropStats, coloured: Array, limit: Limits) -> ToneRoom:
 
 def luma_share(crop: CropStats) -> Array:
     """(B,) luma's variance over the mean variance of the channels: 1 for grey, 0 for isoluminant content."""
-    channels = sum(crop.covariance[:, i, i] for i in range(3)) / 3.0
+    channels: Array = sum(crop.covariance[:, i, i] for i in range(3)) / 3.0
     return crop.sampled_luma[1] / larger(channels, 1e-9)
 
 

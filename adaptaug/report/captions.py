@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from adaptaug.params import Explanation, ViewParams
+from adaptaug.explanation import Explanation
+from adaptaug.params import ViewParams
 from adaptaug.policy.ops import OPS
 from adaptaug.promise import guards
 from adaptaug.promise.reasons import Reason

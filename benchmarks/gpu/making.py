@@ -91,16 +91,16 @@ class Traffic(TorchDispatchMode):
         self.kind, self.operations, self.bytes = device.type, 0, 0
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = function(*args, **(kwargs or {}))
+        out = function(*args, **(kwargs or {}))
         read = self._tensors((args, kwargs))
-        written = self._tensors(made)
+        written = self._tensors(out)
         homes = {tensor.untyped_storage().data_ptr() for tensor in read}
         changes = function._schema.is_mutable
         if not changes and written and all(t.untyped_storage().data_ptr() in homes for t in written):
-            return made  # a view
+            return out  # a view
         self.operations += bool(read or written)
         self.bytes += sum(min(t.nbytes, t.untyped_storage().nbytes()) for t in [*read, *written])
-        return made
+        return out
 
     def _tensors(self, tree: Any) -> list[torch.Tensor]:
         leaves = {id(x): x for x in tree_leaves(tree) if isinstance(x, torch.Tensor)}
@@ -109,19 +109,19 @@ class Traffic(TorchDispatchMode):
 
 def traffic(call: Callable[[], Any], device: torch.device) -> dict[str, int]:
     """Operations of one call and the bytes they move."""
-    with Traffic(device) as seen:
+    with Traffic(device) as record:
         call()
-    return {"operations": seen.operations, "bytes": seen.bytes}
+    return {"operations": record.operations, "bytes": record.bytes}
 
 
 def launches(call: Callable[[], Any], device: torch.device) -> dict[str, int]:
     """Kernels that one call runs on a GPU, and launches by which the host asks for them; nothing elsewhere."""
     if device.type != "cuda":
         return {}
-    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as seen:
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as record:
         call()
         wait(device)
-    events = list(seen.events())
+    events = list(record.events())
     run = [e.name for e in events if e.device_type == DeviceType.CUDA]
     kernels = [name for name in run if not name.startswith(("Memcpy", "Memset"))]
     asked = [

@@ -82,11 +82,18 @@ def make(folder: Path, data: Path) -> None:
 def download(folder: Path) -> None:
     """The wheels of others, for the machine's Python."""
     wanted = [f"{name}=={importlib.metadata.version(name)}" for name in WHEELS]
-    asked = ["--no-deps", "--only-binary=:all:", "--python-version", PYTHON, "--implementation", "cp"]
+    options_of_pip = [
+        "--no-deps",
+        "--only-binary=:all:",
+        "--python-version",
+        PYTHON,
+        "--implementation",
+        "cp",
+    ]
     for platform in PLATFORMS:
-        asked += ["--platform", f"{platform}_x86_64"]
+        options_of_pip += ["--platform", f"{platform}_x86_64"]
     _pip(
-        ["download", *asked, "-d", str(folder), *wanted],
+        ["download", *options_of_pip, "-d", str(folder), *wanted],
         "the wheels of others; an index that pip reaches is needed",
     )
 
@@ -167,8 +174,8 @@ def facts(folder: Path, device: Any) -> dict[str, Any]:
 
 def _driver() -> str:
     try:
-        asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-        return subprocess.run(asked, capture_output=True, text=True, timeout=20).stdout.strip() or "-"
+        command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=20).stdout.strip() or "-"
     except (OSError, subprocess.TimeoutExpired):
         return "-"
 

@@ -124,19 +124,19 @@ class Pair:
 
 def trained(arch: str, call: Call, sizes: Sizes, folder: Path, device: torch.device) -> dict[str, Any]:
     """A pair from where it was left to its end, then judged. Raises: NoTime: the call's time ends before."""
-    kept = call.out.parent / f"{arch}.pt"
+    file = call.out.parent / f"{arch}.pt"
     data = cifar(folder, sizes.limit, device)
-    state = torch.load(kept, map_location=device, weights_only=True) if kept.exists() else None
+    state = torch.load(file, map_location=device, weights_only=True) if file.exists() else None
     epochs = state["epochs"] if state else sizes.epochs or _that_fit(arch, call, data, sizes, device)
     pair = Pair(arch, data, sizes, epochs, device)
     if state:
         pair.resume(state)
-    _go_on(pair, call, kept)
+    _go_on(pair, call, file)
     if call.left < sizes.judging:
-        _keep(pair, kept)
+        _keep(pair, file)
         raise NoTime(f"trained, {epochs} epochs of each; {sizes.judging:.0f} s to judge them are not left")
     scores = judged(pair)
-    kept.unlink(missing_ok=True)
+    file.unlink(missing_ok=True)
     return {
         "epochs": epochs, "seconds_an_epoch_of_both": round(pair.seconds / epochs, 2), "notes": pair.notes,
         "recipe": asdict(pair.arms[MANUAL].recipe), "reference": REFERENCE, **scores,
@@ -163,12 +163,12 @@ def _that_fit(arch: str, call: Call, data: Cifar, sizes: Sizes, device: torch.de
     return epochs
 
 
-def _go_on(pair: Pair, call: Call, kept: Path) -> None:
+def _go_on(pair: Pair, call: Call, file: Path) -> None:
     """Epoch after epoch, to the end or as long as there is time."""
     longest, saved = pair.seconds / max(1, pair.done), call.clock()
     while pair.done < pair.epochs:
         if SLACK * longest > call.left or call.left <= 0:
-            _keep(pair, kept)
+            _keep(pair, file)
             raise NoTime(f"{pair.done} of {pair.epochs} epochs of each are done; another call goes on")
         start = call.clock()
         pair.epoch()
@@ -177,7 +177,7 @@ def _go_on(pair: Pair, call: Call, kept: Path) -> None:
         losses = ", ".join(f"{name} {float(arm.loss):.3f}" for name, arm in pair.arms.items())
         print(f"epoch {pair.done} of {pair.epochs}: {longest:.1f} s; {losses}", flush=True)
         if call.clock() - saved > KEPT_EVERY:
-            _keep(pair, kept)
+            _keep(pair, file)
             saved = call.clock()
 
 
@@ -198,8 +198,8 @@ def judged(pair: Pair) -> dict[str, Any]:
         }  # fmt: skip
         scores = {measure: round(100 * float(bits.mean()), 3) for measure, bits in hits[name].items()}
         packed = {m: base64.b64encode(np.packbits(b).tobytes()).decode() for m, b in hits[name].items()}
-        told = {"policy": name, "views": arm.recipe.views, "loss": round(float(arm.loss), 4)}
-        arms.append({**told, "scores": scores, "hits": packed})
+        row = {"policy": name, "views": arm.recipe.views, "loss": round(float(arm.loss), 4)}
+        arms.append({**row, "scores": scores, "hits": packed})
     above = {m: str(paired_interval(hits[OURS][m][None], hits[MANUAL][m][None])) for m in hits[OURS]}
     return {
         "arms": arms,
@@ -230,9 +230,9 @@ class Probe:
     def _standard(self, points: torch.Tensor) -> torch.Tensor:
         return (points - self.mean) / self.std
 
-    def correct(self, asked: torch.Tensor, labels: np.ndarray) -> np.ndarray:
+    def correct(self, queries: torch.Tensor, labels: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            predicted = self._fitted(self._standard(asked)).argmax(1).cpu().numpy()
+            predicted = self._fitted(self._standard(queries)).argmax(1).cpu().numpy()
         return self.values[predicted] == np.asarray(labels)
 
 

@@ -21,8 +21,8 @@ def filled(text: str, value: Callable[[str], str]) -> str:
     """The page with what `value` makes of each marker's name; a table stands in lines of its own."""
 
     def fill(mark: re.Match[str]) -> str:
-        made = value(mark[1])
-        inside = f"\n\n{made}\n\n" if "\n" in made or made.startswith("|") else made
+        content = value(mark[1])
+        inside = f"\n\n{content}\n\n" if "\n" in content or content.startswith("|") else content
         return f"<!--={mark[1]}-->{inside}<!--/-->"
 
     return MARKED.sub(fill, text)

@@ -93,8 +93,8 @@ def accuracy_groups() -> dict[str, Group]:
 def intervals_of(name: str) -> dict[str, Interval]:
     """Measure -> points of a row."""
     group, ours, other, _ = ROWS[name]
-    told = {measure: accuracy_groups()[group].against(ours, other, measure) for measure in MEASURES}
-    return {measure: interval for measure, interval in told.items() if interval is not None}
+    intervals = {measure: accuracy_groups()[group].against(ours, other, measure) for measure in MEASURES}
+    return {measure: interval for measure, interval in intervals.items() if interval is not None}
 
 
 def _cells(name: str) -> list[str]:
@@ -155,8 +155,8 @@ def _parts(group: Group) -> str:
     for name in names:
         cells = []
         for variant in variants:
-            told = [group.against(name, "natural", m, variant) for m in MEASURES]
-            cells.append(", ".join(points(t).split(" (")[0] for t in told))
+            intervals = [group.against(name, "natural", m, variant) for m in MEASURES]
+            cells.append(", ".join(points(t).split(" (")[0] for t in intervals))
         rows.append([name.removeprefix("natural "), *cells])
     return table(["kNN-20, linear probe", *variants.values()], rows)
 
@@ -171,21 +171,21 @@ def rows() -> dict[str, str]:
 
 
 def tuning() -> dict[str, str]:
-    told = []
+    rows = []
     for group in groups("tune-*").values():
         names = [name for name in group.rows if name.startswith("hand")]
         score = {n: sum(group.mean(n, "hold-out", m) for m in MEASURES) / 2 for n in names}
         best = max(score, key=lambda n: score[n])
         second = sorted(score.values())[-2]
-        told.append([group.title, str(group.recipe["limit"]), str(group.recipe["epochs"]), str(len(names)),
+        rows.append([group.title, str(group.recipe["limit"]), str(group.recipe["epochs"]), str(len(names)),
                      f"`{best}`", number(score[best]), number(score[best] - second),
                      number(min(score.values()))])  # fmt: skip
     heads = ["trained on", "at most images", "epochs", "recipes", "the hold-out's best", "its hold-out",
              "above the second", "the worst"]  # fmt: skip
     return {
-        "grids": str(len(told)),
-        "trainings": str(sum(int(row[3]) for row in told)),
-        "table": table(heads, told),
+        "grids": str(len(rows)),
+        "trainings": str(sum(int(row[3]) for row in rows)),
+        "table": table(heads, rows),
         "measured": measured("tune-*"),
     }
 
@@ -255,11 +255,13 @@ def colour() -> dict[str, str]:
         cells.append(["`natural` itself, %", str(len(group.rows["natural"])), *whole])
         for name in (n for n in group.rows if n != "natural"):
             above = partial(_above, group, name)
-            told = [", ".join(above(m, v) for m in MEASURES) for v in variants]
-            cells.append([f"`{name}`", str(len(set(group.rows[name]) & set(group.rows["natural"]))), *told])
+            cells_of_row = [", ".join(above(m, v) for m in MEASURES) for v in variants]
+            cells.append(
+                [f"`{name}`", str(len(set(group.rows[name]) & set(group.rows["natural"]))), *cells_of_row]
+            )
             if slug == SHORT:
                 short = name.split()[-1].replace(".", "")
-                values |= {f"{key}_{short}": told[list(variants).index(v)]
+                values |= {f"{key}_{short}": cells_of_row[list(variants).index(v)]
                            for key, v in (("hue", "hue"), ("split", None), ("held", "hold-out"))}  # fmt: skip
         tables.append(f"**{group.title}**, {recipe['limit']:,} images, {recipe['epochs']} epochs:")
         tables.append(table(["kNN-20, linear probe", "seeds", *variants.values()], cells))

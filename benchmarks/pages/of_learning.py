@@ -28,9 +28,9 @@ def _reports() -> list[list[str]]:
         title, ships = re.search(r"^# Search on (.*)$", text, re.MULTILINE), _SHIPS.search(text)
         cost = re.search(r"^Cost: (\d+ arms, [\d,]+ epochs)", text, re.MULTILINE)
         assert title and ships and cost, report
-        told = _POINTS.search(ships[2])
-        assert told, report
-        mean, low, high = map(float, told.groups())
+        gain = _POINTS.search(ships[2])
+        assert gain, report
+        mean, low, high = map(float, gain.groups())
         link = f"[{report.parent.name.removeprefix('search-')}](../results/{report.parent.name}/report.md)"
         rows.append([link, ships[1].lower(), points(Interval(mean, low, high)), cost[1]])
     return rows
@@ -42,8 +42,8 @@ def _trained(name: str, reference: str) -> str:
     for row in one(name).findings()["summary"]:
         cells = [f"`{row['policy']}`", str(row["epochs"]), str(row["seeds"])]
         for measure in MEASURES:
-            told = row.get(f"{measure} - {reference}")
-            cells += [number(row[measure]), "" if told is None else points(half(told))]
+            gain = row.get(f"{measure} - {reference}")
+            cells += [number(row[measure]), "" if gain is None else points(half(gain))]
         rows.append(cells)
     heads = [
         "policy",
@@ -112,7 +112,7 @@ def heads() -> dict[str, str]:
     cells, values = [], {}
     for arm in (plain, "heads", "heads, permuted"):
         mine = [row for row in rows if row["arm"] == arm]
-        told = [arm]
+        row_cells = [arm]
         for name, value in (
             ("knn", lambda row: row["scores"]["mixed"]["knn"] / 100),
             ("probe", lambda row: row["scores"]["mixed"]["probe"] / 100),
@@ -120,14 +120,14 @@ def heads() -> dict[str, str]:
         ):
             own, theirs = _by_seed(rows, arm, value), _by_seed(rows, plain, value)
             above = None if arm == plain else over_runs(own, theirs)
-            told.append(number(100 * own.mean()) + (f", {points(above)}" if above else ""))
+            row_cells.append(number(100 * own.mean()) + (f", {points(above)}" if above else ""))
             if arm == "heads":
                 values[name] = points(above)
         early = [row["own_ms_a_step"] for row in mine if row["seed"] < 3]
         for key, digits in (("heads_inside", 2), ("heads_kl", 2)):
             have = [row["told"][key] for row in mine if row["told"]]
-            told.append(number(float(np.mean(have)), digits) if have else "")
-        cells.append([*told, number(float(np.mean(early)))])
+            row_cells.append(number(float(np.mean(have)), digits) if have else "")
+        cells.append([*row_cells, number(float(np.mean(early)))])
     titles = ["arm", "kNN-20", "linear probe", "leak, %", "in the band", "KL, nats a view", "ms a step"]
     return {**values, "table": table(titles, cells), "measured": measured("learning-heads")}
 
@@ -164,11 +164,11 @@ def controller() -> dict[str, str]:
             strengths = [s for row in rows for s in row["strengths"].values()]
             sides = ["" if edge is None else f"{_spread([100 * row[side] for row in rows])} %"
                      for side, edge in zip(("below", "above"), rows[0]["edges"], strict=True)]  # fmt: skip
-            kept = sum(map(_held, rows))
-            held += kept == len(rows) and asked != alone
+            count = sum(map(_held, rows))
+            held += count == len(rows) and asked != alone
             cells.append([
                 SETS[data], f"`{rows[0]['policy']}`", asked, *sides,
-                "" if asked == alone else f"{kept} of {len(rows)}", _spread(strengths, 2),
+                "" if asked == alone else f"{count} of {len(rows)}", _spread(strengths, 2),
                 f"{number(100 * knn.mean())} ± {number(100 * knn.std(ddof=1))}",
                 "" if asked == alone else points(over_runs(knn, base)),
                 share(float(np.mean([row["share of the time"] for row in rows]))),

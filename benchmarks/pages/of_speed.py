@@ -20,9 +20,9 @@ def _claim(row: str, ratio: str) -> dict[str, Any]:
 def _times(claim: dict[str, Any]) -> str:
     """2.58 (2.52 .. 2.66), in three digits."""
     low, high = claim["quartiles"]
-    told = [f"{value:.3g}" if value >= 1 else number(value, 3 if value < 0.1 else 2)
+    texts = [f"{value:.3g}" if value >= 1 else number(value, 3 if value < 0.1 else 2)
             for value in (claim["median"], low, high)]  # fmt: skip
-    return f"{told[0]} ({told[1]} .. {told[2]})"
+    return f"{texts[0]} ({texts[1]} .. {texts[2]})"
 
 
 def throughput() -> dict[str, str]:
@@ -147,11 +147,11 @@ def head() -> dict[str, str]:
 def band() -> dict[str, str]:
     rows = one("band").findings()["rows"]
     bands = [row for row in rows if "band" in row]
-    told = lambda value: number(value, 2 if round(value, 1) != value else 1)  # noqa: E731
-    cells = [[row["data"], " to ".join(map(told, row["band"])), share(row["inside before"]), share(row["inside"]),
+    multiple = lambda value: number(value, 2 if round(value, 1) != value else 1)  # noqa: E731
+    cells = [[row["data"], " to ".join(map(multiple, row["band"])), share(row["inside before"]), share(row["inside"]),
               f"{number(row['cost'])}x"] for row in bands]  # fmt: skip
     judge = one("judge").findings()
-    by_judge = [["CIFAR-10, by an encoder", " to ".join(map(told, row["band"])), share(row["inside before"]),
+    by_judge = [["CIFAR-10, by an encoder", " to ".join(map(multiple, row["band"])), share(row["inside before"]),
                  share(row["inside"]), ""] for row in judge["rows"]]  # fmt: skip
     batch = judge["ms a batch"]
     pixels = [row["cost"] for row in bands]

@@ -60,12 +60,12 @@ def tone() -> dict[str, str]:
     worse: dict[str, list[float]] = defaultdict(list)
     for kind, title in names.items():
         for policy, row in result[kind].items():
-            asked = row["of dark sources"] + row["of bright sources"]
+            shares = row["of dark sources"] + row["of bright sources"]
             wrong = row["darker than their crop"] + row["brighter than their crop"]
-            if asked:
-                worse[policy].append(wrong / asked)
+            if shares:
+                worse[policy].append(wrong / shares)
             rows.append(
-                [title, f"`{policy}`", share(wrong / asked) if asked else "", number(row["mean, 10 %"], 2),
+                [title, f"`{policy}`", share(wrong / shares) if shares else "", number(row["mean, 10 %"], 2),
                  number(row["mean, 90 %"], 2), number(row["spread of mean shift"], 2)]
             )  # fmt: skip
     return {

@@ -75,8 +75,8 @@ def points(interval: Interval | None, bold: bool = True) -> str:
     if interval is None:
         return ""
     mean = signed(interval.mean)
-    told = f"**{mean}**" if bold and (interval.low > 0 or interval.high < 0) else mean
-    return f"{told} ({signed(interval.low)} to {signed(interval.high)})"
+    text = f"**{mean}**" if bold and (interval.low > 0 or interval.high < 0) else mean
+    return f"{text} ({signed(interval.low)} to {signed(interval.high)})"
 
 
 def half(text: str) -> Interval:
@@ -87,8 +87,8 @@ def half(text: str) -> Interval:
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     named = list(heads)
-    told = ["|" + "".join(f" {cell} |" if cell else " |" for cell in row) for row in (named, *rows)]
-    return "\n".join([told[0], "|" + "---|" * len(named), *told[1:]])
+    lines_of_table = ["|" + "".join(f" {cell} |" if cell else " |" for cell in row) for row in (named, *rows)]
+    return "\n".join([lines_of_table[0], "|" + "---|" * len(named), *lines_of_table[1:]])
 
 
 def relative(path: Path) -> str:

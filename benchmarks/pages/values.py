@@ -32,8 +32,8 @@ def value(name: str) -> str:
     """`promise.views` -> what stands for it on a page."""
     page, _, key = name.partition(".")
     if page not in MADE or key not in values(page):
-        known = ", ".join(sorted(values(page))) if page in MADE else ", ".join(MADE)
-        raise KeyError(f"no value {name}: there are {known}")
+        names = ", ".join(sorted(values(page))) if page in MADE else ", ".join(MADE)
+        raise KeyError(f"no value {name}: there are {names}")
     return values(page)[key]
 
 

@@ -21,6 +21,7 @@ from adaptaug.backend import keys
 from adaptaug.backend.levels import luma_levels
 from adaptaug.core import engine, library
 from adaptaug.core.records import Report
+from adaptaug.core.reports import params_of
 from adaptaug.pipeline import generate
 from adaptaug.policy import Policy, preset_names
 from adaptaug.policy.conditional import STATISTICS, Moves
@@ -66,7 +67,7 @@ def by_core(
         None if moves is None else ctypes.c_void_p(moves.ctypes.data), view, SIZE, *pointers[1:],
     )  # fmt: skip
     assert not failed
-    return engine.params_of(reports, Request(policy, SIZE, range(view, view + 1)), rows, view, push, False)
+    return params_of(reports, Request(policy, SIZE, range(view, view + 1)), rows, view, push, False)
 
 
 def assert_same(ours: Any, theirs: Any, name: str) -> None:
