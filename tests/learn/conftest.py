@@ -14,6 +14,13 @@ def unlabelled(digits):
     return path
 
 
+@pytest.fixture
+def no_study_file(monkeypatch):
+    """Searches without study.db, which takes Optuna half of their time: those that a file's tests share have it."""
+    for method in ("halving", "screening"):
+        monkeypatch.setattr(f"adaptaug.learn.{method}.record", lambda *given: None)
+
+
 def small(data, seed=0, **changes):
     from adaptaug.learn.arms import Recipe
 
