@@ -10,7 +10,7 @@ from tests.support.network import light
 @pytest.fixture(scope="session")
 def unlabelled(digits):
     path = digits.parent / "unlabelled.npz"
-    np.savez(path, x=np.load(digits)["x"][:700])
+    np.savez(path, x=np.load(digits)["x"][:400])
     return path
 
 
