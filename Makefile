@@ -12,6 +12,8 @@ SITE ?= build/site
 export PYTHON
 export NO_ALBUMENTATIONS_UPDATE = 1
 export GRADIO_ANALYTICS_ENABLED = False
+# Every process that a test starts would compile all of adaptaug again, and pytest rewrite hypothesis.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run core test test-fast test-slow check bench docs clean setup setup-ui

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,16 @@ TOGETHER = {
 # Each file of these by itself.
 APART = ("simclr", "learn", "hosts", "benchmarks", "test_build", "test_levels_agree", "test_sanitizers")
 
-# What make test-fast leaves out, folders and files: they train, open pages, start processes, compile, or take long.
+# What make test-fast leaves out, folders, files and functions: they train, open pages, start processes, compile, or
+# take longer than 5 seconds.
 LENGTHY = {
     "ui", "simclr", "learn", "hosts", "benchmarks", "test_build", "test_off", "test_filters", "test_warp",
     "test_levels", "test_workers", "test_copies", "test_visits", "test_multicrop", "test_compile", "test_cli",
+    "test_promise", "test_every_random_policy", "test_random_policies", "test_pushed_draws",
+    "test_memory_does_not_grow", "test_importing_is_light_and_opens_no_socket",
+    "test_no_view_loses_the_content_below_its_floor", "test_a_policy_is_saved_without_loss",
+    "test_saving_any_policy_loses_nothing", "test_unguarded_crops_always_overlap_as_asked",
+    "test_the_promise_holds_in_the_torch_renderer", "test_the_content_floor_wins", "test_profile",
 }  # fmt: skip
 
 
@@ -69,16 +76,54 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         def _split_scope(self, nodeid: str) -> str:
             return group_of(nodeid)
 
+        def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
+            """xdist counts all groups that a process ever had, after each test; one that is done is forgotten here."""
+            nodeid = self.registered_collections[node][item_index]
+            group, tests = group_of(nodeid), self.assigned_work[node][group_of(nodeid)]
+            tests[nodeid] = True
+            if all(tests.values()):
+                del self.assigned_work[node][group]
+            self._reschedule(node)
+
+        def _reschedule(self, node: Any) -> None:
+            """Of tests that share nothing some at once: a process does not wait for the next of milliseconds."""
+            while len(self.workqueue) > 20 * len(self.nodes) and not node.shutting_down:
+                alone = len(next(iter(self.workqueue.values()))) == 1
+                if not alone or self._pending_of(self.assigned_work[node]) > 10:
+                    break
+                self._assign_work_unit(node)
+            super()._reschedule(node)
+
     return Groups(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is imported here stays: the collector of garbage does not look for it now, nor ever again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long groups first, the browser's before all; tests that share nothing fill what is left at the end."""
+    """Long groups first, the browser's before all; tests that share nothing fill what is left at the end, the short
+    ones last."""
+
+    def place(item: pytest.Item) -> tuple[bool, bool, bool]:
+        return group_of(item.nodeid) == item.nodeid, "ui" not in item.path.parts, not _is_lengthy(item)
+
     for item in items:
-        if {item.path.parent.name, item.path.stem} & LENGTHY:
+        if _is_lengthy(item):
             item.add_marker(pytest.mark.lengthy)
-    items.sort(key=lambda item: (group_of(item.nodeid) == item.nodeid, "ui" not in item.path.parts))
+    items.sort(key=place)
+
+
+def _is_lengthy(item: pytest.Item) -> bool:
+    return bool({item.path.parent.name, item.path.stem, getattr(item, "originalname", "")} & LENGTHY)
 
 
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")

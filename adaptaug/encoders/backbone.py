@@ -7,6 +7,7 @@ print(backbone.report)
 
 from __future__ import annotations
 
+import functools
 import json
 import warnings
 from dataclasses import asdict, dataclass
@@ -123,8 +124,9 @@ def load_backbone(
     else:
         match = find_encoder(tensors, str(path))
         arch, stem = _arch(match, str(path))
-    encoder = build_encoder(arch, stem)
-    _load(encoder, match, str(path), arch)
+    with torch.device("meta"):  # no weight is drawn: all come from the file
+        encoder = build_encoder(arch, stem)
+    _load(encoder.to_empty(device="cpu"), match, str(path), arch)
     if padding is not None:
         encoder.conv1.padding = (padding, padding)  # type: ignore[union-attr]
     normalisation = normalise or (about or {}).get("normalisation", match.normalisation)
@@ -190,24 +192,29 @@ def _load(encoder: nn.Module, match: Found, source: str, arch: str) -> None:
             raise AdaptAugError(
                 f"{source}: expected a {arch}; the file {what}: {', '.join(names[:3])}{more}."
             )
-    encoder.load_state_dict(
-        {name: t.to(own_state[name].dtype) for name, t in match.state.items()}, strict=False
+    counted = {name: torch.zeros_like(t) for name, t in own_state.items() if name not in match.state}
+    encoder.load_state_dict(counted | {name: t.to(own_state[name].dtype) for name, t in match.state.items()})
+
+
+@functools.cache
+def _photographs(side: int) -> torch.Tensor:
+    """(6, side, side, 3) uint8: photographs, or noise where scikit-image is without its data."""
+    try:
+        photographs = [np.asarray(image) for _, image in sample_images()[:6]]
+    except AdaptAugError:
+        photographs = list(np.random.default_rng(0).integers(0, 256, (6, side, side, 3), dtype=np.uint8))
+    shape = (side, side)
+    return torch.from_numpy(
+        np.stack([cv2.resize(image, shape, interpolation=cv2.INTER_AREA) for image in photographs])
     )
 
 
 def _check_features(backbone: Backbone, source: str) -> None:
     """Some conversions found in the wild give nothing but zeros: look at what photographs become."""
-    side = 32 if getattr(backbone.encoder, "stem", "") == "cifar" else 96
-    try:
-        photographs = [np.asarray(image) for _, image in sample_images()[:6]]
-    except AdaptAugError:  # scikit-image without its data
-        photographs = list(np.random.default_rng(0).integers(0, 256, (6, side, side, 3), dtype=np.uint8))
-    pixels = np.stack(
-        [cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA) for image in photographs]
-    )
+    photographs = _photographs(32 if getattr(backbone.encoder, "stem", "") == "cifar" else 96)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        features = backbone(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255)
+        features = backbone(photographs.permute(0, 3, 1, 2).float() / 255)
     if not torch.isfinite(features).all():
         raise AdaptAugError(
             f"{source}: expected finite features of photographs, got NaN or infinity; it is damaged."

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.distributions import FloatDistribution
+from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from adaptaug.learn.arms import Arm
@@ -39,12 +42,22 @@ def trial_of(arm: Arm, dimensions: Sequence[Dimension]) -> FrozenTrial:
     )  # fmt: skip
 
 
+@functools.cache
+def _empty() -> bytes:
+    """The file of a study without trials: made once a process, as Optuna loads all its migrations to make one."""
+    with tempfile.TemporaryDirectory() as folder:
+        storage = RDBStorage(f"sqlite:///{folder}/study.db")
+        optuna.create_study(study_name="adaptaug", direction="maximize", storage=storage)
+        storage.engine.dispose()
+        return Path(folder, "study.db").read_bytes()
+
+
 def record(folder: Path, arms: Sequence[Arm], dimensions: Sequence[Dimension]) -> None:
     """study.db, for Optuna's own tools (`optuna-dashboard sqlite:///...`)."""
     unfinished = folder / "study.unfinished.db"
-    unfinished.unlink(missing_ok=True)
-    study = optuna.create_study(
-        study_name="adaptaug", direction="maximize", storage=f"sqlite:///{unfinished}"
-    )
+    unfinished.write_bytes(_empty())
+    storage = RDBStorage(f"sqlite:///{unfinished}", skip_compatibility_check=True, skip_table_creation=True)
+    study = optuna.load_study(study_name="adaptaug", storage=storage)
     study.add_trials([trial_of(arm, dimensions) for arm in arms])
+    storage.engine.dispose()
     unfinished.replace(folder / "study.db")

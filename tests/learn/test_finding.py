@@ -21,7 +21,7 @@ from adaptaug.learn.runner import Progress
 from adaptaug.policy import Policy
 from tests.support.network import light
 
-pytestmark = pytest.mark.usefixtures("light_network")
+pytestmark = pytest.mark.usefixtures("light_network", "no_study_file")
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from adaptaug.policy import Policy, preset_names
 from tests.learn.conftest import small
 from tests.support.killed import kill_search
 
-pytestmark = pytest.mark.usefixtures("light_network")
+pytestmark = pytest.mark.usefixtures("light_network", "no_study_file")
 
 
 # --- the design ---------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from adaptaug.simclr.contrast import Contrast
 from tests.learn.conftest import arguments, small
 from tests.support.killed import kill_search
 
-pytestmark = pytest.mark.usefixtures("light_network")
+pytestmark = pytest.mark.usefixtures("light_network", "no_study_file")
 
 
 # --- the space ---------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from tests.learn.conftest import arguments, of_arguments, small
 from tests.missing import missing
 from tests.support.network import Light, light
 
-pytestmark = pytest.mark.usefixtures("light_network")
+pytestmark = pytest.mark.usefixtures("light_network", "no_study_file")
 
 FORK = multiprocessing.get_context("fork")
 INSTALL = "apt-get update && apt-get install -y postgresql"

@@ -66,8 +66,10 @@ def images():
 
 
 def other(state):
-    """Weights of another network under the same names: what must not be taken."""
-    return {name: torch.zeros_like(tensor) + 7 for name, tensor in state.items()}
+    """Weights of another network under the same names: what must not be taken. One number each in the file."""
+    return {
+        name: torch.full((), 7, dtype=tensor.dtype).expand(tensor.shape) for name, tensor in state.items()
+    }
 
 
 def under(prefix, state):
@@ -76,7 +78,7 @@ def under(prefix, state):
 
 def head(*names, width=2048):
     sizes = [(width, width)] * (len(names) - 1) + [(128, width)]
-    return {f"{name}.weight": torch.zeros(size) for name, size in zip(names, sizes, strict=True)}
+    return {f"{name}.weight": torch.zeros(()).expand(size) for name, size in zip(names, sizes, strict=True)}
 
 
 # --- layouts: state of torchvision's names -> what the trainer writes -----------------------------------------
