@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from adaptaug.backend.arrays import Array, pick_rows
-from adaptaug.errors import AdaptAugError
+from adaptaug.errors import AdaptAugError, did_you_mean
 from adaptaug.policy.ops import OPS
 from adaptaug.policy.routes import in_words
 from adaptaug.promise.reasons import REASONS, TESTS, Reason
@@ -175,6 +175,10 @@ class ViewParams:
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise AdaptAugError(f"ViewParams: expected a mapping with 'format: {FORMAT}', got {data!r:.60}.")
         data = {k: v for k, v in data.items() if k != "format"}
+        for name in data["entries"]:  # what an engine does not know it would leave out without a word
+            if name not in _LABELS:
+                raise AdaptAugError(f"ViewParams: expected parameters of operations, got {name!r:.60}"
+                                    f"{did_you_mean(name, _LABELS)}; the version that planned them renders them.")  # fmt: skip
         entries = {
             name: Entry(
                 policy=tuple(np.asarray(end) if isinstance(end, list) else end for end in e["policy"]),
@@ -226,6 +230,7 @@ def _joined(parts: Sequence[Any], join: Callable[[list[Array]], Array]) -> Any:
     return None if first is None else join(list(parts))
 
 
+_LABELS = {label for op in OPS.values() for label in op.labels}
 _PLAIN = ("size", "view", "guards", "routes")
 _ARRAYS = tuple(f.name for f in fields(ViewParams) if f.name not in _PLAIN)
 _ENTRY_ARRAYS = ("value", "low", "high", "reason", "applied")

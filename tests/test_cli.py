@@ -213,7 +213,9 @@ def test_a_terminal_that_cannot_write_everything_ends_no_work(encoding, tmp_path
     assert b"\\u6f22.png" in out.buffer.getvalue() and b"\\u6f222.png" in err.buffer.getvalue()
 
 
-@pytest.mark.parametrize("command", ["preview", "profile", "embed", "pretrain", "search", "predict", "evaluate"])
+@pytest.mark.parametrize(
+    "command", ["preview", "profile", "embed", "pretrain", "search", "predict", "evaluate"]
+)
 def test_a_refused_name_that_would_break_a_line_does_not(command, capsys, tmp_path, monkeypatch):
     """Whatever of it is refused: a folder of nothing, a file that is not there, a policy, a checkpoint."""
     monkeypatch.chdir(tmp_path)
