@@ -177,8 +177,11 @@ class ViewParams:
         data = {k: v for k, v in data.items() if k != "format"}
         for name in data["entries"]:  # what an engine does not know it would leave out without a word
             if name not in _LABELS:
-                raise AdaptAugError(f"ViewParams: expected parameters of operations, got {name!r:.60}"
-                                    f"{did_you_mean(name, _LABELS)}; the version that planned them renders them.")  # fmt: skip
+                near = did_you_mean(name, _LABELS)
+                raise AdaptAugError(
+                    f"ViewParams: expected parameters of operations, got {name!r:.60}{near}; the version that planned "
+                    "them renders them."
+                )
         entries = {
             name: Entry(
                 policy=tuple(np.asarray(end) if isinstance(end, list) else end for end in e["policy"]),
