@@ -64,8 +64,8 @@ def _seen(images: Any, view: Any, drawn: ViewParams, frame: Any) -> Seen:
     return Seen(levels, pulled, np.asarray(drawn.frame), np.asarray(drawn.failed), route)
 
 
-def promised(policy: Policy, view: int, route: np.ndarray) -> Promise | SimpleNamespace:
-    """The promise of each image's policy: numbers, or (B,) of them where the policy has routes."""
+def promised(policy: Policy, view: int, route: np.ndarray) -> Any:
+    """The `Promise` of each image's policy: numbers, or (B,) of them where the policy has routes."""
     each = [choice.for_view(view).promise for choice in policy.choices]
     if not policy.routes:
         return each[0]
