@@ -104,6 +104,14 @@ def photograph(number: int) -> bytes:
     return file.getvalue()
 
 
+def answered(act: Callable[[], Answer]) -> str:
+    """What came of what a visitor did."""
+    try:
+        return act().kind
+    except (OSError, http.client.HTTPException) as error:
+        return f"no answer: {type(error).__name__}"
+
+
 def visit(
     url: str, number: int, until: float, patience: float, told: Counter[str], took: list[float]
 ) -> None:
@@ -116,10 +124,7 @@ def visit(
             began = time.monotonic()
             if began >= until:
                 return
-            try:
-                answer = act().kind
-            except (OSError, http.client.HTTPException) as error:
-                answer = f"no answer: {type(error).__name__}"
+            answer = answered(act)
             told[answer] += 1
             took.append(time.monotonic() - began)
             if answer == "refused":
@@ -146,7 +151,7 @@ def app(clients: int, seconds: float, patience: float = 120.0) -> dict[str, Any]
             held.append(resident(process.pid))
             time.sleep(1)
         alive = process.poll() is None
-        after = first.seed(7).kind
+        after = answered(partial(first.seed, 7))
     return {
         "clients": clients, "seconds": seconds, "answers": dict(told), "alive": alive, "answers_after": after,
         "median_s": round(float(np.median(took)), 2), "longest_s": round(max(took), 1),

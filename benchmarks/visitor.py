@@ -50,7 +50,11 @@ def served(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
                 raise RuntimeError(f"the app did not start: {Path(log.name).read_text()[-2000:]}")
         finally:
             process.terminate()
-            process.wait(60)
+            try:
+                process.wait(300)  # what it is at is finished first
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
 
 
 class Visitor:
