@@ -16,7 +16,7 @@ export GRADIO_ANALYTICS_ENABLED = False
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run core test test-fast test-slow check bench docs clean setup setup-ui
+.PHONY: help run core test test-fast test-slow check bench docs audit clean setup setup-ui
 
 # The app does without a compiled core and says so; tests and measurements do not (ADAPTAUG_CORE=off make test does).
 core test test-fast test-slow check bench: export ADAPTAUG_CORE ?= require
@@ -60,6 +60,12 @@ bench: setup  ## promises counted, then a short table of accuracy (DATA=any labe
 docs: setup  ## the site, into build/site; a warning is an error, notebooks are run (SITE=folder)
 	@$(BIN)/python -m sphinx -q -W --keep-going -c docs -d build/doctrees -b html . $(SITE) $(ARGS)
 	@echo "docs: $(SITE)/index.html"
+
+# In an environment of its own: what audits is no part of what is audited.
+audit: setup  ## known faults of the installed packages, by pip-audit (needs pypi.org)
+	@test -x build/audit/bin/pip-audit || { $(PYTHON) -m venv build/audit && build/audit/bin/python -m pip install -q pip-audit; }
+	@$(BIN)/python -m pip freeze --exclude-editable | sed 's/+.*//' > build/audit/installed.txt
+	@build/audit/bin/pip-audit --strict --no-deps --disable-pip -r build/audit/installed.txt $(ARGS)
 
 clean:  ## remove caches and build leftovers (the environment stays: rm -rf .venv removes it)
 	@rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .gradio

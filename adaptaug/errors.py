@@ -15,6 +15,9 @@ class AdaptAugError(ValueError):
     adaptaug.errors.AdaptAugError: ...did you mean 'natural'?...
     """
 
+    def __str__(self) -> str:
+        return printable(super().__str__())  # it may quote what a stranger named
+
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The nearest known name as a hint in brackets, empty where none is near."""
@@ -23,7 +26,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def printable(path: str | os.PathLike[str]) -> str:
-    """A path on one line: characters that would break the line or the terminal are escaped."""
+    """A path or a sentence on one line: characters that would break the line or the terminal are escaped."""
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(path)
     )

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from adaptaug.backend.arrays import Array, pick_rows
-from adaptaug.errors import AdaptAugError
+from adaptaug.errors import AdaptAugError, did_you_mean
 from adaptaug.explanation import Explanation
 from adaptaug.policy.ops import OPS
 from adaptaug.promise.reasons import Reason
@@ -174,6 +174,13 @@ class ViewParams:
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise AdaptAugError(f"ViewParams: expected a mapping with 'format: {FORMAT}', got {data!r:.60}.")
         data = {k: v for k, v in data.items() if k != "format"}
+        for name in data["entries"]:  # what an engine does not know it would leave out without a word
+            if name not in _LABELS:
+                near = did_you_mean(name, _LABELS)
+                raise AdaptAugError(
+                    f"ViewParams: expected parameters of operations, got {name!r:.60}{near}; the version that planned "
+                    "them renders them."
+                )
         entries = {
             name: Entry(
                 policy=tuple(np.asarray(end) if isinstance(end, list) else end for end in e["policy"]),
@@ -228,6 +235,7 @@ def _joined_field(parts: Sequence[Any], join: Callable[[list[Array]], Array]) ->
     return None if first is None else join(list(parts))
 
 
+_LABELS = {label for op in OPS.values() for label in op.labels}
 _PLAIN = ("size", "view", "guards", "routes")
 _ARRAYS = tuple(f.name for f in fields(ViewParams) if f.name not in _PLAIN)
 _ENTRY_ARRAYS = ("value", "low", "high", "reason", "applied")

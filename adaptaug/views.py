@@ -292,7 +292,7 @@ def render(
     if len(params) != len(source):
         raise AdaptAugError(f"params: expected one row for each of {len(source)} images, got {len(params)}.")
     nearest = interpolation == "nearest"
-    if source.plain and engine.usable():
+    if source.plain and (engine.replays(params) if tone else engine.usable()):
         pixels = source.eight_bits()
         form = core_form(source, finish)
         return write_core(

@@ -32,9 +32,8 @@ import adaptaug
 from adaptaug.backend.writing import write_atomically
 from adaptaug.errors import AdaptAugError
 from adaptaug.policy import Policy, preset_names
-from adaptaug.policy.schema import Promise
 from adaptaug.promise.checker import TOLERANCE, Frame, check
-from benchmarks.judging import FRAME, Seen, see
+from benchmarks.judging import FRAME, Seen, promised, see
 from benchmarks.promise import told_to_stop
 from benchmarks.schema import today
 from benchmarks.turns import commit, machine
@@ -76,12 +75,15 @@ def picture(numbers: np.ndarray) -> np.ndarray:
     return np.round(255 * np.clip(floor + planes * (1 - floor), 0, 1)).astype(np.uint8).transpose(0, 2, 3, 1)
 
 
-def beyond(seen: Seen, promise: Promise, frame: Frame) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """By test, how far each view is beyond its limit in UNIT, (B,), below 0 within it; and which views break one."""
+def beyond(seen: Seen, policy: Policy, view: int, frame: Frame) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """By test, how far each view is beyond its limit in UNIT, (B,), below 0 within it; and which views break one.
+
+    The limits are the policy's, where it has routes those of the image's own.
+    """
     whole = seen.pixels.get("whole")
     erased = None if whole is None else (whole != seen.pixels["view"]).any(-1).mean((1, 2))
     pixels = {name: p for name, p in seen.pixels.items() if name != "frame"}
-    verdicts = check(**pixels, frame=frame, erased=erased, promise=promise)
+    verdicts = check(**pixels, frame=frame, erased=erased, promise=promised(policy, view, seen.route))
     far = {
         v.name: np.where(frame.blank, -np.inf, np.maximum(v.low - v.value, v.value - v.high) / UNIT[v.name])
         for v in verdicts
@@ -98,7 +100,7 @@ def judged(
     whole = adaptaug.AdaptiveAugment(FRAME, size=SIDE)(batch)
     frame = Frame(np.ascontiguousarray(whole.permute(0, 2, 3, 1).numpy()))
     pair = see(batch, views, whole, [key] * len(images))
-    one, other = (beyond(seen, held_to.for_view(view).promise, frame) for view, seen in enumerate(pair))
+    one, other = (beyond(seen, held_to, view, frame) for view, seen in enumerate(pair))
     return {test: np.maximum(far, other[0][test]) for test, far in one[0].items()}, one[1] | other[1]
 
 

@@ -37,7 +37,7 @@ class Seen(NamedTuple):
 
     def broken(self, policy: Policy, view: int = 0) -> dict[str, np.ndarray]:
         """By test which images' views break the promise of their policies."""
-        promise = _promised(policy, view, self.route)
+        promise = promised(policy, view, self.route)
         whole = self.pixels.get("whole")
         erased = None if whole is None else (whole != self.pixels["view"]).any(-1).mean((1, 2))
         return violations(**self.pixels, erased=erased, promise=promise)
@@ -64,8 +64,8 @@ def _seen(images: Any, view: Any, params: ViewParams, frame: Any) -> Seen:
     return Seen(levels, pulled, np.asarray(params.frame), np.asarray(params.failed), route)
 
 
-def _promised(policy: Policy, view: int, route: np.ndarray) -> Promise | SimpleNamespace:
-    """The promise of each image's policy: numbers, or (B,) of them where the policy has routes."""
+def promised(policy: Policy, view: int, route: np.ndarray) -> Any:
+    """The `Promise` of each image's policy: numbers, or (B,) of them where the policy has routes."""
     each = [choice.for_view(view).promise for choice in policy.choices]
     if not policy.routes:
         return each[0]

@@ -211,3 +211,22 @@ def test_a_terminal_that_cannot_write_everything_ends_no_work(encoding, tmp_path
         assert cli.run(["profile", "\u6f22", "--out", "\u6f22.png"]) == 0
     out.flush(), err.flush()
     assert b"\\u6f22.png" in out.buffer.getvalue() and b"\\u6f222.png" in err.buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "command", ["preview", "profile", "embed", "pretrain", "search", "predict", "evaluate"]
+)
+def test_a_refused_name_that_would_break_a_line_does_not(command, capsys, tmp_path, monkeypatch):
+    """Whatever of it is refused: a folder of nothing, a file that is not there, a policy, a checkpoint."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "line\nfeed\x1b[31m"
+    folder.mkdir()
+    others = {
+        "embed": ["--checkpoint", folder],
+        "predict": ["--head", folder / "head.safetensors"],
+        "preview": ["--policy", folder / "policy.yaml"],
+    }
+    for data in (folder, folder / "none"):
+        code, _, err = run(capsys, command, data, *others.get(command, []))
+        assert code in (1, 2) and "line\\nfeed\\x1b[31m" in err
+        one_sentence(err)

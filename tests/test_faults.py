@@ -143,6 +143,16 @@ def test_a_read_only_folder_is_a_sentence(tmp_path, digits, capsys):
             "memory is not enough; a smaller",
         ),
         (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "memory is not enough; a smaller"),
+        (
+            RuntimeError(
+                "[gloo/transport/tcp/pair.cc:545] Read error [127.0.0.1]:1: Connection reset by peer."
+            ),
+            "another process of this job died or does not answer; what was",
+        ),
+        (
+            RuntimeError("[Rank 0] ProcessGroupGloo's collective timed out"),
+            "another process of this job died or does not answer; what was",
+        ),
         (BrokenProcessPool("terminated abruptly"), "a worker died: killed, or out of memory"),
     ],
 )

@@ -127,6 +127,7 @@ def test_size_limits_hold_before_decoding(tmp_path, monkeypatch):
 
 def test_names_stay_on_one_line():
     assert files.printable("a\nb\x1b[31m é") == "a\\nb\\x1b[31m é"
+    assert str(AdaptAugError("a\nb: expected é")) == "a\\nb: expected é"
 
 
 def test_samples_need_no_download_and_cover_the_hard_kinds():

@@ -268,3 +268,29 @@ def test_a_photograph_beside_a_json_of_somebody_else_is_one(classes):
     save(classes / "cat" / "scores.png")
     save(classes / "scores.png")
     assert len(files.find_images([classes])) == 8
+
+
+def test_an_archive_cannot_escape(tmp_path):
+    """Members are read where they lie in the tar: no name and no link leads out of it, and nothing is unpacked."""
+    inside = tmp_path / "in" / "deep"
+    outside = save(tmp_path / "outside.png", 99)
+    content = save(tmp_path / "ours.png", 10).read_bytes()
+    inside.mkdir(parents=True)
+    with tarfile.open(inside / "s.tar", "w") as tar:
+        for name in ("../../up.png", f"{tmp_path}/absolute.png", "a/../../../b.png"):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+        for i, link in enumerate((str(outside), "../../outside.png", "/dev/zero")):
+            for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE):
+                member = tarfile.TarInfo(f"link{i}{kind.decode()}.png")
+                member.type, member.linkname = kind, link
+                tar.addfile(member)
+        device = tarfile.TarInfo("device.png")
+        device.type, device.devmajor, device.devminor = tarfile.CHRTYPE, 1, 5
+        tar.addfile(device)
+    before = sorted(tmp_path.rglob("*"))
+    data = open_data(inside / "s.tar")
+    assert [int(image[0, 0, 0]) for _, image in data] == [10, 10, 10] and not data.bad
+    assert data.left_out.startswith("left out 7 beside 3 images")
+    assert sorted(tmp_path.rglob("*")) == before

@@ -83,6 +83,8 @@ def _of_machine(error: Exception) -> str:
         return (
             f"a worker{which} died: killed, or out of memory, of which fewer --workers take less; {_GOES_ON}"
         )
+    if re.search(r"gloo/transport|NCCL|by peer|ProcessGroup\w*.*time", str(error)):
+        return f"another process of this job died or does not answer; {_GOES_ON}"
     # torch's own, of a device and of the CPU, are RuntimeErrors.
     if isinstance(error, MemoryError) or re.search("out of memory|can't allocate memory", str(error)):
         return f"this machine's memory is not enough; a smaller --batch-size or fewer --workers take less; {_GOES_ON}"

@@ -10,6 +10,7 @@ import typer
 
 from adaptaug import __version__
 from adaptaug.core import library
+from adaptaug.errors import printable
 
 if TYPE_CHECKING:
     from adaptaug.data import Images
@@ -36,7 +37,7 @@ class WorkFailed(Exception):
 
 
 def say(sentence: str) -> None:
-    print(f"adaptaug: {sentence}", file=sys.stderr)
+    print(f"adaptaug: {printable(sentence)}", file=sys.stderr)
 
 
 def own_side(data: Path, otherwise: int) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -56,10 +56,22 @@ def usable(policy: Policy | None = None) -> bool:
     return policy is None or not _prepared(policy)[2] & ~known_operations()
 
 
+def replays(params: ViewParams) -> bool:
+    """Whether the core is there and knows all operations that parameters name: it would drop another silently."""
+    return (
+        usable() and not _slots_of({name.partition(".")[0] for name in params.entries}) & ~known_operations()
+    )
+
+
 def known_operations() -> int:
     """A bit for each slot of `ops.OPS` that C has a function for."""
     lib = library.load()
     return 0 if lib is None else _operations_of(lib)
+
+
+def _slots_of(names: Iterable[str]) -> int:
+    """A bit for the slot of each operation."""
+    return sum(1 << OPS[name].slot for name in names)
 
 
 @cache
@@ -77,7 +89,7 @@ def _prepared(policy: Policy) -> tuple[Any, Any, int]:
     prepared = policy.__dict__.get("_core")
     if prepared is None:
         names = {name for choice in policy.choices for name in choice.operations}
-        prepared = pack(policy), pack_routes(policy), sum(1 << OPS[name].slot for name in names)
+        prepared = pack(policy), pack_routes(policy), _slots_of(names)
         object.__setattr__(policy, "_core", prepared)
     return prepared
 

@@ -9,6 +9,7 @@ process that watches it kills it when one file takes longer than --seconds, and 
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import os
 import platform
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -32,46 +34,100 @@ from adaptaug.errors import AdaptAugError, printable
 from adaptaug.policy import Policy
 from benchmarks.fuzz import images, policies
 from benchmarks.fuzz.reading import readers
+from benchmarks.load import growth, resident
 from benchmarks.schema import today
+from benchmarks.visitor import Visitor, served
+
+PART = 250  # files of one `preview`: a sheet has a greatest height
+TRAINING = ("--arch", "resnet-tiny", "--epochs", "1", "--batch-size", "8", "--no-tensorboard")
 
 
 def commands(
     folder: Path, files: list[tuple[str, Path]], refused: set[Path], seconds: float
 ) -> dict[str, Any]:
-    """`preview`, `profile` and `embed` on a folder: it ends with 0, and each bad file has its sentence."""
+    """`preview`, `profile`, `embed` and `pretrain` on a folder: it ends with 0, and each bad file has its sentence.
+
+    `pretrain` stops where more than one image in a hundred cannot be read: it gets all that can be read and so few
+    others, and once the whole folder, which it has to refuse in a sentence.
+    """
+    trained, left = folder.parent / "mostly-whole", sorted(f for f in refused if f.is_file())
+    whole = [f for _, f in files if f not in refused]
+    left = left[: len(whole) // 200]
+    for file in (*whole, *left):
+        (trained / file.relative_to(folder)).parent.mkdir(parents=True, exist_ok=True)
+        (trained / file.relative_to(folder)).write_bytes(file.read_bytes())
     encoder = folder.parent / "encoder.pth"
     torch.manual_seed(0)
     torch.save(build_encoder("resnet18", "cifar").state_dict(), encoder)
     out = folder.parent / "out"
     out.mkdir()
     few = ["--size", "32"]
+    plain = [str(file) for _, file in files if file.is_file()]
+    sheets = [plain[i : i + PART] for i in range(0, len(plain), PART)]
     asked = {
-        "preview": [str(folder), "--limit", str(len(files) + 99), "--pairs", "1", "--out", str(out / "s.png"), *few],
-        "profile": [str(folder), "--out", str(out / "profile.png"), *few],
-        "embed": [str(folder), "--checkpoint", str(encoder), "--views", "1", "--out", str(out / "e.npz"), *few],
+        "preview": [[*part, "--limit", str(PART), "--pairs", "1", "--out", str(out / "s.png"), *few]
+                    for part in sheets],
+        "profile": [[str(folder), "--out", str(out / "profile.png"), *few]],
+        "embed": [[str(folder), "--checkpoint", str(encoder), "--views", "1", "--out", str(out / "e.npz"), *few]],
+        "pretrain": [[str(trained), *TRAINING, "--out", str(out / "run"), *few]],
+        "pretrain, most of it bad": [[str(folder), *TRAINING, "--out", str(out / "no run"), *few]],
     }  # fmt: skip
+    named = {name: {f for f in refused if f.is_file()} for name in asked}
+    named |= {"pretrain": set(left), "pretrain, most of it bad": set()}
     found: dict[str, Any] = {}
-    for name, arguments in asked.items():
-        problems, began = [], time.perf_counter()
-        try:
-            done = subprocess.run(
-                [sys.executable, "-m", "adaptaug", name, *arguments],
-                capture_output=True, text=True, errors="replace", timeout=seconds, check=False,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            found[name] = {"problems": [f"{name}: not done in {seconds:g} s"]}
-            continue
-        said = done.stderr.splitlines()
-        if done.returncode:
-            problems.append(f"{name} ended with {done.returncode}: {said[-1:]}")
-        problems += [f"{name}: {line[:200]}" for line in said
-                     if not line.startswith("adaptaug: ") or "unexpected" in line or "Traceback" in line]  # fmt: skip
+    for name, calls in asked.items():
+        problems, began, said = [], time.perf_counter(), ""
+        for arguments in calls:
+            try:
+                done = subprocess.run(
+                    [sys.executable, "-m", "adaptaug", name.partition(",")[0], *arguments],
+                    capture_output=True, text=True, errors="replace", timeout=seconds, check=False,
+                )  # fmt: skip
+            except subprocess.TimeoutExpired:
+                problems.append(f"{name}: not done in {seconds:g} s")
+                continue
+            said += done.stderr
+            if done.returncode != (2 if "bad" in name else 0):
+                problems.append(f"{name} ended with {done.returncode}: {done.stderr.splitlines()[-1:]}")
+        # What libtiff itself writes to stderr is none of our sentences, and no harm.
+        lines = said.splitlines()
+        problems += [f"{name}: {line[:200]}" for line in lines if "unexpected" in line or "Traceback" in line]
         # A folder's listing has no pipes, links or folders among its images, or leaves them out in its own sentence.
-        unnamed = [f for f in refused if f.is_file() and printable(f.name) not in done.stderr]
-        problems += [f"{name}: no word of {f}" for f in unnamed]
-        found[name] = {"files": len(files), "left_out": sum(": left out " in line for line in said),
+        problems += [f"{name}: no word of {f}" for f in named[name] if printable(f.name) not in said]
+        given = len(whole) + len(left) if name == "pretrain" else len(files)
+        found[name] = {"files": given, "left_out": sum(": left out " in line for line in lines),
                        "seconds": round(time.perf_counter() - began), "problems": problems}  # fmt: skip
     return found
+
+
+def through_app(files: list[tuple[str, Path]], refused: set[Path], seconds: float) -> dict[str, Any]:
+    """Uploads on one page: each is shown, or has its sentence with its name; the page goes on."""
+    problems, told = [], Counter[str]()
+    began = time.perf_counter()
+    with served() as (url, process):
+        page = Visitor(url, 6 * seconds)
+        page.open()
+        held = []
+        for kind, file in files:
+            if not file.is_file():
+                continue  # a browser sends files
+            try:
+                answer = page.upload(file.name, file.read_bytes())
+            except (OSError, http.client.HTTPException) as error:
+                problems.append(f"app: {kind}, {file}: {type(error).__name__}: {error}")
+                continue
+            shown = unescape(" ".join(part for part in json.loads(answer.told or "{}").get("data", [])
+                                      if isinstance(part, str)))  # fmt: skip
+            told[answer.kind] += 1
+            held.append(resident(process.pid))
+            if answer.kind == "failed" or (file in refused and printable(file.name) not in shown):
+                problems.append(f"app: {kind}, {file}: {answer.kind}, {shown[:300]!r}")
+        after = page.seed(1).kind
+        problems += [] if after == "done" else [f"app: afterwards a seed is {after}"]
+    return {
+        "files": sum(told.values()), "answers": dict(told), "growth_mb": round(growth(held), 1),
+        "peak_mb": round(max(held)), "seconds": round(time.perf_counter() - began), "problems": problems,
+    }  # fmt: skip
 
 
 def policy_files(folder: Path, count: int, seed: int, seconds: float) -> dict[str, Any]:
@@ -111,6 +167,7 @@ def main() -> None:
     )
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--commands", type=int, default=1_000, help="files through each command; 0: none")
+    parser.add_argument("--uploads", type=int, default=200, help="files through the app; 0: none")
     parser.add_argument("--policies", type=int, default=2_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=10.0, help="that one file may take")
@@ -132,7 +189,10 @@ def main() -> None:
         if asked.commands:
             some = images.write(work / "some", asked.commands, asked.seed + 1)
             also = readers(some, asked.seconds)
-            ran = commands(work / "some", some, set(also.pop("refused")), 600)
+            bad = set(also.pop("refused"))
+            ran = commands(work / "some", some, bad, 1800)
+            if asked.uploads:
+                ran["app"] = through_app(some[: asked.uploads], bad, asked.seconds)
         drawn = policy_files(work, asked.policies, asked.seed, asked.policy_seconds)
     finally:
         if asked.keep is None:
@@ -152,7 +212,7 @@ def main() -> None:
         whole = {
             "measured": today(),
             "command": f"python -m benchmarks.fuzz --files {asked.files} --commands {asked.commands} "
-                       f"--policies {asked.policies} --seed {asked.seed}",
+                       f"--uploads {asked.uploads} --policies {asked.policies} --seed {asked.seed}",
             "adaptaug": __version__,
             "machine": f"{platform.machine()}, Pillow {PIL.__version__}, {os.cpu_count()} cores",
             "readers": read, "commands": ran, "policies": drawn,

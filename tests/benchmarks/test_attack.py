@@ -66,3 +66,18 @@ def test_totals_of_another_seed_are_not_added_to(tmp_path):
     attack.save(attack.begun(None, 0), path)
     with pytest.raises(AdaptAugError, match="expected totals of seed 1, got 0"):
         attack.run([NATURAL], 64, path, seed=1)
+
+
+def test_an_image_is_held_to_the_promise_of_its_own_route():
+    plain = {"version": 1, "operations": {}}
+    hard = plain | {"promise": {"dark": 0.4, "std": 0.2, "correlation": 0.9}}
+    rule = {"subject": "dark", "when": {"mean": [None, 0.5]}, "policy": hard}
+    routed = attack.Policy.parse({"version": 1, "routes": [rule, {"subject": "rest", "policy": plain}]})
+    images = np.stack([np.full((32, 32, 3), level, np.uint8) for level in (60, 200)])
+    images[:, :16] += 40
+    found, _ = attack.judged(routed, routed, (0, 0, 0), images)
+    for row, policy in enumerate((hard, plain)):
+        alone = attack.Policy.parse(policy)
+        expected, _ = attack.judged(alone, alone, (0, 0, 0), images[row : row + 1])
+        for test, far in expected.items():
+            assert found[test][row] == pytest.approx(far[0], abs=1e-3)

@@ -184,6 +184,33 @@ def test_gradients_and_operations_that_c_does_not_know_go_to_torch(images, monke
     assert asked
 
 
+def test_a_replay_of_an_operation_that_c_does_not_know_goes_to_torch(images, monkeypatch):
+    """The core would have left it out without a word."""
+    params = adaptaug.AdaptiveAugment("natural", 48).plan(images, key=KEYS)
+    masks = (images[:, :1] > 99).to(torch.uint8)
+    with engine.off():
+        by_torch = adaptaug.render(images, params)
+    moved = adaptaug.render(masks, params, "nearest", tone=False)
+    asked: list[int] = []
+    real = engine.replay
+    monkeypatch.setattr(engine, "replay", lambda *a, **k: asked.append(1) or real(*a, **k))
+    unknown = engine.library.load().core_operations() & ~(1 << 18)  # hue's
+    monkeypatch.setattr(engine, "known_operations", lambda: unknown)
+    assert torch.equal(adaptaug.render(images, params), by_torch)
+    assert not asked
+    assert torch.equal(adaptaug.render(masks, params, "nearest", tone=False), moved)
+    adaptaug.render(images, adaptaug.AdaptiveAugment("digits", 48).plan(images, key=KEYS))
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("name", ["dehaze", "crop.are", "hue.range", "blur.radius"])
+def test_parameters_of_another_version_are_refused(name, images):
+    plain = adaptaug.AdaptiveAugment("natural", 48).plan(images, key=KEYS).to_dict()
+    plain["entries"][name] = plain["entries"]["hue"]
+    with pytest.raises(AdaptAugError, match=f"expected parameters of operations, got '{name}'"):
+        adaptaug.ViewParams.from_dict(plain)
+
+
 def test_numbers_that_no_plan_has_are_refused(images):
     params = adaptaug.AdaptiveAugment("natural", 48).plan(images, key=KEYS)
     params.matrix[3, 0, 0] = float("nan")

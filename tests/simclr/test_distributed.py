@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -129,12 +131,15 @@ def pretrain(folder, *options):
             "--out", str(folder / "run"), *options]  # fmt: skip
 
 
+ADAPTAUG = Path(sys.executable).with_name("adaptaug")
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0",
+            "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0", "--no-python"]  # fmt: skip
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
 def torchrun(arguments):
-    adaptaug = Path(sys.executable).with_name("adaptaug")
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0",
-               "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0", "--no-python", adaptaug]  # fmt: skip
-    return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=300,
-                          env={**os.environ, "OMP_NUM_THREADS": "1"})  # fmt: skip
+    return subprocess.run([*TORCHRUN, ADAPTAUG, *arguments], capture_output=True, text=True, timeout=300,
+                          env=ENVIRONMENT)  # fmt: skip
 
 
 def torchrun_forked(arguments):
@@ -159,6 +164,38 @@ def test_torchrun_trains_and_resumes(tmp_path):
     (tmp_path / "run" / "step-00000008.ckpt").unlink()
     assert torchrun_forked(pretrain(tmp_path, *options, "--resume")) == {0: 0, 1: 0}
     assert (tmp_path / "run" / "encoder.safetensors").read_bytes() == before
+
+
+def processes_below(pid):
+    """Process ids below one, with what they were started with."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        for child in map(int, (thread / "children").read_text().split()):
+            told = Path(f"/proc/{child}/environ").read_text(errors="replace").split("\0")
+            yield child, dict(line.partition("=")[::2] for line in told)
+            yield from processes_below(child)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for the ranks in /proc")
+@pytest.mark.parametrize("launcher", [TORCHRUN, []], ids=["torchrun", "--devices"])
+def test_a_rank_that_dies_ends_the_job_with_a_sentence_and_it_resumes(launcher, tmp_path):
+    arguments = pretrain(tmp_path, "--limit", "64", "--epochs", "20", "--checkpoint-every", "2")
+    arguments += [] if launcher else ["--devices", "2"]
+    job = subprocess.Popen(
+        [*launcher, ADAPTAUG, *arguments], stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+    )
+    log = tmp_path / "run" / "metrics.jsonl"
+    while job.poll() is None and (not log.exists() or log.read_text().count("\n") < 5):
+        time.sleep(0.1)
+    [rank] = [child for child, told in processes_below(job.pid) if told.get("LOCAL_RANK") == "1"]
+    os.kill(rank, signal.SIGKILL)
+    _, said = job.communicate(timeout=60)  # within a minute
+    assert job.returncode == 1
+    assert "adaptaug: another process of this job died or does not answer; what was finished is kept" in said
+    assert not (tmp_path / "run" / "encoder.safetensors").exists()
+    assert torchrun_forked([*arguments, "--resume"]) == {0: 0, 1: 0}
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["step"] for line in lines if "train_loss" in line] == list(range(1, 41))
 
 
 def test_batch_that_does_not_divide(tmp_path, monkeypatch, capsys):
