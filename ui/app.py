@@ -43,6 +43,7 @@ from starlette.middleware import Middleware  # noqa: E402
 from starlette.middleware.trustedhost import TrustedHostMiddleware  # noqa: E402
 
 from adaptaug.ui import dataset_tab, guide, likeness, logic, templates, training, tune  # noqa: E402
+from adaptaug.ui.desk import give_memory_back  # noqa: E402
 from adaptaug.ui.shield import Shield, frame_ancestors  # noqa: E402
 from adaptaug.ui.style import CSS  # noqa: E402
 
@@ -187,6 +188,7 @@ def main(
             f"host: expected 127.0.0.1, got {host!r}; other machines are let in with --auth USER:PASSWORD only."
         )
     _end_tidily()
+    give_memory_back()
     host = "127.0.0.1" if host in LOOPBACK else host
     found = free_port(port, host)
     if found != port:

@@ -21,7 +21,7 @@ from adaptaug.report.profile import STATISTICS, Profile
 from adaptaug.ui import logic
 from adaptaug.ui.logic import Column, Source, View
 from adaptaug.ui.oddities import Odd, odd
-from adaptaug.ui.templates import thumbnail
+from adaptaug.ui.pictures import thumbnail
 
 MAX_FILES, MAX_BYTES = 64, 10_000_000
 WORST = 10

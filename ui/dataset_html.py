@@ -9,7 +9,8 @@ from adaptaug.ui.charts import bars
 from adaptaug.ui.dataset import BARS, PAIRS, TESTS, Look, Pair, Tally
 from adaptaug.ui.editor import BAND
 from adaptaug.ui.oddities import KINDS
-from adaptaug.ui.templates import escape, lossless, two_places
+from adaptaug.ui.pictures import lossless
+from adaptaug.ui.templates import escape, two_places
 
 EMPTY = """<div class="aa aa-empty"><h2>No data set yet</h2>
 <p>Add up to 64 images, or take a sample set. What they are like, the preset that suits them and what a

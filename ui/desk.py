@@ -17,6 +17,7 @@ from adaptaug.ui.sweep import Sweeps
 
 MOST_UNDO = 50
 MOST_BYTES = 500_000_000  # of pixels that all visitors' desks hold together
+_MMAP_THRESHOLD, _ARENA_MAX = -3, -8  # of glibc's mallopt
 CURRENT = "="  # before the name by which the selector offers what is chosen: only a choice of another is news
 
 
@@ -187,6 +188,17 @@ class Desks:
         if desk is not None:
             desk.give_back()
             _trim()
+
+
+def give_memory_back() -> None:
+    """Have glibc, where it is what there is, give what is large back to the system as it is freed, at this size for
+    ever (it would learn to keep a photograph's megabytes), and not keep a store of memory a thread."""
+    try:
+        library = ctypes.CDLL(None)
+        for parameter, value in ((_MMAP_THRESHOLD, 1 << 20), (_ARENA_MAX, 2)):
+            library.mallopt(parameter, value)
+    except (AttributeError, OSError, TypeError):
+        pass
 
 
 def _trim() -> None:

@@ -7,7 +7,34 @@ from typing import Any
 from adaptaug.policy.ops import OPS
 from adaptaug.ui import logic
 from adaptaug.ui.logic import Comparison, View
-from adaptaug.ui.templates import borrowed, escape, lossless, number, verdict, view_name
+from adaptaug.ui.pairs_html import verdict, view_name
+from adaptaug.ui.pictures import borrowed, lossless, thumbnail
+from adaptaug.ui.templates import escape, number
+
+DETAIL_JS = """
+const drawer = document.getElementById('detail');
+watch('value', () => {
+  if (!document.body.dataset.aaReveal) return;  // another tab has opened a pair
+  delete document.body.dataset.aaReveal;
+  drawer.dataset.open = '1';
+  drawer.scrollTop = 0;
+});
+const close = () => {
+  delete drawer.dataset.open;
+  document.querySelector('#pairs [aria-pressed=true]')?.focus();
+};
+element.addEventListener('click', (event) => {
+  if (!drawer.dataset.open || !event.target.closest('header a')) return;
+  event.preventDefault();
+  close();
+});
+document.addEventListener('keydown', (event) => { if (event.key === 'Escape' && drawer.dataset.open) close(); });
+// The slider beneath a view uncovers its source, cut as the view was.
+element.addEventListener('input', (event) => {
+  const range = event.target.closest('.aa-wipe input');
+  if (range) range.closest('.aa-wipe').style.setProperty('--cut', `${range.value}%`);
+});
+"""
 
 HEADINGS = "".join(
     f'<th scope="col">{text}</th>'
@@ -24,10 +51,8 @@ def pair_detail(comparison: Comparison, chosen: tuple[int, int]) -> str:
     pair = column.pairs[index]
     explained = logic.explain_pair(pair)
     views = "".join(
-        _picture(name, view, view_name(side, index, place), certificate, comparison)
-        for place, (name, view, certificate) in enumerate(
-            zip("AB", pair, explained["certificates"], strict=True)
-        )
+        _picture(name, view, certificate, comparison)
+        for name, view, certificate in zip("AB", pair, explained["certificates"], strict=True)
     )
     return (
         '<section class="aa aa-detail" aria-label="The chosen pair">'
@@ -76,18 +101,18 @@ def _cuts(comparison: Comparison, pair: tuple[View, View]) -> str:
     )
 
 
-def _picture(name: str, view: View, place: str, certificate: str, comparison: Comparison) -> str:
-    """A view, and under it a slider that uncovers the source, cut and turned as the view was."""
+def _picture(name: str, view: View, certificate: str, comparison: Comparison) -> str:
+    """A view to the bit, and under it a slider that uncovers the source, cut and turned as the view was."""
     judged = (
         f"Certificate, the check of the finished view: {certificate}"
         if view.params.guards
         else certificate.capitalize()
     )
     tiny = " tiny" if comparison.size < 224 else ""
-    shown = borrowed(place, f"View {name}: {verdict(view)}")
+    source = lossless(view.crop) if tiny else thumbnail(view.crop, comparison.size, 92)
     return (
-        f'<figure class="aa-wipe"><span class="aa-big{tiny}">{shown}'
-        f'<img class="over" src="{lossless(view.crop)}" alt=""></span>'
+        f'<figure class="aa-wipe"><span class="aa-big{tiny}"><img src="{lossless(view.pixels)}" '
+        f'alt="{escape(f"View {name}: {verdict(view)}")}"><img class="over" src="{source}" alt=""></span>'
         f'<label class="aa-cut"><span>View</span><input type="range" min="0" max="100" value="0" '
         f'aria-label="View {name}: uncover its source"><span>Source</span></label>'
         f'<figcaption><span class="aa-key {name.lower()}">View {name}</span> {escape(_outcome(view))}. '

@@ -22,7 +22,10 @@ from adaptaug.ui import (
     editor,
     likeness,
     logic,
+    measured_html,
+    pairs_html,
     papers,
+    pictures,
     sharing,
     snippets,
     sweep_html,
@@ -73,7 +76,7 @@ def build(
                     height=210, elem_id="source-image", buttons=[], interactive=True,
                 )  # fmt: skip
                 shelf = gr.HTML(
-                    templates.samples(samples), elem_id="samples", js_on_load=templates.SAMPLES_JS, **NO_SKIN
+                    pictures.samples(samples), elem_id="samples", js_on_load=pictures.SAMPLES_JS, **NO_SKIN
                 )
                 with gr.Column(elem_id="choices"):
                     with gr.Row(elem_id="policies"):
@@ -139,8 +142,8 @@ def build(
             )
             hint = gr.HTML("", elem_id="advice", js_on_load=advice.JS, **NO_SKIN)
             views = [gr.HTML("", elem_id=f"views-{side}", **NO_SKIN) for side in "ab"]
-            pairs = gr.HTML(templates.EMPTY, elem_id="pairs", js_on_load=templates.PAIRS_JS, **NO_SKIN)
-            reasons = gr.HTML("", elem_id="detail", js_on_load=templates.DETAIL_JS, **NO_SKIN)
+            pairs = gr.HTML(templates.EMPTY, elem_id="pairs", js_on_load=pairs_html.PAIRS_JS, **NO_SKIN)
+            reasons = gr.HTML("", elem_id="detail", js_on_load=detail.DETAIL_JS, **NO_SKIN)
 
     parts: dict[str, Any] = {
         "picture": picture, "problem": problem, "statistics": measured, "status": status, "views a": views[0],
@@ -175,9 +178,9 @@ def build(
         make: dict[str, Callable[[Any], Any]] = {
             "export": lambda _: sharing.write(desk.policy),
             "other": lambda offered: gr.update(choices=offered[0], value=offered[1]),
-            "statistics": lambda source: source and templates.statistics(source),
-            "views a": lambda column: column and templates.views(column, 0),
-            "views b": lambda column: column and templates.views(column, 1),
+            "statistics": lambda source: source and measured_html.statistics(source),
+            "views a": lambda column: column and pairs_html.views(column, 0),
+            "views b": lambda column: column and pairs_html.views(column, 1),
         }
         new = {part: content for part, content in told.items() if desk.news(part, content)}
         sent = {part: make[part](content) if part in make else content for part, content in new.items()}
@@ -197,7 +200,7 @@ def build(
         desk.seen, desk.chosen = seen, (desk.chosen[0], min(desk.chosen[1], number - 1))
         return {
             "statistics": source, "views a": seen.columns[0], "views b": seen.columns[1],
-            "status": templates.escape(logic.status(seen)), "pairs": templates.pairs(seen, desk.chosen),
+            "status": templates.escape(logic.status(seen)), "pairs": pairs_html.pairs(seen, desk.chosen),
             "detail": detail.pair_detail(seen, desk.chosen), "sweep": alone(desk, source, side),
             "advice": advice.html(desk.advised(source), desk.policy),
         }  # fmt: skip
