@@ -116,7 +116,7 @@ class Pair:
 
     item: Item
     index: int
-    views: tuple[View, View]
+    views: tuple[View, ...]
     alike: float
 
     @property

@@ -13,8 +13,9 @@ from adaptaug.report.profile import STATISTICS
 from adaptaug.ui import dataset, dataset_html, logic, templates
 from adaptaug.ui.dataset import Item, Look
 from adaptaug.ui.desk import Desk
+from adaptaug.ui.layout import NO_SKIN, policy_choice
 from adaptaug.ui.templates import number
-from adaptaug.ui.tune import NO_SKIN, QUIET, Door, as_picture, policy_choice
+from adaptaug.ui.tune import QUIET, Door, as_picture
 
 SIZE = 96  # px of a view; digits have fewer
 

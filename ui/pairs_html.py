@@ -6,14 +6,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-from adaptaug.ui.logic import Column, Comparison, View
+from adaptaug.ui import logic
+from adaptaug.ui.logic import NAMES, Column, Comparison, View
 from adaptaug.ui.pictures import borrowed, glance, lend
 from adaptaug.ui.templates import digest, escape, two_places
 
 # Views lie in #views-a and #views-b, each sent only when it has changed; what has `data-of` borrows one by its name.
 # An observer hears of a change before the page is painted, in whatever order its parts arrive.
-# The keyboard reaches every pair by Tab; arrows move between rows and policies. A selection is marked here at
-# once, and the table opens at the foot of the window, which the server's answer fills: the pairs stay in sight.
+# The keyboard reaches every pair by Tab; arrows move between rows and policies; Alt and a letter goes to another pair
+# or seed from anywhere (letters alone are what people type, and what speech control hears). A selection is marked here
+# at once, and the table opens beside the pairs, which the server's answer fills: the pairs stay in sight.
 PAIRS_JS = """
 const layout = document.getElementById('layout');
 const borrow = () => {
@@ -40,10 +42,25 @@ element.addEventListener('click', (event) => {
   const pair = event.target.closest('.aa-pair');
   if (pair) pick(pair);
 });
+document.addEventListener('keydown', (event) => {
+  const [what, step] = {KeyN: ['seed', 1], KeyB: ['seed', -1], KeyJ: ['pair', 1], KeyK: ['pair', -1]}[event.code] || [];
+  if (!what || !event.altKey || event.ctrlKey || event.metaKey || !element.offsetParent) return;
+  event.preventDefault();
+  if (what === 'seed') {
+    const box = document.querySelector('#seed input');
+    box.value = Math.max(0, Number(box.value) + step);
+    box.dispatchEvent(new Event('input', {bubbles: true}));
+    return;
+  }
+  const open = element.querySelector('.aa-pair[aria-pressed=true]'), side = open?.dataset.side ?? 1;
+  const row = document.getElementById('detail').dataset.open ? Number(open?.dataset.pair ?? -1) + step : 0;
+  const next = element.querySelector(`.aa-pair[data-side="${side}"][data-pair="${row}"]`);
+  if (next) { next.focus({preventScroll: true}); pick(next); }
+});
 element.addEventListener('keydown', (event) => {
   const pair = event.target.closest('.aa-pair');
   const move = {ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0]}[event.key];
-  if (!pair || !move) return;
+  if (!pair || !move || event.altKey) return;
   const side = Number(pair.dataset.side) + move[0], row = Number(pair.dataset.pair) + move[1];
   const next = element.querySelector(`.aa-pair[data-side="${side}"][data-pair="${row}"]`);
   if (next) { event.preventDefault(); next.focus(); }
@@ -51,10 +68,14 @@ element.addEventListener('keydown', (event) => {
 """
 
 
-def views(column: Column, side: int, picture: Callable[[np.ndarray], str] = glance) -> str:
-    """The views of a policy, which pairs and table borrow by name (`PAIRS_JS`): sent only where they have changed."""
+ALL_PASS = '<span class="ok"><b>\N{CHECK MARK} all pass</b></span>'
+
+
+def views(column: Column, side: int, picture: Callable[[np.ndarray, int], str] = glance) -> str:
+    """The views of a policy, which pairs and table borrow by name (`PAIRS_JS`): sent only where they have changed.
+    `picture` gets the pixels, and of how many views this is one."""
     return "".join(
-        lend(view_name(side, index, number), picture(view.pixels))
+        lend(view_name(side, index, number), picture(view.pixels, column.total))
         for index, pair in enumerate(column.pairs)
         for number, view in enumerate(pair)
     )
@@ -69,13 +90,17 @@ def pairs(comparison: Comparison, chosen: tuple[int, int]) -> str:
     heads = "".join(
         _policy_head(column, comparison.source.blank(comparison.size)) for column in comparison.columns
     )
+    each = len(comparison.columns[0].pairs[0])
+    how = "Choose a pair to see where its two views, A and B, were cut, and why."
+    if each > 2:
+        how = f"Choose a group to see where its {each} views were cut, and why. Alike: A with the others, on average."
     cells = []
     for index in range(len(comparison.columns[0].pairs)):
         for side, column in enumerate(comparison.columns):
             cells.append(_pair(column, side, index, comparison.size, (side, index) == chosen))
     return (
-        '<div class="aa"><p class="aa-note" id="how-to-look">Choose a pair to see where its two views, A and B, were '
-        f'cut, and why.</p><div class="aa-grid">{heads}{"".join(cells)}</div>{_measured(comparison)}</div>'
+        f'<div class="aa"><p class="aa-note" id="how-to-look">{how}</p>'
+        f'<div class="aa-grid">{heads}{"".join(cells)}</div>{_measured(comparison)}</div>'
     )
 
 
@@ -87,11 +112,7 @@ def _measured(comparison: Comparison) -> str:
     )
     if comparison.backbone:
         said += f" Features: cosine of what {comparison.backbone} makes of the two views. The band is one of pixels."
-    said += (
-        f" Views of {comparison.size} px are shown smaller here, at up to 224 px below."
-        if comparison.size > 108
-        else ""
-    )
+    said += " Views are packed and may be smaller here; those of the pair you choose are shown to the bit."
     return f'<p class="aa-note" id="measured-by">{escape(said)}</p>'
 
 
@@ -101,7 +122,9 @@ def _policy_head(column: Column, blank: bool) -> str:
         if column.policy.guards
         else "manual: fixed ranges, no guards"
     )
-    total = 2 * len(column.pairs)
+    if taken := logic.taken_for(column.pairs[0][0]):
+        kind = f"took this image for <b>{escape(taken[0])}</b>; {escape(taken[1])}"
+    total = column.total
     if blank:
         verdict = "<p>the image is blank, and has nothing to lose: its views are counted apart</p>"
     elif column.broken:
@@ -109,7 +132,12 @@ def _policy_head(column: Column, blank: bool) -> str:
     else:
         verdict = f'<p class="kept">all {total} views keep the promise</p>'
     named = f'data-policy="{digest(column.policy)}"'  # by which a page's pairs are known to be those of its controls
-    return f'<div class="aa-policy" {named}><h2>{escape(column.policy.name)}</h2><p>{kind}</p>{verdict}</div>'
+    name = escape(column.policy.name)
+    return f'<div class="aa-policy" {named}><h2>{name}</h2><p class="kind">{kind}</p>{verdict}</div>'
+
+
+def word(pair: tuple[View, ...]) -> str:
+    return "Pair" if len(pair) == 2 else "Group"
 
 
 def repair(view: View) -> str:
@@ -132,16 +160,20 @@ def verdict(view: View) -> str:
 
 def _pair(column: Column, side: int, index: int, size: int, pressed: bool) -> str:
     views = column.pairs[index]
-    spoken = "; ".join(f"view {name} {verdict(view)}" for name, view in zip("AB", views, strict=True))
+    spoken = "; ".join(f"view {name} {verdict(view)}" for name, view in zip(NAMES, views, strict=False))
     pictures = "".join(_view(view, size, view_name(side, index, number)) for number, view in enumerate(views))
-    words = "".join(_words(name, view) for name, view in zip("AB", views, strict=True))
+    told = [
+        (name, view) for name, view in zip(NAMES, views, strict=False) if len(views) == 2 or view.failures
+    ]
+    words = "".join(_words(name, view) for name, view in told) or ALL_PASS
     features = column.features[index] if column.features else None
     likeness = _alike(column.alike[index], column.policy.band, features)
     return (
         f'<button type="button" class="aa-pair" data-side="{side}" data-pair="{index}" '
         f'aria-pressed="{str(pressed).lower()}" '
-        f'aria-label="{escape(column.policy.name)}, pair {index + 1}: {escape(spoken)}">'
-        f'<span class="aa-index">{index + 1}</span><span class="aa-views">{pictures}</span>'
+        f'aria-label="{escape(column.policy.name)}, {word(views).lower()} {index + 1}: {escape(spoken)}">'
+        f'<span class="aa-index">{index + 1}</span>'
+        f'<span class="aa-views" style="--each:{min(len(views), 4)}">{pictures}</span>'
         f'<span class="aa-words">{words}{likeness}</span></button>'
     )
 
@@ -181,5 +213,5 @@ def _words(name: str, view: View) -> str:
     kind, mark = ("no", "\N{MULTIPLICATION SIGN}") if view.failures else ("ok", "\N{CHECK MARK}")
     return (
         f'<span class="{kind}"><b>{name} {mark} {escape(verdict(view))}</b>'
-        f'<span class="faint num">mean {view.mean:.2f}<br>contrast {view.contrast:.2f}</span></span>'
+        f'<span class="faint num">mean {view.mean:.2f}, contrast {view.contrast:.2f}</span></span>'
     )

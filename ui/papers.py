@@ -61,7 +61,8 @@ def page(seen: Comparison) -> str:
         for column in seen.columns
     )
     why = "".join(
-        f"<details><summary>Pair {index + 1} of {escape(column.policy.name)}: {escape(_outcome(column, index))}"
+        f"<details><summary>{pairs_html.word(column.pairs[index])} {index + 1} of "
+        f"{escape(column.policy.name)}: {escape(_outcome(column, index))}"
         "</summary>"
         f"{reasons(seen, (side, index))}</details>"
         for side, column in enumerate(seen.columns)
@@ -75,7 +76,8 @@ def page(seen: Comparison) -> str:
         f"<section><h2>Why each view is as it is</h2>{why}</section><section><h2>The policies</h2>{policies}</section>"
         f'<section><h2>In a training loop</h2><pre class="aa-code">{how}</pre></section></main>'
     )
-    lent = "".join(pairs_html.views(column, side, lossless) for side, column in enumerate(seen.columns))
+    exact = lambda pixels, _: lossless(pixels)  # noqa: E731
+    lent = "".join(pairs_html.views(column, side, exact) for side, column in enumerate(seen.columns))
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(seen.source.name)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_COLOURS}{CSS}</style></head>'
@@ -84,7 +86,7 @@ def page(seen: Comparison) -> str:
 
 
 def _outcome(column: logic.Column, index: int) -> str:
-    pair = zip("AB", column.pairs[index], strict=True)
+    pair = zip(logic.NAMES, column.pairs[index], strict=False)
     return ", ".join(f"view {name} {pairs_html.verdict(view)}" for name, view in pair)
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from adaptaug.ui.templates import escape, label
 
 GLANCE, TINY = 128, 64  # px of a view among others; up to which it is magnified pixel by pixel
+MANY = 24  # of a policy, beyond which they shrink, so that a page stays below 600 kB
 SAMPLES_JS = """
 element.addEventListener('click', (event) => {
   const sample = event.target.closest('button');
@@ -29,10 +30,12 @@ def lossless(pixels: np.ndarray) -> str:
     return "data:image/webp;base64," + base64.b64encode(data.getvalue()).decode()
 
 
-def glance(pixels: np.ndarray) -> str:
+def glance(pixels: np.ndarray, among: int) -> str:
     """A view among others, as a data URI: small ones, whose every pixel is seen, as they are; larger ones as JPEG of
-    at most `GLANCE` px, a quarter of the bytes. The pair that is opened is shown to the bit."""
-    return lossless(pixels) if max(pixels.shape) <= TINY else thumbnail(pixels, GLANCE, 92)
+    at most `GLANCE` px, a quarter of the bytes, and smaller among many. What is opened is shown to the bit."""
+    if max(pixels.shape) <= TINY and among <= MANY:
+        return lossless(pixels)
+    return thumbnail(pixels, round(GLANCE * min(1.0, (MANY / among) ** 0.5)), 92 if among <= MANY else 85)
 
 
 def thumbnail(pixels: np.ndarray, longest: int, quality: int = 85) -> str:

@@ -12,9 +12,21 @@ from adaptaug import Policy
 STATUS_JS = "element.setAttribute('role', 'status'); element.setAttribute('aria-live', 'polite');"
 PROBLEM_JS = "element.setAttribute('role', 'alert');"
 
-HEADER = """<header class="aa aa-top"><h1>adaptaug</h1>
+HEADER = """<header class="aa aa-top"><a class="aa-skip" href="#pairs">Skip to the pairs</a><h1>adaptaug</h1>
 <p>Two policies, one image, the same seed: the pairs of views that contrastive learning trains on.</p>
 </header>"""
+# The link goes to the tab of the pairs, wherever one is, and to the pair that was chosen last.
+HEADER_JS = """
+element.addEventListener('click', (event) => {
+  if (!event.target.closest('.aa-skip')) return;
+  event.preventDefault();
+  document.querySelector('#tabs [role=tab]').click();
+  requestAnimationFrame(() => requestAnimationFrame(() => {
+    const pairs = document.getElementById('pairs');
+    (pairs.querySelector('[aria-pressed=true]') || pairs.querySelector('.aa-pair'))?.focus();
+  }));
+});
+"""
 
 EMPTY = """<div class="aa aa-empty"><h2>No image yet</h2>
 <p>Choose one of the photographs, or upload, drop or paste your own. Its pairs appear here.</p></div>"""

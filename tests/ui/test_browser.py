@@ -203,9 +203,7 @@ def test_check_11_a_click_and_the_keyboard_show_the_reasons(page) -> None:
     page.locator('.aa-pair[data-side="0"][data-pair="2"]').click()
     expect(detail.locator("h2")).to_have_text("Pair 3 of simclr")
     pair, table = (page.locator(at).bounding_box() for at in (".aa-pair[aria-pressed=true]", "#detail"))
-    assert 0 <= pair["y"] and pair["y"] + pair["height"] <= table["y"], (
-        "the pair is in sight beside its table"
-    )
+    assert 0 <= pair["y"] and pair["x"] + pair["width"] <= table["x"], "the pair is in sight beside its table"
     expect(detail).to_contain_text("No certificate: this policy has its guards off")
     expect(detail).to_contain_text("fails (")
     expect(page.locator(".aa-pair[aria-pressed=true]")).to_have_count(1)
@@ -572,21 +570,6 @@ def visit(page, tab: str) -> None:
         page.locator("[data-worst]").first.wait_for(timeout=60_000)
     elif tab == "Train & search":
         page.locator("#run-view .aa-chart").first.wait_for()
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_check_15_no_serious_accessibility_problem_on_any_tab(open_page, theme) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-    page = open_page(f"/?__theme={theme}")
-    for group in page.locator("#editor summary").all():
-        group.click()
-    for tab in TABS:
-        visit(page, tab)
-        for width in (1280, 390):
-            page.set_viewport_size({"width": width, "height": 844})
-            found = axe.Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
-            serious = [v for v in found if v["impact"] in ("serious", "critical")]
-            assert [(tab, width, v["id"], [node["html"][:200] for node in v["nodes"]]) for v in serious] == []
 
 
 def test_check_15_a_phone_shows_pairs_before_statistics_and_no_tab_overflows(open_page) -> None:

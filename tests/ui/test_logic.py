@@ -84,6 +84,35 @@ def test_a_view_among_others_is_packed_and_the_open_pair_is_not() -> None:
     assert "jpeg" not in pairs_html.views(small.columns[1], 1)  # each of its pixels is seen
 
 
+def test_a_policy_with_routes_is_looked_at_and_says_what_it_took_the_image_for() -> None:
+    for image, preset in ((source(), "natural"), (source("page"), "documents")):
+        seen = logic.compare(image, Policy.load("simclr"), Policy.load("auto"), 0, 1, 64)
+        subject, because = logic.taken_for(seen.columns[1].pairs[0][0])
+        assert subject.endswith(f"policy {preset}") and because
+        html = pairs_html.pairs(seen, (1, 0)), detail.pair_detail(seen, (1, 0))
+        assert all(templates.escape(because) in part for part in html)
+        own = logic.make_pairs(image, Policy.load(preset), 0, 1, 64)  # and is that preset's, to the bit
+        assert all(
+            np.array_equal(a.pixels, b.pixels)
+            for a, b in zip(own.pairs[0], seen.columns[1].pairs[0], strict=True)
+        )
+        assert logic.taken_for(seen.columns[0].pairs[0][0]) is None
+
+
+def test_more_views_of_a_draw_are_those_of_training_code_and_their_likeness_is_the_bands() -> None:
+    policy = Policy.load("natural").edit(band=(0.1, 0.8))
+    column = logic.make_pairs(source(), policy, seed=3, count=2, size=64, each=5)
+    views = adaptaug.Views(policy, n=5, size=64, finish="none", return_params=True)
+    for index, group in enumerate(column.pairs):
+        pixels, params = views(source().pixels, key=(3, 0, index))
+        assert all(np.array_equal(a.pixels, b) for a, b in zip(group, pixels, strict=True))
+        assert column.alike[index] == pytest.approx(float(params[0].evidence["similarity"][0]), abs=1e-4)
+    seen = logic.compare(source(), Policy.load("byol"), policy, 0, 2, 64, each=5)
+    assert logic.status(seen).startswith("2 groups of 5 views, byol vs ")
+    assert seen.columns[0].total == 10 and detail.pair_detail(seen, (0, 1)).count("aa-wipe") == 5
+    assert logic.compare(source(), Policy.load("byol"), policy, 0, 2, 64, before=seen).columns[0].total == 4
+
+
 def test_same_seed_same_pairs_other_seed_others() -> None:
     image, policy = source(), Policy.load("natural")
     one, again, other = (logic.make_pairs(image, policy, seed, 2, 64) for seed in (0, 0, 1))
@@ -319,7 +348,12 @@ def test_importing_adaptaug_and_logic_leaves_gradio_out() -> None:
 def test_the_controls_offer_every_operation_and_no_edit_changes_nothing(name: str) -> None:
     policy = Policy.load(name)
     html = editor.html(policy)
-    assert all(f'data-op="{op}"' in html for op in OPS)
+    if policy.routes:  # its rules, and the policies that it routes to
+        assert all(
+            f'data-preset="{route.policy}"' in html and route.subject in html for route in policy.routes
+        )
+    else:
+        assert all(f'data-op="{op}"' in html for op in OPS)
     assert editor.apply(policy, {}).edit(name=policy.name) == policy
 
 
