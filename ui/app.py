@@ -90,7 +90,7 @@ def build_app(
                 door = tune.build(policies, ("simclr", second), samples, backbone, chosen, heard)
             with gr.Tab("Dataset", id="dataset") as whole:
                 folder = images if images and Path(images).is_dir() else None
-                dataset_tab.build(policies, ("simclr", second), folder, door, tabs, chosen)
+                dataset_tab.build(policies, ("simclr", second), folder, door, tabs, chosen, backbone)
             with gr.Tab("Train & search", id="training") as watched:
                 pass
             with gr.Tab("How it works", id="guide") as last:

@@ -54,6 +54,8 @@ TUNE = (
 #left > *, #image-row > * { flex: none; min-width: 0 !important; } #image-row { flex-direction: column; gap: 8px; }
 #controls { gap: 12px; padding: 0 8px 12px 1px; } #versions { gap: 8px; align-items: flex-end; flex-wrap: nowrap; }
 #versions > * { min-width: 0 !important; } #keep, #drop { flex: 0 0 auto; height: 32px; margin-bottom: 2px; }
+.aa-map { display: block; width: 100%; max-width: 900px; border: 1px solid var(--aa-line); border-radius: 12px; background: var(--aa-card); margin-top: 8px; }
+.aa-map [data-image] { cursor: pointer; } .aa-map [data-image]:hover { stroke: var(--body-text-color); }
 .aa-subject { font-size: 13px; margin-top: 6px !important; color: var(--aa-faint); } .aa-subject b { color: var(--body-text-color); }
 .aa-routes { font-size: 13px; display: grid; gap: 8px; } .aa-routes div { display: grid; gap: 2px; justify-items: start; border: 1px solid var(--aa-line); border-radius: 10px; padding: 8px 12px; }
 
