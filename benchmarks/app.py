@@ -2,13 +2,15 @@
 
 In Chromium, from the request to the new pixels: opening the page; a seed, an edit of the right policy and a click on a
 pair, on photographs of .4 and of 12 megapixels; and how many bytes the longest reply had. Medians and quartiles, with
-the machine's load beside them; the first of each is left out.
+the machine's load beside them; the first of each is left out. Then what visitors leave behind in memory.
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 TIMES = 9
+PATIENCE = 60_000  # ms, of a busy machine
 # Resolves when no view that the pairs borrow has changed for two frames after the first that did.
 NEW_PIXELS = """(act) => new Promise((done) => {
   const began = performance.now();
@@ -121,6 +124,46 @@ def measure(page: Any, meter: Meter, url: str, photo: Path) -> None:
         tell(f"{what}: a click on a pair", 200, *timed(page, meter, clicked))
 
 
+def held(process: subprocess.Popen[str]) -> float:
+    """Megabytes that it has in memory (Linux)."""
+    pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def remember(browser: Any, port: int, photo: Path) -> None:
+    """What the app's memory is before, with, and after visitors who look at a photograph of 12 megapixels."""
+    command = f"from adaptaug.ui.app import main; main(port={port})"
+    server = subprocess.Popen([sys.executable, "-uc", command], stdout=subprocess.PIPE, text=True)
+    try:
+        while server.stdout is not None and "adaptaug is at" not in server.stdout.readline():
+            pass
+
+        def visit(reloads: int) -> float:
+            page = browser.new_page()
+            for _ in range(reloads):
+                page.goto(f"http://127.0.0.1:{port}")
+                for part in (".aa-pair", "#source-image img"):  # the first sample has come
+                    page.locator(part).first.wait_for(timeout=PATIENCE)
+                page.locator("#source-image input[type=file]").set_input_files(photo)
+                page.locator("#status-line", has_text=photo.name).wait_for(timeout=PATIENCE)
+            most = held(server)
+            page.close()
+            time.sleep(2)  # the server hears of it a moment later
+            return most
+
+        visit(1)  # what any first visitor loads once and for all
+        before, most = held(server), visit(6)
+        for _ in range(10):
+            visit(1)
+        print(
+            f"memory: {before:.0f} MB, after six reloads with 12 megapixels {most - before:+.0f} MB, after ten"
+        )
+        print(f"visitors with it have left {held(server) - before:+.0f} MB (target 20)")
+    finally:
+        server.terminate()
+        server.wait()
+
+
 def main() -> None:
     from playwright.sync_api import sync_playwright
 
@@ -137,7 +180,10 @@ def main() -> None:
             executable_path=find_chromium(), args=["--no-sandbox", "--disable-gpu"]
         )
         page = browser.new_page(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
-        measure(page, Meter(page), f"http://127.0.0.1:{port}", photograph(Path(folder)))
+        photo = photograph(Path(folder))
+        measure(page, Meter(page), f"http://127.0.0.1:{port}", photo)
+        page.close()
+        remember(browser, free_port(port + 1), photo)
         browser.close()
     app.close(verbose=False)
 

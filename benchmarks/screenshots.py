@@ -20,34 +20,41 @@ from adaptaug import AdaptAugError
 from adaptaug.ui.app import build_app, free_port, launch_settings
 
 MAX_BYTES = 300_000
+PATIENCE = 120_000  # ms, of a busy machine
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "img"
-_WIDE: dict[str, Any] = {"theme": "light", "width": 1280, "height": 1010, "density": 1}
+_WIDE: dict[str, Any] = {"theme": "light", "width": 1280, "height": 800, "density": 1}
 _PHONE: dict[str, Any] = {"theme": "light", "width": 390, "height": 844, "density": 2}
 _DARK, _GUIDE = {"theme": "dark"}, {"tab": "How it works", "wait": "#guide h2"}
-_SET = {"tab": "Dataset", "click": "#set-photographs", "wait": "[data-worst]"}
+_SET = {"tab": "Dataset", "click": "#set-digits", "wait": "#set-map"}
+_MAP = {"tab": "Dataset", "at": "#set-map"}
 _SEARCH = {"tab": "Train & search", "wait": "#arms"}
-_LOWER = {"at": ".aa-card"}
+_SWEEP = {"sweep": "hue"}
+_PAIR = {"pair": '.aa-pair[data-side="0"][data-pair="1"]'}
+# By name; those of one theme and size are one page, in this order: what one opens, the next ones have open.
 SHOTS: dict[str, dict[str, Any]] = {
-    "app-light": _WIDE,
-    "app-dark": _WIDE | _DARK,
-    "app-phone": _PHONE | {"at": "#status-line"},
-    "app-phone-dark": _PHONE | _DARK | {"at": "#status-line"},
-    "tuning-light": _WIDE | {"at": "#tuning", "open": 2},
-    "tuning-phone": _PHONE | {"at": "#tuning", "open": 0},
-    "pair-light": _WIDE | {"at": "#detail"},
-    "pair-phone": _PHONE | {"at": "#detail"},
+    "app-light": _WIDE | _SWEEP,
+    "pair-light": _WIDE | _PAIR,
     "dataset-light": _WIDE | _SET,
+    "map-light": _WIDE | _MAP,
+    "guide-light": _WIDE | _GUIDE,
+    "app-dark": _WIDE | _DARK | _SWEEP,
+    "pair-dark": _WIDE | _DARK | _PAIR,
     "dataset-dark": _WIDE | _DARK | _SET,
-    "dataset-phone": _PHONE | _SET | _LOWER,
-    "dataset-phone-dark": _PHONE | _DARK | _SET | _LOWER,
+    "map-dark": _WIDE | _DARK | _MAP,
+    "guide-dark": _WIDE | _DARK | _GUIDE,
+    "app-phone": _PHONE,
+    "tuning-phone": _PHONE | _SWEEP,
+    "pair-phone": _PHONE | _PAIR,
+    "dataset-phone": _PHONE | _SET,
+    "map-phone": _PHONE | _MAP,
+    "guide-phone": _PHONE | _GUIDE,
+    "app-phone-dark": _PHONE | _DARK,
+    "dataset-phone-dark": _PHONE | _DARK | _SET,
+    "guide-phone-dark": _PHONE | _DARK | _GUIDE,
     "search-light": _WIDE | _SEARCH,
     "search-dark": _WIDE | _DARK | _SEARCH,
     "search-phone": _PHONE | _SEARCH | {"at": ".aa-run"},
     "search-phone-dark": _PHONE | _DARK | _SEARCH | {"at": ".aa-run"},
-    "guide-light": _WIDE | _GUIDE,
-    "guide-dark": _WIDE | _DARK | _GUIDE,
-    "guide-phone": _PHONE | _GUIDE,
-    "guide-phone-dark": _PHONE | _DARK | _GUIDE,
 }
 
 
@@ -94,6 +101,46 @@ def with_palette(image: Image.Image, colours: int) -> Image.Image:
     return picture
 
 
+def opened(browser: Any, url: str, shot: dict[str, Any]) -> Any:
+    """A page of this theme and size, with a sample chosen."""
+    page = browser.new_page(
+        viewport={"width": shot["width"], "height": shot["height"]},
+        device_scale_factor=shot["density"],
+        reduced_motion="reduce",
+    )
+    page.set_default_timeout(PATIENCE)
+    page.goto(f"{url}/?__theme={shot['theme']}")
+    page.locator('.aa-pair[data-side="1"]').first.wait_for()
+    page.locator("#source-image img").wait_for()
+    page.get_by_role("button", name="Use the sample coffee", exact=True).click()
+    page.get_by_text("(coffee, views of 128 px)").wait_for()
+    return page
+
+
+def pictured(page: Any, shot: dict[str, Any]) -> bytes:
+    """A PNG of the page once it shows what the shot is of."""
+    page.get_by_role("tab", name=shot.get("tab", "Tune"), exact=True).click()
+    if "sweep" in shot:
+        look = page.locator(f"[data-sweep={shot['sweep']}]")
+        page.locator("#editor details").filter(has=look).locator("summary").click()
+        look.click()
+        page.locator(".aa-slot img").first.wait_for()
+        look.evaluate("element => element.closest('[data-op]').scrollIntoView({block: 'start'})")
+    if "pair" in shot:
+        page.locator(shot["pair"]).click()
+        page.locator("#detail h2", has_text="Pair 2 of simclr").wait_for()
+    if "click" in shot:
+        page.locator(shot["click"]).click()
+    if "wait" in shot:
+        page.locator(shot["wait"]).first.wait_for()
+    page.evaluate("scrollTo(0, 0)")
+    if "at" in shot:
+        page.locator(shot["at"]).evaluate("element => scrollBy(0, element.getBoundingClientRect().top - 12)")
+    page.mouse.move(0, 0)
+    page.wait_for_function("[...document.images].every(image => image.complete)")
+    return bytes(page.screenshot(animations="disabled"))
+
+
 def take(folder: Path, runs: str | None = None) -> list[Path]:
     """Serve the app, open it in each way of `SHOTS`, and write the pictures; those of searches need `runs`."""
     from playwright.sync_api import sync_playwright
@@ -103,7 +150,8 @@ def take(folder: Path, runs: str | None = None) -> list[Path]:
     app = build_app(runs=runs)
     port = free_port(27860)
     app.launch(server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, **launch_settings())
-    written = []
+    written: list[Path] = []
+    pages: dict[tuple[Any, ...], Any] = {}
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
@@ -112,34 +160,12 @@ def take(folder: Path, runs: str | None = None) -> list[Path]:
             for name, shot in SHOTS.items():
                 if runs is None and name.startswith("search"):
                     continue
-                page = browser.new_page(
-                    viewport={"width": shot["width"], "height": shot["height"]},
-                    device_scale_factor=shot["density"],
-                    reduced_motion="reduce",
-                )
-                page.goto(f"http://127.0.0.1:{port}/?__theme={shot['theme']}")
-                page.locator('.aa-pair[data-side="1"]').first.wait_for()
-                page.locator("#source-image img").wait_for()
-                page.get_by_role("button", name="Use the sample coffee", exact=True).click()
-                page.get_by_text("(coffee, views of 128 px)").wait_for()
-                page.mouse.move(0, 0)
-                page.wait_for_function("[...document.images].every(image => image.complete)")
-                if "open" in shot:
-                    page.locator("#editor summary").nth(shot["open"]).click()
-                if "tab" in shot:
-                    page.get_by_role("tab", name=shot["tab"]).click()
-                    if "click" in shot:
-                        page.locator(shot["click"]).click()
-                        page.mouse.move(0, 0)
-                    page.locator(shot["wait"]).first.wait_for()
-                if "at" in shot:
-                    page.locator(shot["at"]).evaluate(
-                        "element => scrollBy(0, element.getBoundingClientRect().top - 12)"
-                    )
+                like = tuple(shot[part] for part in ("theme", "width", "height", "density"))
+                if like not in pages:
+                    pages[like] = opened(browser, f"http://127.0.0.1:{port}", shot)
                 path = folder / f"{name}.png"
-                path.write_bytes(shrink(page.screenshot(animations="disabled")))
+                path.write_bytes(shrink(pictured(pages[like], shot)))
                 written.append(path)
-                page.close()
             browser.close()
     finally:
         app.close(verbose=False)

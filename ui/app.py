@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ def _prepare_environment() -> None:
     """What Gradio reads when it is imported: no telemetry, no hub, and a folder of our own for its files
     (its default in /tmp is shared, and whoever knows a file's hash could ask for it)."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     if "GRADIO_TEMP_DIR" not in os.environ:
         folder = tempfile.mkdtemp(prefix="adaptaug-ui-")
         os.environ["GRADIO_TEMP_DIR"] = folder
@@ -42,7 +42,8 @@ import gradio as gr  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 from starlette.middleware.trustedhost import TrustedHostMiddleware  # noqa: E402
 
-from adaptaug.ui import dataset_tab, guide, likeness, logic, templates, training, tune  # noqa: E402
+from adaptaug.ui import dataset_tab, guide, layout, likeness, logic, templates, training, tune  # noqa: E402
+from adaptaug.ui.desk import give_memory_back  # noqa: E402
 from adaptaug.ui.shield import Shield, frame_ancestors  # noqa: E402
 from adaptaug.ui.style import CSS  # noqa: E402
 
@@ -51,45 +52,49 @@ PORTS_TO_TRY = 50
 
 
 def build_app(
-    policy: str | None = None, images: str | None = None, runs: str | None = None, checkpoint: str | None = None,
-    normalise: str | None = None, range: str = "auto", trust_pickle: bool = False,
+    policy: str | Policy | None = None, images: str | None = None, runs: str | None = None,
+    checkpoint: str | None = None, normalise: str | None = None, range: str = "auto", trust_pickle: bool = False,
+    samples: list[tuple[str, Any]] | None = None, heard: Callable[[Policy], None] | None = None,
 ) -> gr.Blocks:  # fmt: skip
     """The page as a `gr.Blocks`, not launched.
 
     Args:
-        policy: preset or policy file shown second (default `natural`), next to `simclr`.
+        policy: preset, policy file or policy shown second (default `natural`), next to `simclr`.
         images: a file or folder whose images stand in the samples' place.
         runs: the folder whose runs and searches are offered; None: the demo's alone.
         checkpoint, normalise, trust_pickle: an encoder by whose features pairs are compared too, as `load_backbone`
         takes them.
         range: by which images of more than 8 bits are read: auto, LOW,HIGH, or data (of all of `images`).
+        samples: (name, PIL image) in the samples' place. heard: is told the right policy as a visitor changes it.
     Raises: AdaptAugError: a policy, image or encoder that cannot be read, a folder of runs that is none.
     """
     if runs is not None and not Path(runs).is_dir():
         raise AdaptAugError(f"runs: expected a folder that exists, got {printable(runs)}.")
     policies = {name: Policy.load(name) for name in preset_names()}
     second = policy or "natural"
-    if second not in policies:
-        loaded = Policy.load(second)
-        second = loaded.name if loaded.name not in policies else f"{loaded.name} ({Path(second).name})"
+    if isinstance(second, Policy) or second not in policies:
+        loaded, where = (
+            (second, "yours") if isinstance(second, Policy) else (Policy.load(second), Path(second).name)
+        )
+        second = loaded.name if policies.get(loaded.name, loaded) == loaded else f"{loaded.name} ({where})"
         policies[second] = loaded.edit(name=second[:100]) if second != loaded.name else loaded
     if images is None and parse(range) is None:
         raise AdaptAugError("range: expected auto or LOW,HIGH without --images, got data.")
     chosen = range_of(Files(find_images([images] if images else [])), range)
-    samples = logic.samples_from(images, chosen) if images else logic.sample_images()
+    samples = samples or (logic.samples_from(images, chosen) if images else logic.sample_images())
     backbone = likeness.Backbone(checkpoint, normalise, trust_pickle) if checkpoint else None
     with gr.Blocks(title="adaptaug", analytics_enabled=False, delete_cache=(600, 3600)) as app:
-        gr.HTML(templates.HEADER, elem_id="top", **tune.NO_SKIN)
+        gr.HTML(templates.HEADER, elem_id="top", js_on_load=templates.HEADER_JS, **layout.NO_SKIN)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Tune", id="tune") as first:
-                door = tune.build(policies, ("simclr", second), samples, backbone, chosen)
+                door = tune.build(policies, ("simclr", second), samples, backbone, chosen, heard)
             with gr.Tab("Dataset", id="dataset") as whole:
                 folder = images if images and Path(images).is_dir() else None
-                dataset_tab.build(policies, ("simclr", second), folder, door, tabs, chosen)
+                dataset_tab.build(policies, ("simclr", second), folder, door, tabs, chosen, backbone)
             with gr.Tab("Train & search", id="training") as watched:
                 pass
             with gr.Tab("How it works", id="guide") as last:
-                gr.HTML(guide.html(), elem_id="guide", **tune.NO_SKIN)
+                gr.HTML(guide.html(), elem_id="guide", **layout.NO_SKIN)
             with watched:
                 training.build(Path(runs) if runs else None, door, tabs, watched, [first, whole, last])
     return app.queue(default_concurrency_limit=2, max_size=32)
@@ -187,6 +192,7 @@ def main(
             f"host: expected 127.0.0.1, got {host!r}; other machines are let in with --auth USER:PASSWORD only."
         )
     _end_tidily()
+    give_memory_back()
     host = "127.0.0.1" if host in LOOPBACK else host
     found = free_port(port, host)
     if found != port:

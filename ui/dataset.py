@@ -18,10 +18,11 @@ from adaptaug.data.depth import AUTO, Range
 from adaptaug.data.files import printable
 from adaptaug.data.folders import search
 from adaptaug.report.profile import STATISTICS, Profile
-from adaptaug.ui import logic
+from adaptaug.ui import atlas, logic
+from adaptaug.ui.atlas import Atlas, Features
 from adaptaug.ui.logic import Column, Source, View
 from adaptaug.ui.oddities import Odd, odd
-from adaptaug.ui.templates import thumbnail
+from adaptaug.ui.pictures import thumbnail
 
 MAX_FILES, MAX_BYTES = 64, 10_000_000
 WORST = 10
@@ -46,11 +47,12 @@ class Item:
     path: str | None = None
     digit: int | None = None
     range: Range = AUTO
+    label: str = ""  # its class, where one is known
 
     def open(self) -> Source:
         """Raises: AdaptAugError: it cannot be read, or is not there any more."""
         if self.digit is not None:
-            return logic.as_source(self.name, _digits()[self.digit])
+            return logic.as_source(self.name, _digits()[0][self.digit])
         path = Path(self.path or "")
         if not path.is_file():
             raise AdaptAugError(f"{self.name}: expected the file, but it is no longer there; add it again.")
@@ -78,7 +80,9 @@ def from_folder(folder: str | Path, range: Range = AUTO) -> tuple[list[Item], li
         notes.append(
             f"{len(sample)} of the {len(files):,} images in the folder, spread evenly over it, are looked at."
         )
-    return [Item(printable(file.name), str(file), range=range) for file in sample], notes
+    classes = len({file.parent for file in sample}) > 1  # a folder each, as data sets have them
+    label = lambda file: printable(file.parent.name) if classes else ""  # noqa: E731
+    return [Item(printable(f.name), str(f), range=range, label=label(f)) for f in sample], notes
 
 
 def photographs() -> list[Item]:
@@ -90,18 +94,21 @@ def photographs() -> list[Item]:
 
 def digits() -> list[Item]:
     """Of scikit-learn. Raises: AdaptAugError: it is not installed."""
-    return [Item(f"digit {i}", digit=i) for i in _spread(list(range(len(_digits()))), MAX_FILES)]
+    named = _spread(list(enumerate(_digits()[1])), MAX_FILES)
+    return [Item(f"digit {i}", digit=i, label=str(label)) for i, label in named]
 
 
-def _digits() -> np.ndarray:
+def _digits() -> tuple[np.ndarray, np.ndarray]:
+    """(N, 32, 32, 3) uint8 and what each shows."""
     try:
         from sklearn.datasets import load_digits
     except ModuleNotFoundError:
         raise AdaptAugError(
             "The digits need scikit-learn, which is not installed: pip install 'adaptaug[train]'."
         ) from None
-    levels = np.round(load_digits().images * (255 / 16)).astype(np.uint8)
-    return levels[..., None].repeat(3, 3).repeat(4, 1).repeat(4, 2)
+    found = load_digits()
+    levels = np.round(found.images * (255 / 16)).astype(np.uint8)
+    return levels[..., None].repeat(3, 3).repeat(4, 1).repeat(4, 2), found.target
 
 
 def _spread(things: list, most: int) -> list:  # type: ignore[type-arg]
@@ -116,7 +123,7 @@ class Pair:
 
     item: Item
     index: int
-    views: tuple[View, View]
+    views: tuple[View, ...]
     alike: float
 
     @property
@@ -172,16 +179,18 @@ class Look:
     seen: list[Seen] = field(default_factory=list)
     odd: list[Odd] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    atlas: Atlas = field(default_factory=Atlas)
 
 
 def look(
     items: list[Item], one: Policy, other: Policy, seed: int, size: int, said: list[str] | None = None,
+    features: Features = atlas.pixels, by: str = "pixels",
 ) -> Iterator[Look]:  # fmt: skip
     """Look at every image, yielding what is known after each one; what cannot be read becomes a sentence.
 
-    Args: one: the policy whose worst pairs are kept.
+    Args: one: the policy whose worst pairs are kept. features, by: where the map's dots lie, and their name.
     """
-    result = Look((Tally(one), Tally(other)), seed, size, len(items), said=list(said or []))
+    result = Look((Tally(one), Tally(other)), seed, size, len(items), said=list(said or []), atlas=Atlas(by))
     for item in items:
         try:
             source = item.open()
@@ -189,7 +198,7 @@ def look(
             result.said.append(str(error))
             result.profile.bad.append((item.name, str(error)))
         else:
-            _add(result, item, source)
+            _add(result, item, source, features)
         result.done += 1
         if result.done == result.total:
             names = result.profile.names
@@ -197,7 +206,7 @@ def look(
         yield result
 
 
-def _add(result: Look, item: Item, source: Source) -> None:
+def _add(result: Look, item: Item, source: Source, features: Features) -> None:
     values = result.profile.add(item.name, source.pixels)
     result.odd += odd(len(result.seen), values, source.pixels)
     result.seen.append(Seen(item, thumbnail(source.pixels, 128), values))
@@ -212,6 +221,13 @@ def _add(result: Look, item: Item, source: Source) -> None:
             pairs = [Pair(item, i, pair, column.alike[i]) for i, pair in enumerate(column.pairs)]
             result.worst += [pair for pair in pairs if pair.failures]
         broken.append(frozenset(f.test for pair in column.pairs for view in pair for f in view.failures))
+    views = [view.pixels for pair in column.pairs for view in pair]  # of the second policy
+    result.atlas.add(
+        len(result.seen) - 1,
+        item.name,
+        item.label,
+        features(np.stack([source.frame(result.size).pixels, *views])),
+    )
     result.seen[-1] = replace(result.seen[-1], broken=tuple(broken))
     result.worst.sort(key=lambda pair: (-pair.failures, pair.alike))
     del result.worst[WORST:]

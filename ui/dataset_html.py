@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from adaptaug.report.profile import LIMITS, PRESETS, STATISTICS, THRESHOLDS
+from adaptaug.ui import atlas
 from adaptaug.ui.charts import bars
 from adaptaug.ui.dataset import BARS, PAIRS, TESTS, Look, Pair, Tally
 from adaptaug.ui.editor import BAND
 from adaptaug.ui.oddities import KINDS
-from adaptaug.ui.templates import escape, lossless, two_places
+from adaptaug.ui.pictures import lossless
+from adaptaug.ui.templates import escape, two_places
 
 EMPTY = """<div class="aa aa-empty"><h2>No data set yet</h2>
 <p>Add up to 64 images, or take a sample set. What they are like, the preset that suits them and what a
@@ -65,7 +67,7 @@ def view(look: Look) -> str:
         return EMPTY
     return (
         f'<section class="aa aa-set">{_suggestion(look)}{_promise(look)}{_likeness(look)}{_worst(look)}{_odd(look)}'
-        f"{_statistics(look)}{_histograms(look)}</section>"
+        f"{atlas.html(look.atlas, look.tallies[1].policy.name)}{_statistics(look)}{_histograms(look)}</section>"
     )
 
 

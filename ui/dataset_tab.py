@@ -10,11 +10,12 @@ import gradio as gr
 from adaptaug import AdaptAugError, Policy
 from adaptaug.data.depth import AUTO, Range
 from adaptaug.report.profile import STATISTICS
-from adaptaug.ui import dataset, dataset_html, logic, templates
+from adaptaug.ui import dataset, dataset_html, likeness, logic, templates
 from adaptaug.ui.dataset import Item, Look
 from adaptaug.ui.desk import Desk
+from adaptaug.ui.layout import NO_SKIN, policy_choice
 from adaptaug.ui.templates import number
-from adaptaug.ui.tune import NO_SKIN, QUIET, Door, as_picture, policy_choice
+from adaptaug.ui.tune import QUIET, Door, as_picture
 
 SIZE = 96  # px of a view; digits have fewer
 
@@ -26,12 +27,14 @@ def build(
     door: Door,
     tabs: gr.Tabs,
     range: Range = AUTO,
+    backbone: likeness.Backbone | None = None,
 ) -> None:
     """Lay the tab out and wire it.
 
     Args:
         policies, first: as in Tune. folder: of the user's own images, offered beside the sample sets.
-        range: by which they and uploads are read where they have more than 8 bits.
+        range: by which they and uploads are read where they have more than 8 bits. backbone: by whose features the
+        map is drawn, else by pixels.
     """
     found = gr.State(None)
     with gr.Row(elem_id="set-layout", elem_classes="aa-layout"):
@@ -62,6 +65,12 @@ def build(
                 dataset_html.EMPTY, elem_id="set-view", js_on_load=dataset_html.WORST_JS, **NO_SKIN
             )
             shelf = gr.HTML("", elem_id="set-gallery", js_on_load=dataset_html.GALLERY_JS, **NO_SKIN)
+    by: dict[str, Any] = {}
+    if backbone is not None:
+        by = {
+            "features": lambda images: backbone.features(images).numpy(),
+            "by": f"features of {backbone.name}",
+        }
     chosen = gr.State([])  # the images and what was said of them, to look again with other policies
 
     def looking(
@@ -71,7 +80,7 @@ def build(
         latest: Look | None = None
         size = logic.MIN_SIZE if items and items[0].digit is not None else SIZE
         yield None, "", "", dataset_html.problems(said), gr.skip(), "", gr.Button(visible=True)
-        for latest in dataset.look(items, one, other, int(seed or 0), size, said):
+        for latest in dataset.look(items, one, other, int(seed or 0), size, said, **by):
             yield gr.skip(), dataset_html.progress(latest), *[gr.skip()] * 5
         if latest is None:
             complaint = dataset_html.problems([*said, "No image was chosen."])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,8 +15,9 @@ from adaptaug.ui.advice import Advice, advise
 from adaptaug.ui.logic import Comparison, Source
 from adaptaug.ui.sweep import Sweeps
 
-MOST_UNDO = 50
+MOST_UNDO, MOST_VERSIONS, LONGEST_NAME = 50, 12, 40
 MOST_BYTES = 500_000_000  # of pixels that all visitors' desks hold together
+_MMAP_THRESHOLD, _ARENA_MAX = -3, -8  # of glibc's mallopt
 CURRENT = "="  # before the name by which the selector offers what is chosen: only a choice of another is news
 
 
@@ -34,7 +35,7 @@ class Desk:
 
     `policy` is the right one as it stands, `drawn` the one its controls stand for since drawing number `drawing`,
     `begun` the one that was chosen, imported or sent, to which a reset goes back. `sent` has what the page shows, part
-    by part. `looked` is the operation that is looked at alone.
+    by part. `looked` is the operation that is looked at alone; `versions` has the policies that were given a name.
     """
 
     policy: Policy
@@ -47,6 +48,7 @@ class Desk:
     seen: Comparison | None = None
     sent: dict[str, Any] = field(default_factory=dict)
     looked: str = ""
+    versions: dict[str, Policy] = field(default_factory=dict)
     sweeps: Sweeps = field(default_factory=Sweeps)
     _advice: tuple[Source, Advice | None] | None = None
     _source: Source | None = None
@@ -128,6 +130,56 @@ class Desk:
         forth = self.ahead.pop()
         self._draw(forth.policy, forth.begun)
 
+    def keep(self, name: str, presets: Collection[str]) -> None:
+        """A version of that name, beside the `presets`, is the policy as it stands, and a reset goes back to it.
+
+        Raises: AdaptAugError: no name, or one that a preset has; too many versions.
+        """
+        name = " ".join(name.split())
+        if not name or len(name) > LONGEST_NAME or not name.isprintable():
+            raise AdaptAugError(
+                f"version: expected a name of 1 to {LONGEST_NAME} characters to keep it under."
+            )
+        if name in presets:
+            raise AdaptAugError(f"version: {name} is a policy of its own; take another name.")
+        if len(self.versions) >= MOST_VERSIONS and name not in self.versions:
+            raise AdaptAugError(
+                f"version: {MOST_VERSIONS} are kept; delete one, or keep this under its name."
+            )
+        kept = self.policy.edit(name=name)
+        self.versions = self.versions | {name: kept}
+        self.replace(kept)
+
+    def drop(self) -> None:
+        """Forget the version that is the right policy, which stays as it is. Raises: AdaptAugError: it is none."""
+        name = next((name for name, kept in self.versions.items() if kept == self.policy), None)
+        if name is None:
+            raise AdaptAugError("version: choose the one to delete as the right policy first.")
+        self.versions = {other: kept for other, kept in self.versions.items() if other != name}
+
+    def remembered(self, write: Callable[[Policy], str]) -> dict[str, Any]:
+        """What a browser keeps for a reload: the policy, what it had begun as, and the versions."""
+        versions = {name: write(kept) for name, kept in self.versions.items()}
+        return {"policy": write(self.policy), "begun": write(self.begun), "versions": versions}
+
+    def recall(self, had: Any, read: Callable[[str], Policy]) -> None:
+        """As `remembered` had it. What cannot be read is left out: another version of the page may have written it."""
+        if not isinstance(had, dict):
+            return
+
+        def policy(code: Any) -> Policy | None:
+            try:
+                return read(code) if isinstance(code, str) and code else None
+            except AdaptAugError:
+                return None
+
+        kept = had.get("versions")
+        for name, code in list(kept.items() if isinstance(kept, dict) else ())[:MOST_VERSIONS]:
+            if found := policy(code):
+                self.versions = self.versions | {str(name)[:LONGEST_NAME]: found}
+        if stood := policy(had.get("policy")):
+            self._draw(stood, policy(had.get("begun")) or stood)
+
     def reset(self) -> None:
         """As it was before all edits; a step that can be undone. Raises: AdaptAugError: it is."""
         if self.policy == self.begun:
@@ -187,6 +239,17 @@ class Desks:
         if desk is not None:
             desk.give_back()
             _trim()
+
+
+def give_memory_back() -> None:
+    """Have glibc, where it is what there is, give what is large back to the system as it is freed, at this size for
+    ever (it would learn to keep a photograph's megabytes), and not keep a store of memory a thread."""
+    try:
+        library = ctypes.CDLL(None)
+        for parameter, value in ((_MMAP_THRESHOLD, 1 << 20), (_ARENA_MAX, 2)):
+            library.mallopt(parameter, value)
+    except (AttributeError, OSError, TypeError):
+        pass
 
 
 def _trim() -> None:

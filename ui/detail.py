@@ -6,15 +6,42 @@ from typing import Any
 
 from adaptaug.policy.ops import OPS
 from adaptaug.ui import logic
-from adaptaug.ui.logic import Comparison, View
-from adaptaug.ui.templates import borrowed, escape, lossless, number, verdict, view_name
+from adaptaug.ui.logic import NAMES, Comparison, View
+from adaptaug.ui.pairs_html import verdict, view_name, word
+from adaptaug.ui.pictures import borrowed, lossless, thumbnail
+from adaptaug.ui.templates import escape, number
+
+DETAIL_JS = """
+const drawer = document.getElementById('detail');
+watch('value', () => {
+  if (!document.body.dataset.aaReveal) return;  // another tab has opened a pair
+  delete document.body.dataset.aaReveal;
+  drawer.dataset.open = '1';
+  drawer.scrollTop = 0;
+});
+const close = () => {
+  delete drawer.dataset.open;
+  document.querySelector('#pairs [aria-pressed=true]')?.focus();
+};
+element.addEventListener('click', (event) => {
+  if (!drawer.dataset.open || !event.target.closest('header a')) return;
+  event.preventDefault();
+  close();
+});
+document.addEventListener('keydown', (event) => { if (event.key === 'Escape' && drawer.dataset.open) close(); });
+// The slider beneath a view uncovers its source, cut as the view was.
+element.addEventListener('input', (event) => {
+  const range = event.target.closest('.aa-wipe input');
+  if (range) range.closest('.aa-wipe').style.setProperty('--cut', `${range.value}%`);
+});
+"""
 
 HEADINGS = "".join(
     f'<th scope="col">{text}</th>'
     for text in ("Parameter", "Policy range", "View", "Value in its range", "Safe range", "Because")
 )
 NOTHING = "\N{EN DASH}"
-COLOURS = {"A": "var(--aa-a)", "B": "var(--aa-b)"}
+COLOURS = {name: f"var(--aa-{name.lower()})" for name in NAMES}
 
 
 def pair_detail(comparison: Comparison, chosen: tuple[int, int]) -> str:
@@ -24,15 +51,14 @@ def pair_detail(comparison: Comparison, chosen: tuple[int, int]) -> str:
     pair = column.pairs[index]
     explained = logic.explain_pair(pair)
     views = "".join(
-        _picture(name, view, view_name(side, index, place), certificate, comparison)
-        for place, (name, view, certificate) in enumerate(
-            zip("AB", pair, explained["certificates"], strict=True)
-        )
+        _picture(name, view, certificate, comparison)
+        for name, view, certificate in zip(NAMES, pair, explained["certificates"], strict=False)
     )
     return (
         '<section class="aa aa-detail" aria-label="The chosen pair">'
-        f"<header><h2>Pair {index + 1} of {escape(column.policy.name)}</h2>"
+        f"<header><h2>{word(pair)} {index + 1} of {escape(column.policy.name)}</h2>"
         '<a href="#pairs">Back to the pairs</a></header>'
+        f"{_subject(pair[0])}"
         f'<div class="aa-pictures">{_cuts(comparison, pair)}{views}{_beside(comparison, chosen)}</div>'
         f"{reasons(comparison, chosen)}"
         '<p class="aa-note">In each bar the thin line is the policy\'s range, the thick part what is safe '
@@ -46,18 +72,19 @@ def reasons(comparison: Comparison, chosen: tuple[int, int]) -> str:
     """The table of the chosen (policy, pair): every number of both views, its ranges, and why."""
     column = comparison.columns[chosen[0]]
     explained = logic.explain_pair(column.pairs[chosen[1]])
-    rows = "".join(_rows(row, column.policy.guards) for row in explained["rows"])
+    rows = _subject_row(column.pairs[chosen[1]][0])
+    rows += "".join(_rows(row, column.policy.guards) for row in explained["rows"])
     return (
-        '<div class="aa-scroll" tabindex="0" role="region" aria-label="Parameters of both views">'
+        '<div class="aa-scroll" tabindex="0" role="region" aria-label="Parameters of the views">'
         f"<table><thead><tr>{HEADINGS}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 
-def _cuts(comparison: Comparison, pair: tuple[View, View]) -> str:
-    """The source with the outline of both views."""
+def _cuts(comparison: Comparison, pair: tuple[View, ...]) -> str:
+    """The source with the outline of each view."""
     height, width = comparison.source.pixels.shape[:2]
     shapes = ""
-    for name, view in zip("AB", pair, strict=True):
+    for name, view in zip(NAMES, pair, strict=False):
         points = " ".join(f"{x * width:.1f},{y * height:.1f}" for x, y in logic.outline(view.params))
         for stroke, thick in (("#000", 5), (COLOURS[name], 3)):
             opacity = ' stroke-opacity=".55"' if stroke == "#000" else ""
@@ -66,28 +93,28 @@ def _cuts(comparison: Comparison, pair: tuple[View, View]) -> str:
                 'vector-effect="non-scaling-stroke"/>'
             )
     picture = borrowed("source", comparison.source.name)
+    keys = ", ".join(f'<span class="aa-key {name.lower()}">view {name}</span>' for name in NAMES[: len(pair)])
     lines = (
         f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" aria-hidden="true">{shapes}</svg>'
     )
     return (
         f'<figure class="wide"><span class="aa-source">{picture}{lines}</span><figcaption>Where '
-        '<span class="aa-key a">view A</span> and <span class="aa-key b">view B</span> were cut.'
-        "</figcaption></figure>"
+        f"{keys} were cut.</figcaption></figure>"
     )
 
 
-def _picture(name: str, view: View, place: str, certificate: str, comparison: Comparison) -> str:
-    """A view, and under it a slider that uncovers the source, cut and turned as the view was."""
+def _picture(name: str, view: View, certificate: str, comparison: Comparison) -> str:
+    """A view to the bit, and under it a slider that uncovers the source, cut and turned as the view was."""
     judged = (
         f"Certificate, the check of the finished view: {certificate}"
         if view.params.guards
         else certificate.capitalize()
     )
     tiny = " tiny" if comparison.size < 224 else ""
-    shown = borrowed(place, f"View {name}: {verdict(view)}")
+    source = lossless(view.crop) if tiny else thumbnail(view.crop, comparison.size, 92)
     return (
-        f'<figure class="aa-wipe"><span class="aa-big{tiny}">{shown}'
-        f'<img class="over" src="{lossless(view.crop)}" alt=""></span>'
+        f'<figure class="aa-wipe"><span class="aa-big{tiny}"><img src="{lossless(view.pixels)}" '
+        f'alt="{escape(f"View {name}: {verdict(view)}")}"><img class="over" src="{source}" alt=""></span>'
         f'<label class="aa-cut"><span>View</span><input type="range" min="0" max="100" value="0" '
         f'aria-label="View {name}: uncover its source"><span>Source</span></label>'
         f'<figcaption><span class="aa-key {name.lower()}">View {name}</span> {escape(_outcome(view))}. '
@@ -106,7 +133,7 @@ def _beside(comparison: Comparison, chosen: tuple[int, int]) -> str:
     side, index = chosen
     column = comparison.columns[1 - side]
     pictures, said = "", ""
-    for place, (name, view) in enumerate(zip("AB", column.pairs[index], strict=True)):
+    for place, (name, view) in enumerate(zip(NAMES, column.pairs[index], strict=False)):
         bad = " bad" if view.failures else ""
         told = f"View {name} of {column.policy.name}: {verdict(view)}"
         pictures += f'<span class="aa-view{bad}">{borrowed(view_name(1 - side, index, place), told)}</span>'
@@ -119,28 +146,52 @@ def _beside(comparison: Comparison, chosen: tuple[int, int]) -> str:
     )
 
 
+def _subject(view: View) -> str:
+    """What a policy with routes took the image for."""
+    taken = logic.taken_for(view)
+    if taken is None:
+        return ""
+    return f'<p class="aa-subject">Taken for <b>{escape(taken[0])}</b>, because {escape(taken[1])}.</p>'
+
+
+def _subject_row(view: View) -> str:
+    """The same at the head of the table."""
+    if (taken := logic.taken_for(view)) is None:
+        return ""
+    subject, _, policy = taken[0].rpartition(": policy ")
+    return (
+        f'<tr class="first"><th scope="row">subject<small>what the image was taken for</small></th>'
+        f'<td class="num">{escape(policy)}</td><td>all</td><td>{escape(subject)}</td><td>{NOTHING}</td>'
+        f"<td>{escape(taken[1])}</td></tr>"
+    )
+
+
 def _rows(row: dict[str, Any], guards: bool) -> str:
     op = OPS[row["operation"]]
     unit = "" if op.switch else escape(row["unit"])
     name = f"{escape(row['parameter'])}<small>{unit or escape(op.about)}</small>"
     head = f'<th scope="row" rowspan="{{span}}">{name}</th>'
-    one, other = row["views"]
-    policies = [_policy(view["policy"], op.switch) for view in row["views"]]
-    if not (one["applied"] or other["applied"]) and policies[0] == policies[1]:
-        reason = escape(one["reason"])
-        if other["reason"] != one["reason"]:
-            reason = f"A: {reason}; B: {escape(other['reason'])}"
+    views = row["views"]
+    policies = [_policy(view["policy"], op.switch) for view in views]
+    same = len(set(policies)) == 1
+    if same and not any(view["applied"] for view in views):
+        reason = escape(views[0]["reason"])
+        if len({view["reason"] for view in views}) > 1:
+            reason = "; ".join(
+                f"{name}: {escape(view['reason'])}" for name, view in zip(NAMES, views, strict=False)
+            )
+        keys = "A, B" if len(views) == 2 else f"A to {NAMES[len(views) - 1]}"
         return (
-            f'<tr class="first unused">{head.format(span=1)}<td class="num">{policies[0]}</td><td>A, B</td>'
+            f'<tr class="first unused">{head.format(span=1)}<td class="num">{policies[0]}</td><td>{keys}</td>'
             f"<td>{NOTHING}</td><td>{NOTHING}</td><td>{reason}</td></tr>"
         )
     lines = []
-    for i, (name, view) in enumerate(zip("AB", row["views"], strict=True)):
-        lead = head.format(span=2) if i == 0 else ""
-        if policies[0] != policies[1]:
-            lead += f'<td class="num">{policies[i]}</td>'
+    for i, (name, view) in enumerate(zip(NAMES, views, strict=False)):
+        lead = head.format(span=len(views)) if i == 0 else ""
+        if not same:
+            lead += f'<td class="num own">{policies[i]}</td>'
         elif i == 0:
-            lead += f'<td class="num" rowspan="2">{policies[0]}</td>'
+            lead += f'<td class="num" rowspan="{len(views)}">{policies[0]}</td>'
         key = f'<td><span class="aa-key {name.lower()}">{name}</span></td>'
         if not view["applied"]:
             cells = f"<td>{NOTHING}</td><td>{NOTHING}</td>"
@@ -152,7 +203,7 @@ def _rows(row: dict[str, Any], guards: bool) -> str:
             value = f'<span class="aa-value"><span>{number(view["value"])}</span>{bar}</span>'
             cells = f'<td class="num">{value}</td><td class="num">{_range(safe) if safe else NOTHING}</td>'
         lines.append(
-            f'<tr class="{("first", "second")[i]}">{lead}{key}{cells}<td>{escape(view["reason"])}</td></tr>'
+            f'<tr class="{"second" if i else "first"}">{lead}{key}{cells}<td>{escape(view["reason"])}</td></tr>'
         )
     return "".join(lines)
 

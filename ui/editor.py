@@ -7,6 +7,7 @@ from typing import Any
 
 from adaptaug import AdaptAugError, Policy
 from adaptaug.policy.ops import OPS, Op, Parameter
+from adaptaug.policy.routes import in_words
 from adaptaug.ui.templates import escape
 
 GROUPS = {
@@ -96,6 +97,8 @@ const place = () => {
 };
 document.addEventListener('aa-sweep', place);
 element.addEventListener('click', (event) => {
+  const route = event.target.closest('[data-preset]');
+  if (route) trigger('select', {preset: route.dataset.preset});
   const button = event.target.closest('[data-sweep]');
   if (!button) return;
   looked = button.dataset.sweep === looked ? '' : button.dataset.sweep;
@@ -108,6 +111,8 @@ element.addEventListener('click', (event) => {
 def html(policy: Policy, drawing: int = 0) -> str:
     """Controls that stand at a policy's values. A browser keeps what it shows where the text is the same as before, and
     sliders may have been moved since: so every `drawing` has a number."""
+    if policy.routes:
+        return f'<div class="aa aa-editor" data-drawing="{drawing}">{_routes(policy)}</div>'
     groups = []
     for title, kinds in GROUPS.items():
         ops = [op for op in OPS.values() if op.kind in kinds]
@@ -123,6 +128,22 @@ def html(policy: Policy, drawing: int = 0) -> str:
     )
     groups.insert(0, _band(policy))
     return f'<div class="aa aa-editor" data-drawing="{drawing}">{guards}{"".join(groups)}</div>'
+
+
+def _routes(policy: Policy) -> str:
+    """Of a policy that looks at an image and takes another one for it: its rules, and those others to tune."""
+    rules = ""
+    for route in policy.routes:
+        limits = ", ".join(f"{name} {in_words(*ends)}" for name, ends in route.when.items()) or "all others"
+        name = route.policy if isinstance(route.policy, str) else ""
+        button = (
+            f'<button type="button" data-preset="{escape(name)}">Tune {escape(name)}</button>' if name else ""
+        )
+        rules += (
+            f'<div><b>{escape(route.subject)}</b><span class="faint">{escape(limits)}</span>{button}</div>'
+        )
+    said = "This policy takes for each image another one, by rules that are looked at in order:"
+    return f'<div class="aa-routes"><p class="faint">{said}</p>{rules}</div>'
 
 
 def _band(policy: Policy) -> str:

@@ -10,9 +10,14 @@ from adaptaug.promise.reasons import REASONS
 from adaptaug.ui.templates import escape
 
 KEYS = (
-    ("Tab, Shift+Tab", "move between the controls and the pairs"),
+    (
+        "Tab, Shift+Tab",
+        "move between the controls and the pairs; the first stop of the page skips to the pairs",
+    ),
     ("Enter or Space", "use a sample, open the pair that has the focus"),
     ("Arrow keys on a pair", "the pair above, below, or of the other policy"),
+    ("Alt+J, Alt+K", "in Tune: open the next pair, the one before"),
+    ("Alt+N, Alt+B", "in Tune: the next seed, the one before"),
     ("Escape", "closes the table of the chosen pair"),
     ("Ctrl+Z, Ctrl+Shift+Z", "in Tune: undo and redo an edit of the right policy"),
     (

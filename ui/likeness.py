@@ -12,7 +12,7 @@ import torch
 from adaptaug.data.files import printable
 from adaptaug.stats.similarity import similarity
 
-Pixels = list[tuple[np.ndarray, np.ndarray]]  # pairs of (S, S, 3) uint8
+Pixels = list[tuple[np.ndarray, ...]]  # two or more (S, S, 3) uint8 of each key
 
 
 @contextlib.contextmanager
@@ -30,8 +30,13 @@ def one_thread() -> Iterator[None]:
 
 
 def alike(pairs: Pixels) -> list[float]:
-    """The similarity of each pair, measured on its pixels without a network: 1 is the same view."""
-    return similarity(_levels(pairs, 0), _levels(pairs, 1)).tolist() if pairs else []
+    """The similarity of each pair, measured on its pixels without a network: 1 is the same view. Of more than two, the
+    mean of the first's with each other one, as a policy's band takes it."""
+    if not pairs:
+        return []
+    first = _levels(pairs, 0)
+    others = [similarity(first, _levels(pairs, side)) for side in range(1, len(pairs[0]))]
+    return torch.stack(others).mean(0).tolist()
 
 
 def _levels(pairs: Pixels, side: int) -> torch.Tensor:
@@ -54,10 +59,17 @@ class Backbone:
         arch = f"{report.arch}, " if report else ""
         self.name = f"{printable(Path(checkpoint).name)} ({arch}{self._encoder.width} features)"
 
+    def features(self, images: np.ndarray) -> torch.Tensor:
+        """(B, S, S, 3) uint8 -> (B, F)."""
+        with torch.inference_mode():
+            return self._encoder(torch.from_numpy(images.transpose(0, 3, 1, 2).astype(np.float32)) / 255.0)
+
     def of(self, pairs: Pixels) -> list[float]:
-        """One cosine a pair."""
+        """One cosine a pair, as `alike`."""
         if not pairs:
             return []
-        with torch.inference_mode():
-            one, other = (self._encoder(_levels(pairs, side) / 255.0) for side in (0, 1))
-        return torch.nn.functional.cosine_similarity(one, other).tolist()
+        first, *others = (
+            self.features(np.stack([pair[side] for pair in pairs])) for side in range(len(pairs[0]))
+        )
+        cosine = torch.nn.functional.cosine_similarity
+        return torch.stack([cosine(first, other) for other in others]).mean(0).tolist()

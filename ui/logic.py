@@ -28,6 +28,7 @@ from adaptaug.ui.failures import Failure, failures
 
 MAX_PIXELS = 40_000_000
 MAX_PAIRS, MIN_SIZE, MAX_SIZE = 12, 32, 224
+NAMES = "ABCDEFGH"  # of the views of one key, of which a page shows two to eight
 MAX_SEED = 2**31 - 1
 _WHOLE = Policy(name="the whole frame", guards=False)
 ABSENT = "not in the policy of this view"
@@ -73,24 +74,30 @@ class View:
         return float(luma(self.pixels[None]).std())
 
 
-Pairs = list[tuple[View, View]]
+Pairs = list[tuple[View, ...]]  # two views or more of each key
 
 
 def as_pixels(pairs: Pairs) -> likeness.Pixels:
-    return [(one.pixels, other.pixels) for one, other in pairs]
+    return [tuple(view.pixels for view in pair) for pair in pairs]
 
 
 @dataclass(frozen=True)
 class Column:
-    """All pairs of one policy: `pairs[i]` is (view A, view B) for key (seed, 0, i), `alike[i]` their similarity.
+    """All pairs of one policy: `pairs[i]` is (view A, view B, ...) of key (seed, 0, i), `alike[i]` the similarity of A
+    and B, of more the mean of A's with each: what a band holds.
 
-    `features[i]` is their similarity by a backbone, where there is one.
+    `features[i]` is the same by a backbone, where there is one.
     """
 
     policy: Policy
     pairs: Pairs
     alike: list[float]
     features: list[float] | None = None
+
+    @property
+    def total(self) -> int:
+        """How many views these are."""
+        return sum(map(len, self.pairs))
 
     @property
     def broken(self) -> int:
@@ -167,15 +174,16 @@ def samples_from(path: str | Path, range: Range = AUTO) -> list[tuple[str, Image
 
 
 @likeness.one_thread()
-def make_pairs(source: Source, policy: Policy, seed: int, count: int, size: int) -> Column:
-    """`count` pairs of a policy, with the keys (seed, 0, 0), (seed, 0, 1), ..."""
-    views = adaptaug.Views(policy, 2, size, "none", return_params=True)
+def make_pairs(source: Source, policy: Policy, seed: int, count: int, size: int, each: int = 2) -> Column:
+    """`count` pairs of a policy, or as many times `each` views, with the keys (seed, 0, 0), (seed, 0, 1), ..."""
+    views = adaptaug.Views(policy, each, size, "none", return_params=True)
     frame = source.frame(size)
     pairs: Pairs = []
     for index in range(count):
         made = views(source.pixels, key=(seed, 0, index))
-        one, other = (_judged(source, p, params, frame, policy) for p, params in zip(*made, strict=True))
-        pairs.append((one, other))
+        pairs.append(
+            tuple(_judged(source, p, params, frame, policy) for p, params in zip(*made, strict=True))
+        )
     return Column(policy, pairs, likeness.alike(as_pixels(pairs)))
 
 
@@ -192,9 +200,8 @@ def _judged(source: Source, view: np.ndarray, params: ViewParams, frame: Frame, 
     before_erase = replay(covers) if covers else view
     before_late = replay(late) if late != covers else before_erase
     erased = sum(float(params.value(f"{op.name}.area")[0]) for op in covers)
-    broken = failures(
-        view, crop, frame, before_late, before_erase, erased, policy.by_route(params.route).promise
-    )
+    route = None if params.route is None else int(params.route[0])
+    broken = failures(view, crop, frame, before_late, before_erase, erased, policy.by_route(route).promise)
     return View(view, params, broken, crop)
 
 
@@ -207,15 +214,20 @@ def compare(
     size: int,
     backbone: likeness.Backbone | None = None,
     before: Comparison | None = None,
+    each: int = 2,
 ) -> Comparison:
     """Both policies on one image with the same keys; a column that `before` has already is kept as it is."""
 
     def column(policy: Policy) -> Column:
-        made = make_pairs(source, policy, seed, count, size)
+        made = make_pairs(source, policy, seed, count, size, each)
         return replace(made, features=backbone.of(as_pixels(made.pairs))) if backbone is not None else made
 
     same = before is not None and before.source is source and (before.seed, before.size) == (seed, size)
-    kept = [c for c in before.columns if len(c.pairs) == count] if before is not None and same else []
+    kept = (
+        [c for c in before.columns if same and (len(c.pairs), c.total) == (count, count * each)]
+        if before
+        else []
+    )
     columns = [
         next((c for c in kept if c.policy == policy), None) or column(policy) for policy in (one, other)
     ]
@@ -226,8 +238,10 @@ def status(comparison: Comparison) -> str:
     """The settings and the outcome in one line, for the status line (and for tests to wait on)."""
     one, other = comparison.columns
     count = len(one.pairs)
-    pairs = f"{count} pair" + "s" * (count != 1)
-    views = f"{one.broken} of {2 * count} views break the promise"
+    each = one.total // count
+    pairs = (f"{count} pair" if each == 2 else f"{count} group") + "s" * (count != 1)
+    pairs += f" of {each} views" * (each > 2)
+    views = f"{one.broken} of {one.total} views break the promise"
     outcome = f"{one.policy.name} {views}, {other.policy.name} {other.broken}"
     blank = "; the image is blank: counted apart" if comparison.source.blank(comparison.size) else ""
     return (
@@ -258,8 +272,16 @@ def outline(params: ViewParams) -> list[tuple[float, float]]:
     return [(float(a), float(b)) for a, b in zip(x / w, y / w, strict=True)]
 
 
-def explain_pair(pair: tuple[View, View]) -> dict[str, Any]:
-    """Both views' parameters side by side.
+def taken_for(view: View) -> tuple[str, str] | None:
+    """The subject that a policy with routes took the image for and the preset it got, and by which statistics."""
+    if view.params.route is None:
+        return None
+    told = view.params.explain()
+    return told.subject, told.decided_by
+
+
+def explain_pair(pair: tuple[View, ...]) -> dict[str, Any]:
+    """The views' parameters side by side.
 
     Returns: `rows`, one a parameter: its name, operation, unit and, per view, applied, value, policy and safe
     range, and reason (the views of an asymmetric policy need not have the same parameters or ranges);
@@ -269,7 +291,9 @@ def explain_pair(pair: tuple[View, View]) -> dict[str, Any]:
     by_name = [{row["parameter"]: row for row in explanation.rows} for explanation in explained]
     rows = []
     order = list(OPS)  # a parameter's neighbours are those of its operation
-    together = by_name[1] | by_name[0]
+    together: dict[str, Any] = {}
+    for found in by_name:
+        together = found | together
     for name, row in sorted(together.items(), key=lambda item: order.index(item[1]["operation"])):
         absent = {"applied": False, "value": None, "policy": None, "safe": None, "reason": ABSENT}
         views = [{k: found[name][k] for k in absent} if name in found else absent for found in by_name]
@@ -279,5 +303,5 @@ def explain_pair(pair: tuple[View, View]) -> dict[str, Any]:
 
 __all__ = [
     "Column", "Comparison", "Source", "View", "as_pixels", "as_source", "compare", "decode", "explain_pair",
-    "make_pairs", "outline", "sample_images", "samples_from", "statistics", "status",
+    "make_pairs", "outline", "sample_images", "samples_from", "statistics", "status", "taken_for",
 ]  # fmt: skip

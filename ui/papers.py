@@ -13,10 +13,11 @@ from PIL import Image
 from adaptaug import AdaptAugError
 from adaptaug.backend.writing import write_atomically
 from adaptaug.report.sheet import contact_sheet
-from adaptaug.ui import logic, snippets, templates
+from adaptaug.ui import logic, measured_html, pairs_html, snippets
 from adaptaug.ui.desk import Desk
 from adaptaug.ui.detail import reasons
 from adaptaug.ui.logic import Comparison
+from adaptaug.ui.pictures import lossless
 from adaptaug.ui.style import CSS
 from adaptaug.ui.templates import escape
 
@@ -60,7 +61,8 @@ def page(seen: Comparison) -> str:
         for column in seen.columns
     )
     why = "".join(
-        f"<details><summary>Pair {index + 1} of {escape(column.policy.name)}: {escape(_outcome(column, index))}"
+        f"<details><summary>{pairs_html.word(column.pairs[index])} {index + 1} of "
+        f"{escape(column.policy.name)}: {escape(_outcome(column, index))}"
         "</summary>"
         f"{reasons(seen, (side, index))}</details>"
         for side, column in enumerate(seen.columns)
@@ -70,11 +72,12 @@ def page(seen: Comparison) -> str:
     body = (
         f'<main class="aa aa-report"><header><h1>adaptaug: {escape(seen.source.name)}</h1>'
         f'<p class="faint">{escape(logic.status(seen))}</p></header>'
-        f'<div class="aa-first">{templates.statistics(seen.source)}{templates.pairs(seen, (-1, -1))}</div>'
+        f'<div class="aa-first">{measured_html.statistics(seen.source)}{pairs_html.pairs(seen, (-1, -1))}</div>'
         f"<section><h2>Why each view is as it is</h2>{why}</section><section><h2>The policies</h2>{policies}</section>"
         f'<section><h2>In a training loop</h2><pre class="aa-code">{how}</pre></section></main>'
     )
-    lent = "".join(templates.views(column, side) for side, column in enumerate(seen.columns))
+    exact = lambda pixels, _: lossless(pixels)  # noqa: E731
+    lent = "".join(pairs_html.views(column, side, exact) for side, column in enumerate(seen.columns))
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(seen.source.name)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_COLOURS}{CSS}</style></head>'
@@ -83,8 +86,8 @@ def page(seen: Comparison) -> str:
 
 
 def _outcome(column: logic.Column, index: int) -> str:
-    pair = zip("AB", column.pairs[index], strict=True)
-    return ", ".join(f"view {name} {templates.verdict(view)}" for name, view in pair)
+    pair = zip(logic.NAMES, column.pairs[index], strict=False)
+    return ", ".join(f"view {name} {pairs_html.verdict(view)}" for name, view in pair)
 
 
 def _whole(body: str, lent: str) -> str:

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from adaptaug import AdaptAugError
 
 _READS = ("GET", "HEAD", "OPTIONS")
-_ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-]+(:\d+)?")
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-]+(:(\d+|\*))?|vscode-webview:")
 _NAMES = (b"x-forwarded-host", b"x-gradio-server")  # by which Gradio would call itself
 
 

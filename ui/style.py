@@ -1,16 +1,21 @@
 """The page's CSS. Gradio's own variables carry light and dark; the few colours of ours are set for both."""
 
+from adaptaug.ui.style_tune import TUNE
+
 # ruff: noqa: E501
-CSS = """
-.gradio-container { max-width: min(1360px, 100%) !important; min-width: 0 !important;
-  width: 100%; margin: 0 auto !important; padding: 0 clamp(12px, 1.6vw, 20px) 48px !important;
+CSS = (
+    """
+.gradio-container { max-width: min(1680px, 100%) !important; min-width: 0 !important;
+  width: 100%; margin: 0 auto !important; padding: 0 clamp(12px, 1.6vw, 20px) 12px !important;
   --aa-ok: #166534; --aa-bad: #b42318; --aa-bad-fill: #b42318; --aa-a: #4f46e5; --aa-b: #b45309;
   --aa-faint: var(--neutral-600); --aa-line: var(--neutral-200); --aa-card: #ffffff; --aa-soft: var(--neutral-50);
   --aa-bar: #6366f1; --aa-track: #cbd5e1; --aa-c: #0f766e; --aa-d: #be185d;
+  --aa-e: #0369a1; --aa-f: #7c3aed; --aa-g: #4d7c0f; --aa-h: #a21caf;
   --aa-die: url("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 18 18'%3E%3Cpath fill-rule='evenodd' d='M4 0h10a4 4 0 0 1 4 4v10a4 4 0 0 1-4 4H4a4 4 0 0 1-4-4V4a4 4 0 0 1 4-4zm1 3.3a1.7 1.7 0 1 0 0 3.4 1.7 1.7 0 0 0 0-3.4zm8 0a1.7 1.7 0 1 0 0 3.4 1.7 1.7 0 0 0 0-3.4zm-4 4a1.7 1.7 0 1 0 0 3.4 1.7 1.7 0 0 0 0-3.4zm-4 4a1.7 1.7 0 1 0 0 3.4 1.7 1.7 0 0 0 0-3.4zm8 0a1.7 1.7 0 1 0 0 3.4 1.7 1.7 0 0 0 0-3.4z'/%3E%3C/svg%3E"); }
 .dark .gradio-container, .gradio-container.dark { --aa-ok: #86efac; --aa-bad: #fda29b; --aa-bad-fill: #b42318;
   --aa-a: #a5b4fc; --aa-b: #fcd34d; --aa-faint: var(--neutral-400); --aa-line: var(--neutral-700);
-  --aa-card: var(--neutral-900); --aa-soft: var(--neutral-800); --aa-bar: #818cf8; --aa-track: #475569; --aa-c: #5eead4; --aa-d: #f9a8d4; }
+  --aa-card: var(--neutral-900); --aa-soft: var(--neutral-800); --aa-bar: #818cf8; --aa-track: #475569; --aa-c: #5eead4; --aa-d: #f9a8d4;
+  --aa-e: #7dd3fc; --aa-f: #c4b5fd; --aa-g: #bef264; --aa-h: #f0abfc; }
 .gradio-container { overflow: clip !important; }  /* hidden would hold sticky parts to itself */
 .gradio-container > .main { padding: 0 !important; }
 .gradio-container > .main, .main > .wrap, .wrap > .contain, #layout, .aa-layout { min-width: 0 !important; max-width: 100% !important; width: 100%; }
@@ -21,12 +26,8 @@ CSS = """
 .aa .faint { color: var(--aa-faint); }
 .aa .num { font-variant-numeric: tabular-nums; }
 
-.aa-top { display: flex; align-items: baseline; gap: 6px 14px; flex-wrap: wrap; padding: 18px 0 12px;
-  border-bottom: 1px solid var(--aa-line); }
-.aa-top h1 { font-size: 22px; font-weight: 700; letter-spacing: -.02em; color: var(--body-text-color); }
-.aa-top p { color: var(--aa-faint); font-size: 14px; }
 
-#layout, .aa-layout { gap: 28px; align-items: flex-start; flex-wrap: nowrap; }
+#layout, .aa-layout { gap: 24px; align-items: flex-start; flex-wrap: nowrap; }
 #left, .aa-left { flex: 0 0 300px !important; min-width: 0 !important; gap: 20px; }
 .aa-left { gap: 12px; }
 #results, .aa-results { flex: 1 1 0 !important; min-width: 0 !important; gap: 14px; }
@@ -34,8 +35,6 @@ CSS = """
 #samples .aa-samples { margin-top: 6px; }
 #policies input { text-overflow: ellipsis; padding-right: 20px; }
 #problem:not(:has(p)) { display: none; }
-#problems { position: sticky; top: 8px; z-index: 5; gap: 8px; min-width: 0 !important; } #problems:not(:has(p)) { display: none; }
-#problems .aa-problem { background: var(--aa-card); }
 #tabs .tab-container button.selected { color: var(--aa-a); }
 [data-testid=status-tracker].hide { display: none; }  /* transparent only, it would still be read out */
 .min_value, .max_value { color: var(--aa-faint) !important; }
@@ -79,9 +78,6 @@ CSS = """
 .aa-pair:hover { background: var(--aa-soft); border-color: var(--aa-line); }
 .aa-pair[aria-pressed=true] { background: var(--aa-soft); border-color: var(--aa-a); box-shadow: 0 0 0 1px var(--aa-a); }
 .aa-index { width: 1.1em; text-align: right; font-size: 13px; color: var(--aa-faint); font-variant-numeric: tabular-nums; }
-.aa-views { display: flex; gap: 4px; }
-.aa-view { position: relative; display: block; width: 108px; height: 108px; border-radius: 8px; overflow: hidden;
-  background: var(--aa-soft); outline: 1px solid var(--aa-line); }
 .aa-view img { display: block; width: 100%; height: 100%; margin: 0; }
 .aa-view.tiny img, .aa-big.tiny img { image-rendering: pixelated; }
 .aa-view.bad { box-shadow: inset 0 0 0 3px var(--aa-bad-fill); }
@@ -118,25 +114,15 @@ CSS = """
 
 .aa-detail { border: 1px solid var(--aa-line); border-radius: 14px; padding: 18px; background: var(--aa-card);
   margin-top: 10px; scroll-margin-top: 12px; }
-#detail[data-open] { position: sticky; bottom: 0; z-index: 4; max-height: 56vh; overflow: hidden auto !important; background: var(--aa-card);
-  border-radius: 14px 14px 0 0; box-shadow: 0 -6px 24px rgba(15, 23, 42, .18); }
-html:has(#detail[data-open]) { scroll-padding-bottom: 57vh; }
-#detail[data-open] .aa-detail { margin-top: 0; }
 .aa-detail header { display: flex; justify-content: space-between; gap: 12px; align-items: baseline; flex-wrap: wrap; }
 .aa-detail header a { color: var(--aa-a); font-size: 13px; text-decoration: underline; }
-.aa-pictures { display: flex; gap: 20px; margin: 14px 0 18px; flex-wrap: wrap; align-items: flex-start; }
-.aa-pictures figure { width: 224px; }
-.aa-pictures figure.wide { flex: 0 1 300px; width: 300px; }
-.aa-big { width: 224px; height: 224px; border-radius: 10px; overflow: hidden; display: block; }
-.aa-big img { display: block; width: 100%; height: 100%; margin: 0; }
 .aa-wipe .aa-big { position: relative; } .aa-wipe .over { position: absolute; inset: 0; clip-path: inset(0 calc(100% - var(--cut, 0%)) 0 0); }
 .aa-cut { display: grid; grid-template-columns: auto minmax(0, 1fr) auto; gap: 8px; align-items: center; font-size: 12px; color: var(--aa-faint); margin-top: 4px; }
 .aa-cut input { width: 100%; min-width: 0; margin: 0; accent-color: var(--aa-bar); }
 .aa-cut input:focus-visible { outline: 3px solid var(--aa-a); outline-offset: 2px; }
-.aa .aa-pictures figure.aa-beside { flex: 1 1 100%; width: 100%; display: flex; gap: 14px; align-items: center; }
 .aa-beside b { color: var(--body-text-color); } .aa-beside span.line { display: block; margin-top: 3px; }
 .aa-key { font-weight: 700; }
-.aa-key.a { color: var(--aa-a); } .aa-key.b { color: var(--aa-b); }
+.aa-key.a { color: var(--aa-a); } .aa-key.b { color: var(--aa-b); } .aa-key.c { color: var(--aa-c); } .aa-key.d { color: var(--aa-d); } .aa-key.e { color: var(--aa-e); } .aa-key.f { color: var(--aa-f); } .aa-key.g { color: var(--aa-g); } .aa-key.h { color: var(--aa-h); }
 .aa-scroll { overflow-x: auto; }
 .aa table { border-collapse: collapse; width: 100%; min-width: 780px; font-size: 13px; margin: 0; }
 .aa th, .aa td { text-align: left; vertical-align: top; padding: 7px 14px 7px 0; border: 0; color: var(--body-text-color);
@@ -273,9 +259,6 @@ html:has(#detail[data-open]) { scroll-padding-bottom: 57vh; }
 .aa-guide ul { margin: 0; padding-left: 20px; display: grid; gap: 4px; }
 .aa-guide h2 { margin-top: 14px; } .aa-guide table { min-width: 480px; } .aa-guide td:last-child { min-width: 0; }
 
-@media (min-width: 861px) { #left { position: sticky; top: 0; max-height: 100vh; overflow: hidden auto; scrollbar-width: thin;
-  padding: 6px 6px 6px 2px; flex-wrap: nowrap; } }
-@media (max-width: 1100px) { .aa-view { width: 84px; height: 84px; } }
 @media (max-width: 860px) {
   #layout, .aa-layout { flex-direction: column; gap: 18px; align-items: stretch; }
   #tabs .tab-container button { padding: 0 8px; }
@@ -284,17 +267,7 @@ html:has(#detail[data-open]) { scroll-padding-bottom: 57vh; }
   .aa-votes > div { grid-template-columns: 84px 1fr 40px; gap: 0 10px; } .aa-votes .faint { grid-column: 1 / -1; }
   .aa-charts, .aa-charts.small { grid-template-columns: minmax(0, 1fr); }
   .aa-charts.small { grid-template-columns: repeat(2, minmax(0, 1fr)); }
-  #left { display: contents !important; }
-  #controls { order: 1; width: 100%; } #results { order: 2; width: 100%; flex: none !important; }
-  #tuning { order: 3; width: 100%; } #statistics { order: 4; width: 100%; }
-  .aa-grid { gap: 6px 8px; }
-  .aa-pair { grid-template-columns: minmax(0, 1fr); gap: 4px; padding: 5px; }
-  .aa-index, .aa-words { display: none; }
-  .aa-view { width: auto; height: auto; aspect-ratio: 1; flex: 1 1 0; }
-  .aa-badge { font-size: 10px; line-height: 15px; letter-spacing: -.01em; }
-  .aa-detail { padding: 14px; }
-  .aa-pictures { gap: 12px; }
-  .aa-pictures figure { width: calc(50% - 6px); } .aa-pictures figure.wide { width: 100%; flex-basis: 100%; }
-  .aa-big { width: 100%; height: auto; aspect-ratio: 1; } .aa-beside .aa-views { flex: 0 0 46%; }
 }
 """
+    + TUNE
+)

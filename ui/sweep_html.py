@@ -7,8 +7,9 @@ import cv2
 from adaptaug import Policy
 from adaptaug.policy.ops import OPS, Op, Parameter
 from adaptaug.ui.logic import View
+from adaptaug.ui.pictures import thumbnail
 from adaptaug.ui.sweep import Strip
-from adaptaug.ui.templates import escape, number, thumbnail
+from adaptaug.ui.templates import escape, number
 
 SIDE = 72  # px of a picture; shown at up to 50
 SAID = {"kept": "as drawn", "back": "guards draw it back", "broken": "breaks the promise"}

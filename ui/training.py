@@ -12,7 +12,8 @@ from adaptaug import AdaptAugError
 from adaptaug.ui import findings, logic, runs, templates, training_html
 from adaptaug.ui.demo import Demo, missing
 from adaptaug.ui.desk import Desk
-from adaptaug.ui.tune import NO_SKIN, QUIET, Door, as_picture
+from adaptaug.ui.layout import NO_SKIN
+from adaptaug.ui.tune import QUIET, Door, as_picture
 
 EVERY = 0.7  # seconds between two looks at what is on disk, while the tab is open
 

@@ -1,4 +1,4 @@
-"""The page on which one image's pairs are looked at: its components, and which event computes what."""
+"""The page on which one image's pairs are looked at: which event computes what, and what it sends."""
 
 from __future__ import annotations
 
@@ -15,23 +15,11 @@ from PIL import Image
 
 from adaptaug import AdaptAugError, Policy
 from adaptaug.data.depth import AUTO, Range
-from adaptaug.policy.ops import OPS
-from adaptaug.ui import (
-    advice,
-    detail,
-    editor,
-    likeness,
-    logic,
-    papers,
-    sharing,
-    snippets,
-    sweep_html,
-    templates,
-)
+from adaptaug.ui import layout, likeness, logic, papers, sharing, snippets, templates
 from adaptaug.ui.desk import Desk, Desks
 from adaptaug.ui.logic import Source
+from adaptaug.ui.page import Numbers, Page
 
-NO_SKIN = {"apply_default_css": False, "padding": False}
 _SHOWN = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif"}  # endings of what every browser shows
 AS_IS = {"problem": None, "complaint": None}  # said by what is no answer to what was complained of
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -50,7 +38,7 @@ class Door:
 
 def build(
     policies: dict[str, Policy], first: tuple[str, str], samples: list[tuple[str, Any]],
-    backbone: likeness.Backbone | None = None, range: Range = AUTO,
+    backbone: likeness.Backbone | None = None, range: Range = AUTO, heard: Callable[[Policy], None] | None = None,
 ) -> Door:  # fmt: skip
     """Lay the page out in the open `gr.Blocks` and wire it.
 
@@ -58,177 +46,36 @@ def build(
         policies: what the selectors offer, by name; first: the two selected at the start.
         samples: (name, PIL image) photographs; the first is chosen when the page opens.
         backbone: by whose features pairs are compared beside their pixels.
-        range: by which uploads of more than 8 bits are read.
+        range: by which uploads of more than 8 bits are read. heard: is told the right policy as it changes.
     """
     desk = gr.State(Desk(policies[first[1]]))
-    kept = gr.BrowserState("", storage_key="adaptaug-policy")  # a reload finds the policy as it was
-    desks = Desks()
-    choices, standing = Desk(policies[first[1]]).offer(policies)
-    with gr.Row(elem_id="layout"):
-        with gr.Column(elem_id="left", min_width=280):
-            with gr.Column(elem_id="controls"):
-                gr.HTML(templates.label("Image"), **NO_SKIN)
-                picture = gr.Image(
-                    label="Image", show_label=False, type="filepath", sources=["upload", "clipboard"],
-                    height=210, elem_id="source-image", buttons=[], interactive=True,
-                )  # fmt: skip
-                shelf = gr.HTML(
-                    templates.samples(samples), elem_id="samples", js_on_load=templates.SAMPLES_JS, **NO_SKIN
-                )
-                with gr.Column(elem_id="choices"):
-                    with gr.Row(elem_id="policies"):
-                        one = policy_choice("Left policy", list(policies), first[0], "policy-a")
-                        other = policy_choice("Right policy", choices, standing, "policy-b")
-                    with gr.Row(elem_id="seed-row"):
-                        seed = gr.Number(
-                            0,
-                            label="Seed",
-                            precision=0,
-                            minimum=0,
-                            maximum=logic.MAX_SEED,
-                            elem_id="seed",
-                            interactive=True,
-                        )
-                        dice = gr.Button("New seed", elem_id="dice")
-                    count = gr.Slider(
-                        1, logic.MAX_PAIRS, 6, step=1, label="Pairs", elem_id="pair-count", interactive=True
-                    )
-                    size = gr.Slider(
-                        logic.MIN_SIZE, logic.MAX_SIZE, 128, step=32, label="View size, px",
-                        elem_id="view-size", interactive=True,
-                    )  # fmt: skip
-            with gr.Column(elem_id="tuning"):
-                gr.HTML(templates.label("Tune the right policy"), **NO_SKIN)
-                controls = gr.HTML(
-                    editor.html(policies[first[1]]), elem_id="editor", js_on_load=editor.JS, **NO_SKIN
-                )
-                swept = gr.HTML("", elem_id="sweep", js_on_load=sweep_html.JS, **NO_SKIN)
-                with gr.Row(elem_id="files"):
-                    undo = gr.Button("Undo", elem_id="undo", size="sm", min_width=50)
-                    redo = gr.Button("Redo", elem_id="redo", size="sm", min_width=50)
-                    reset = gr.Button("Reset", elem_id="reset", size="sm", min_width=50)
-                with gr.Row(elem_id="exchange"):
-                    export = gr.DownloadButton("Export", elem_id="export", size="sm", min_width=60)
-                    load = gr.UploadButton(
-                        "Import", elem_id="import", size="sm", min_width=60, file_types=[".yaml", ".yml"],
-                    )  # fmt: skip
-                link = gr.HTML(
-                    sharing.share(policies[first[1]]), elem_id="share", js_on_load=sharing.LINK_JS, **NO_SKIN
-                )
-                with gr.Accordion("Use it in a training loop", open=False, elem_id="use"):
-                    host = policy_choice(
-                        "Training code", list(snippets.HOSTS), next(iter(snippets.HOSTS)), "host"
-                    )
-                    lines = gr.Code(
-                        snippets.code("PyTorch", 128), language="python", interactive=False, show_label=False,
-                        show_line_numbers=False, wrap_lines=True, elem_id="lines",
-                    )  # fmt: skip
-                with gr.Row(elem_id="papers"):
-                    sheet = gr.Button("Contact sheet", elem_id="sheet", size="sm", min_width=60)
-                    report = gr.Button("HTML report", elem_id="report", size="sm", min_width=60)
-                paper = gr.DownloadButton("", elem_id="paper", visible="hidden")
-            measured = gr.HTML("", elem_id="statistics", **NO_SKIN)
-        with gr.Column(elem_id="results"):
-            with gr.Column(elem_id="problems"):  # stays in sight, wherever the page is scrolled to
-                problem, complaint = (
-                    gr.HTML("", elem_id=name, js_on_load=templates.PROBLEM_JS, **NO_SKIN)
-                    for name in ("problem", "policy-problem")
-                )
-            status = gr.HTML(
-                "Opening the first sample.", elem_id="status-line", js_on_load=templates.STATUS_JS, **NO_SKIN
-            )
-            hint = gr.HTML("", elem_id="advice", js_on_load=advice.JS, **NO_SKIN)
-            views = [gr.HTML("", elem_id=f"views-{side}", **NO_SKIN) for side in "ab"]
-            pairs = gr.HTML(templates.EMPTY, elem_id="pairs", js_on_load=templates.PAIRS_JS, **NO_SKIN)
-            reasons = gr.HTML("", elem_id="detail", js_on_load=templates.DETAIL_JS, **NO_SKIN)
-
-    parts: dict[str, Any] = {
-        "picture": picture, "problem": problem, "statistics": measured, "status": status, "views a": views[0],
-        "views b": views[1], "pairs": pairs, "detail": reasons, "controls": controls, "sweep": swept, "advice": hint,
-        "complaint": complaint, "export": export, "link": link, "other": other, "one": one,
-        "seed": seed, "count": count, "size": size, "kept": kept,
+    kept = gr.BrowserState(
+        {}, storage_key="adaptaug-policies"
+    )  # a reload finds policy and versions as they were
+    desks, page = Desks(), Page(policies, first, backbone, heard)
+    image, choices, tuning, results = layout.lay(
+        policies, first, Desk(policies[first[1]]).offer(policies), samples
+    )
+    page.parts = {
+        "picture": image.picture, "problem": results.problem, "statistics": image.measured, "status": results.status,
+        "views a": results.views[0], "views b": results.views[1], "pairs": results.pairs, "detail": results.reasons,
+        "controls": tuning.controls, "sweep": tuning.swept, "advice": results.hint, "complaint": results.complaint,
+        "export": tuning.export, "link": tuning.link, "other": choices.other, "one": choices.one,
+        "seed": choices.seed, "count": choices.count, "each": choices.each, "size": choices.size, "kept": kept,
     }  # fmt: skip
-
-    def show(
-        desk: Desk, name: str, key: float | None, number: float, side: float, *, problem: str | None = "",
-        complaint: str | None = "", picture: Any = None, **settings: Any,
-    ) -> tuple[Any, ...]:  # fmt: skip
-        """Everything that the page does not show yet, in the order of `outputs`.
-
-        Args: name, key, number, side: the controls' values; settings: values that they get.
-            problem, complaint: a sentence about the image, about the policy; None: the one that stands.
-            picture: what the image box gets.
-        """
-        name, key = settings.get("one", name), _within(settings.get("seed", key) or 0, 0, logic.MAX_SEED)
-        number = _within(settings.get("count", number), 1, logic.MAX_PAIRS)
-        side = _within(settings.get("size", side), logic.MIN_SIZE, logic.MAX_SIZE)
-        try:
-            told = compared(desk, policies.get(name) or policies[first[0]], key, number, side)
-        except AdaptAugError as error:  # of a page that has come back: its image is not there any more
-            desk.lay(None)
-            told, problem = compared(desk, policies[first[0]], key, number, side), str(error)
-        sentences = {"problem": problem, "complaint": complaint}
-        told |= {part: templates.problem(said) for part, said in sentences.items() if said is not None}
-        told |= {"export": templates.digest(desk.policy), "link": sharing.share(desk.policy)}
-        told |= {"other": desk.offer(policies), "controls": editor.html(desk.drawn, desk.drawing)}
-        told |= {"kept": sharing.link(desk.policy)}
-        make: dict[str, Callable[[Any], Any]] = {
-            "export": lambda _: sharing.write(desk.policy),
-            "other": lambda offered: gr.update(choices=offered[0], value=offered[1]),
-            "statistics": lambda source: source and templates.statistics(source),
-            "views a": lambda column: column and templates.views(column, 0),
-            "views b": lambda column: column and templates.views(column, 1),
-        }
-        new = {part: content for part, content in told.items() if desk.news(part, content)}
-        sent = {part: make[part](content) if part in make else content for part, content in new.items()}
-        sent |= settings | ({} if picture is None else {"picture": picture})
-        return desk, *(sent.get(part, gr.skip()) for part in parts)
-
-    def compared(desk: Desk, manual: Policy, key: int, number: int, side: int) -> dict[str, Any]:
-        """What depends on the image. Raises: AdaptAugError: it is not there any more."""
-        source = desk.source
-        if source is None:
-            sentence = "No image: choose a photograph, or upload, drop or paste one."
-            nothing: dict[str, Any] = dict.fromkeys(
-                ("statistics", "views a", "views b", "detail", "sweep"), ""
-            )
-            return nothing | {"status": sentence, "pairs": templates.EMPTY}
-        seen = logic.compare(source, manual, desk.policy, key, number, side, backbone, desk.seen)
-        desk.seen, desk.chosen = seen, (desk.chosen[0], min(desk.chosen[1], number - 1))
-        return {
-            "statistics": source, "views a": seen.columns[0], "views b": seen.columns[1],
-            "status": templates.escape(logic.status(seen)), "pairs": templates.pairs(seen, desk.chosen),
-            "detail": detail.pair_detail(seen, desk.chosen), "sweep": alone(desk, source, side),
-            "advice": advice.html(desk.advised(source), desk.policy),
-        }  # fmt: skip
-
-    def alone(desk: Desk, source: Source, side: int) -> str:
-        """What the operation that is looked at does to the image."""
-        if desk.looked not in OPS:
-            return ""
-        strips = desk.sweeps.of(source, desk.looked, side, desk.policy.promise)
-        return sweep_html.html(desk.looked, strips, desk.policy)
-
-    def touch(desk: Desk, event: gr.EventData) -> dict[str, Any] | None:
-        """A control that was moved, or an operation that is looked at."""
-        said = event._data
-        if "sweep" in said:
-            desk.looked = str(said["sweep"])
-            return AS_IS
-        desk.edit(said.get("changes"), said.get("drawing"))
-        return None
+    inputs, outputs = [desk, *choices.numbers], [desk, *page.parts.values()]
 
     def answer(
         act: Callable[..., dict[str, Any] | None], request: gr.Request, desk: Desk, *values: Any
     ) -> Any:
-        """`act` changes the desk, and its result says what else to show, as `show` takes it."""
+        """`act` changes the desk, and its result says what else to show, as `Page.show` takes it."""
         desks.at(request.session_hash or "", desk)
-        controls, given = values[:4], values[4:]
+        numbers, given = values[: len(Numbers._fields)], values[len(Numbers._fields) :]
         try:
             said = act(desk, *given) or {}
         except AdaptAugError as error:
             said = {"complaint": str(error)}
-        return show(desk, *controls, **said)
+        return page.show(desk, *numbers, **said)
 
     def change(
         act: Callable[..., dict[str, Any] | None], *more: Any, hears: bool = False, **how: Any
@@ -250,69 +97,18 @@ def build(
             "concurrency_id": "preview", "concurrency_limit": 1, "trigger_mode": "always_last", **QUIET, **how,
         }  # fmt: skip
 
-    def ingest(desk: Desk, file: dict[str, Any] | None) -> dict[str, Any] | None:
-        """A file's FileData onto the desk.
-
-        The component's own preprocessing would raise on a broken file and show nothing, so it is switched off here.
-        What came by hand may name any path, and says itself whether Gradio shall check it: so it is checked here.
-        """
-        if not file:
-            return None
-        path, name = Path(file["path"]), file.get("orig_name")
-        try:
-            if not path.resolve().is_relative_to(Path(get_upload_folder()).resolve()):
-                raise AdaptAugError("image: expected an upload.")
-            desk.lay(lambda: logic.decode(path, name, range))
-        except AdaptAugError as error:
-            before = desk.source
-            kept = "" if before is None else " The previous image is kept."
-            return {"problem": f"{error}{kept}", "picture": as_picture(before)}
-        return None if path.suffix.lower() in _SHOWN else {"picture": as_picture(desk.source)}
-
-    def sample(desk: Desk, index: int) -> dict[str, Any] | None:
-        if not 0 <= index < len(samples):
-            return None
-        name, image = samples[index]
-        desk.lay(lambda: logic.as_source(name, np.array(image)))
-        return {"picture": as_picture(desk.source)}
-
-    def choose(desk: Desk, name: str) -> dict[str, Any] | None:
-        if name not in policies:
-            return AS_IS  # it is what stands there already, by our own doing
-        desk.replace(policies[name])
-        return None
-
-    def take_file(desk: Desk, file: dict[str, Any] | None) -> None:
-        if file:
-            try:
-                desk.replace(sharing.read(file["path"], str(file.get("orig_name") or "policy.yaml")))
-            except AdaptAugError as error:
-                raise AdaptAugError(f"{error} The policy is kept.") from None
-
-    def written(make: Callable[[Desk], str], desk: Desk) -> tuple[str | None, str]:
-        """A file to save, or what keeps it from being made."""
-        try:
-            return make(desk), ""
-        except AdaptAugError as error:
-            return None, templates.problem(str(error))
-
-    def explain(desk: Desk, event: gr.EventData) -> dict[str, Any]:
-        side, index = int(event.side), int(event.pair)
-        if side in (0, 1) and 0 <= index < logic.MAX_PAIRS:
-            desk.chosen = (side, index)
-        return AS_IS
-
     def opening(request: gr.Request, desk: Desk, *values: Any) -> Any:
         """The first sample, and the policy of the link by which the page was opened, where there is one, or the one
         that this browser had."""
 
-        def act(desk: Desk, had: str) -> dict[str, Any]:
-            said, sent = sample(desk, 0) or {}, request.query_params.get("p")
+        def act(desk: Desk, had: Any) -> dict[str, Any]:
+            said = take_sample(desk, samples, 0) or {}
+            desk.recall(had, sharing.decode)
             try:
-                if code := sent or (had if isinstance(had, str) else ""):
+                if code := request.query_params.get("p"):
                     desk.begin(sharing.decode(code))
             except AdaptAugError as error:
-                said |= {"complaint": str(error)} if sent else {}
+                said |= {"complaint": str(error)}
             return said
 
         return answer(act, request, desk, *values)
@@ -320,50 +116,110 @@ def build(
     def leave(request: gr.Request) -> None:
         desks.leave(request.session_hash or "")
 
-    inputs, outputs = [desk, one, seed, count, size], [desk, *parts.values()]
+    def choose(desk: Desk, name: str) -> dict[str, Any] | None:
+        policy = policies.get(name) or desk.versions.get(name)
+        if policy is None:
+            return AS_IS  # it is what stands there already, by our own doing
+        desk.replace(policy)
+        return None
+
+    def touched(desk: Desk, event: gr.EventData) -> dict[str, Any] | None:
+        return choose(desk, str(event.preset)) if "preset" in event._data else touch(desk, event)
+
     # Not `input`: when an image is removed it may still carry the old one.
-    picture.upload(**change(ingest, picture, preprocess=False))
-    picture.clear(**change(lambda desk: desk.lay(None)))
-    shelf.select(**change(lambda desk, event: sample(desk, int(event.index)), hears=True))
+    image.picture.upload(**change(partial(take_image, range), image.picture, preprocess=False))
+    image.picture.clear(**change(lambda desk: desk.lay(None)))
+    image.shelf.select(**change(lambda desk, event: take_sample(desk, samples, int(event.index)), hears=True))
     # Not `input`: a choice by keyboard has none, and leaving the box has one.
-    other.change(**change(choose, other, preprocess=False))
-    hint.select(**change(lambda desk, event: choose(desk, str(event.preset)), hears=True))
-    controls.select(**change(touch, hears=True))
-    for button, act in ((undo, Desk.undo), (redo, Desk.redo), (reset, Desk.reset)):
+    choices.other.change(**change(choose, choices.other, preprocess=False))
+    results.hint.select(**change(lambda desk, event: choose(desk, str(event.preset)), hears=True))
+    tuning.controls.select(**change(touched, hears=True))
+    for button, act in ((tuning.undo, Desk.undo), (tuning.redo, Desk.redo), (tuning.reset, Desk.reset)):
         button.click(**change(act))
-    load.upload(**change(take_file, load, preprocess=False))
-    gr.on([control.change for control in (one, seed, count, size)], **change(lambda desk: AS_IS))
-    for chosen in (host, size):  # Gradio drops what is no news
-        chosen.change(lambda *told: snippets.code(*told), [host, size], lines, **QUIET)
-    for button, make in ((sheet, papers.sheet), (report, papers.report)):
-        button.click(partial(written, make), desk, [paper, complaint], concurrency_id="paper", **QUIET).then(
-            None, paper, None, js=papers.SAVE_JS, **QUIET
-        )
-    dice.click(None, None, seed, js="() => Math.floor(10000 * Math.random())", **QUIET)
-    pairs.select(**change(explain, hears=True))
-    # Gradio removes what it serves after an hour; the page may stay open for longer.
-    gr.Timer(1200).tick(lambda desk: sharing.write(desk.policy), desk, export, **QUIET)
-    page = gr.context.Context.root_block
-    page.load(**change(lambda desk: None, kept) | {"fn": opening})
-    page.unload(leave)
-    return Door(desk, inputs, outputs, show)
-
-
-def policy_choice(label: str, choices: list[Any], value: str, elem_id: str) -> gr.Dropdown:
-    return gr.Dropdown(
-        choices,
-        value=value,
-        label=label,
-        elem_id=elem_id,
-        interactive=True,
-        filterable=False,
-        min_width=100,
+    gr.on(
+        [tuning.keep.click, tuning.name.submit],
+        **change(lambda desk, name: desk.keep(str(name), policies), tuning.name),
     )
+    tuning.drop.click(**change(Desk.drop))
+    tuning.load.upload(**change(take_file, tuning.load, preprocess=False))
+    gr.on([control.change for control in choices.numbers], **change(lambda desk: AS_IS))
+    for chosen in (tuning.host, choices.size):  # Gradio drops what is no news
+        chosen.change(lambda *told: snippets.code(*told), [tuning.host, choices.size], tuning.lines, **QUIET)
+    for button, make in ((tuning.sheet, papers.sheet), (tuning.report, papers.report)):
+        button.click(
+            partial(written, make), desk, [tuning.paper, results.complaint], concurrency_id="paper", **QUIET
+        ).then(None, tuning.paper, None, js=papers.SAVE_JS, **QUIET)
+    choices.dice.click(None, None, choices.seed, js="() => Math.floor(10000 * Math.random())", **QUIET)
+    results.pairs.select(**change(explain, hears=True))
+    # Gradio removes what it serves after an hour; the page may stay open for longer.
+    gr.Timer(1200).tick(lambda desk: sharing.write(desk.policy), desk, tuning.export, **QUIET)
+    root = gr.context.Context.root_block
+    root.load(**change(lambda desk: None, kept) | {"fn": opening})
+    root.unload(leave)
+    return Door(desk, inputs, outputs, page.show)
 
 
-def _within(value: float, low: int, high: int) -> int:
-    """What came by hand may be anything."""
-    return int(min(max(value, low), high))
+# --- what events do to a desk: their result says what else to show, as `Page.show` takes it ---------------------
+def touch(desk: Desk, event: gr.EventData) -> dict[str, Any] | None:
+    """A control that was moved, or an operation that is looked at."""
+    said = event._data
+    if "sweep" in said:
+        desk.looked = str(said["sweep"])
+        return AS_IS
+    desk.edit(said.get("changes"), said.get("drawing"))
+    return None
+
+
+def explain(desk: Desk, event: gr.EventData) -> dict[str, Any]:
+    """A pair that was opened."""
+    side, index = int(event.side), int(event.pair)
+    if side in (0, 1) and 0 <= index < logic.MAX_PAIRS:
+        desk.chosen = (side, index)
+    return AS_IS
+
+
+def take_image(range: Range, desk: Desk, file: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A file's FileData onto the desk.
+
+    The component's own preprocessing would raise on a broken file and show nothing, so it is switched off here.
+    What came by hand may name any path, and says itself whether Gradio shall check it: so it is checked here.
+    """
+    if not file:
+        return None
+    path, name = Path(file["path"]), file.get("orig_name")
+    try:
+        if not path.resolve().is_relative_to(Path(get_upload_folder()).resolve()):
+            raise AdaptAugError("image: expected an upload.")
+        desk.lay(lambda: logic.decode(path, name, range))
+    except AdaptAugError as error:
+        before = desk.source
+        kept = "" if before is None else " The previous image is kept."
+        return {"problem": f"{error}{kept}", "picture": as_picture(before)}
+    return None if path.suffix.lower() in _SHOWN else {"picture": as_picture(desk.source)}
+
+
+def take_sample(desk: Desk, samples: list[tuple[str, Any]], index: int) -> dict[str, Any] | None:
+    if not 0 <= index < len(samples):
+        return None
+    name, image = samples[index]
+    desk.lay(lambda: logic.as_source(name, np.array(image)))
+    return {"picture": as_picture(desk.source)}
+
+
+def take_file(desk: Desk, file: dict[str, Any] | None) -> None:
+    if file:
+        try:
+            desk.replace(sharing.read(file["path"], str(file.get("orig_name") or "policy.yaml")))
+        except AdaptAugError as error:
+            raise AdaptAugError(f"{error} The policy is kept.") from None
+
+
+def written(make: Callable[[Desk], str], desk: Desk) -> tuple[str | None, str]:
+    """A file to save, or what keeps it from being made."""
+    try:
+        return make(desk), ""
+    except AdaptAugError as error:
+        return None, templates.problem(str(error))
 
 
 def as_picture(source: Source | None) -> Any:

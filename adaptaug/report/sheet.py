@@ -60,7 +60,7 @@ def show(
     >>> show(image, "digits", pairs=2, size=64).mode
     'RGB'
     """
-    return contact_sheet([("", _as_pil(image))], policy, pairs, seed, size, views)[0]
+    return contact_sheet([("", as_pil(image))], policy, pairs, seed, size, views)[0]
 
 
 def contact_sheet(
@@ -112,7 +112,7 @@ def contact_sheet(
     return _stack(policy, pairs, views, seed, size, bands), report
 
 
-def _as_pil(image: Any) -> Image.Image:
+def as_pil(image: Any) -> Image.Image:
     if isinstance(image, Image.Image):
         return image
     source = read(image)

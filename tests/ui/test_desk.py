@@ -7,7 +7,7 @@ import pytest
 
 from adaptaug import AdaptAugError, Policy
 from adaptaug.ui import desk as desks
-from adaptaug.ui import logic
+from adaptaug.ui import logic, sharing
 from adaptaug.ui.desk import CURRENT, Desk, Desks
 
 POLICIES = {name: Policy.load(name) for name in ("natural", "digits", "documents")}
@@ -77,6 +77,39 @@ def test_a_reset_goes_back_to_what_was_chosen_last_also_after_an_undo() -> None:
     desk.edit({"grey": {"p": 0.9}}, desk.drawing)
     desk.reset()
     assert desk.policy == POLICIES["natural"]
+
+
+def test_a_version_is_kept_under_a_name_and_a_reload_brings_all_back() -> None:
+    desk = Desk(POLICIES["natural"])
+    desk.edit({"grey": {"p": 0.9}}, desk.drawing)
+    desk.keep(" all  grey ", POLICIES)
+    assert desk.policy.name == "all grey" and desk.versions["all grey"] == desk.policy
+    desk.edit({"grey": {"p": 0.1}}, desk.drawing)
+    other = Desk(POLICIES["digits"])
+    other.recall(desk.remembered(sharing.encode), sharing.decode)
+    assert (other.policy, other.versions) == (desk.policy, desk.versions)
+    other.reset()  # to what was edited, not to the edit that the browser had
+    assert other.policy == desk.versions["all grey"]
+    for name in ("", "natural", "x" * 41, "a\x00b"):
+        with pytest.raises(AdaptAugError, match="version: "):
+            desk.keep(name, POLICIES)
+    with pytest.raises(AdaptAugError, match="choose the one to delete"):
+        desk.drop()
+    other.drop()
+    assert other.versions == {} and other.policy.name == "all grey"
+    for number in range(desks.MOST_VERSIONS - 1):
+        desk.keep(f"v{number}", POLICIES)
+    with pytest.raises(AdaptAugError, match="12 are kept"):
+        desk.keep("one more", POLICIES)
+
+
+@pytest.mark.parametrize(
+    "had", ["", "AAAA", {}, {"policy": 3, "versions": [1]}, {"policy": "AAAA", "versions": {"a": "b"}}]
+)
+def test_what_a_browser_brings_may_be_anything(had) -> None:
+    desk = Desk(POLICIES["natural"])
+    desk.recall(had, sharing.decode)
+    assert desk.policy == desk.begun == POLICIES["natural"] and desk.versions == {}
 
 
 def test_controls_of_an_earlier_drawing_are_not_heard() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,17 @@ import adaptaug
 from adaptaug import AdaptAugError, Policy
 from adaptaug.policy import preset_names
 from adaptaug.policy.ops import OPS
-from adaptaug.ui import detail, editor, likeness, logic, sharing, templates
+from adaptaug.ui import (
+    detail,
+    editor,
+    likeness,
+    logic,
+    measured_html,
+    pairs_html,
+    pictures,
+    sharing,
+    templates,
+)
 from adaptaug.ui.failures import failures
 
 SAMPLES = dict(logic.sample_images())
@@ -53,9 +64,53 @@ def test_a_shown_picture_is_lossless() -> None:
     import io
 
     pixels = np.array(SAMPLES["cat"])
-    uri = templates.lossless(pixels)
+    uri = pictures.lossless(pixels)
     back = np.array(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))))
     assert np.array_equal(back, pixels)
+
+
+def test_a_view_among_others_is_packed_and_the_open_pair_is_not() -> None:
+    import base64
+    import io
+
+    seen = logic.compare(source(), Policy.load("simclr"), Policy.load("natural"), 0, 6, 128)
+    html = detail.pair_detail(seen, (1, 0))
+    sent = [pairs_html.views(column, side) for side, column in enumerate(seen.columns)]
+    assert sum(map(len, (*sent, html, pairs_html.pairs(seen, (1, 0))))) < 600_000  # what another seed sends
+    uris = re.findall(r'<img src="data:image/webp;base64,([^"]+)"', html)
+    back = [np.array(Image.open(io.BytesIO(base64.b64decode(uri)))) for uri in uris]
+    assert all(np.array_equal(a, b.pixels) for a, b in zip(back, seen.columns[1].pairs[0], strict=True))
+    small = logic.compare(source(), Policy.load("simclr"), Policy.load("natural"), 0, 1, 32)
+    assert "jpeg" not in pairs_html.views(small.columns[1], 1)  # each of its pixels is seen
+
+
+def test_a_policy_with_routes_is_looked_at_and_says_what_it_took_the_image_for() -> None:
+    for image, preset in ((source(), "natural"), (source("page"), "documents")):
+        seen = logic.compare(image, Policy.load("simclr"), Policy.load("auto"), 0, 1, 64)
+        subject, because = logic.taken_for(seen.columns[1].pairs[0][0])
+        assert subject.endswith(f"policy {preset}") and because
+        html = pairs_html.pairs(seen, (1, 0)), detail.pair_detail(seen, (1, 0))
+        assert all(templates.escape(because) in part for part in html)
+        own = logic.make_pairs(image, Policy.load(preset), 0, 1, 64)  # and is that preset's, to the bit
+        assert all(
+            np.array_equal(a.pixels, b.pixels)
+            for a, b in zip(own.pairs[0], seen.columns[1].pairs[0], strict=True)
+        )
+        assert logic.taken_for(seen.columns[0].pairs[0][0]) is None
+
+
+def test_more_views_of_a_draw_are_those_of_training_code_and_their_likeness_is_the_bands() -> None:
+    policy = Policy.load("natural").edit(band=(0.1, 0.8))
+    column = logic.make_pairs(source(), policy, seed=3, count=2, size=64, each=5)
+    views = adaptaug.Views(policy, n=5, size=64, finish="none", return_params=True)
+    for index, group in enumerate(column.pairs):
+        pixels, params = views(source().pixels, key=(3, 0, index))
+        assert all(np.array_equal(a.pixels, b) for a, b in zip(group, pixels, strict=True))
+        assert column.alike[index] == pytest.approx(float(params[0].evidence["similarity"][0]), abs=1e-4)
+    seen = logic.compare(source(), Policy.load("byol"), policy, 0, 2, 64, each=5)
+    assert logic.status(seen).startswith("2 groups of 5 views, byol vs ")
+    assert seen.columns[0].total == 10 and detail.pair_detail(seen, (0, 1)).count("aa-wipe") == 5
+    assert logic.compare(source(), Policy.load("byol"), policy, 0, 2, 64, before=seen).columns[0].total == 4
 
 
 def test_same_seed_same_pairs_other_seed_others() -> None:
@@ -89,7 +144,7 @@ def test_the_manual_policy_breaks_the_promise_and_the_status_says_so() -> None:
     assert line.startswith(
         f"6 pairs, simclr vs natural, seed 0: simclr {broken} of 12 views break the promise, natural 0"
     )
-    html = templates.pairs(comparison, (0, 0))
+    html = pairs_html.pairs(comparison, (0, 0))
     assert html.count('class="aa-view bad"') == broken and html.count('class="aa-badge"') == broken
 
 
@@ -200,7 +255,7 @@ def test_pairs_are_compared_by_the_features_of_a_checkpoint(tmp_path) -> None:
     expected = float(torch.nn.functional.cosine_similarity(one, other, dim=0))
     found = comparison.columns[1].features[1]
     assert found == pytest.approx(expected, abs=1e-4)
-    html = templates.pairs(comparison, (0, 0))
+    html = pairs_html.pairs(comparison, (0, 0))
     assert "mine.pth (resnet18, 512 features)" in html and f'data-features="{found:.4f}"' in html
 
 
@@ -225,7 +280,7 @@ def test_what_became_of_transparency_is_said(tmp_path) -> None:
     image = Image.fromarray(np.array(SAMPLES["cat"]))
     for name, said in (("RGBA", True), ("RGB", False)):
         image.convert(name).save(tmp_path / "a.png")
-        shown = templates.statistics(logic.decode(tmp_path / "a.png"))
+        shown = measured_html.statistics(logic.decode(tmp_path / "a.png"))
         assert ("its transparency put on a plain ground" in shown) == said
 
 
@@ -266,8 +321,8 @@ def test_what_a_user_named_is_text() -> None:
         image, Policy.load("simclr").edit(name=hostile), Policy.load("natural"), 0, 1, 64
     )
     written = [
-        templates.statistics(image),
-        templates.pairs(comparison, (0, 0)),
+        measured_html.statistics(image),
+        pairs_html.pairs(comparison, (0, 0)),
         detail.pair_detail(comparison, (0, 0)),
     ]
     written += [templates.problem(hostile), templates.escape(logic.status(comparison))]
@@ -279,7 +334,7 @@ def test_blank_images_are_counted_apart() -> None:
     image = logic.as_source("blank", np.full((100, 100, 3), 128, np.uint8))
     comparison = logic.compare(image, Policy.load("simclr"), Policy.load("natural"), 0, 2, 64)
     assert "the image is blank: counted apart" in logic.status(comparison)
-    html = templates.pairs(comparison, (0, 0))
+    html = pairs_html.pairs(comparison, (0, 0))
     assert "blank image" in html and "counted apart" in html and "keep the promise" not in html
 
 
@@ -293,7 +348,12 @@ def test_importing_adaptaug_and_logic_leaves_gradio_out() -> None:
 def test_the_controls_offer_every_operation_and_no_edit_changes_nothing(name: str) -> None:
     policy = Policy.load(name)
     html = editor.html(policy)
-    assert all(f'data-op="{op}"' in html for op in OPS)
+    if policy.routes:  # its rules, and the policies that it routes to
+        assert all(
+            f'data-preset="{route.policy}"' in html and route.subject in html for route in policy.routes
+        )
+    else:
+        assert all(f'data-op="{op}"' in html for op in OPS)
     assert editor.apply(policy, {}).edit(name=policy.name) == policy
 
 
@@ -380,7 +440,7 @@ def test_a_policy_too_long_for_a_link_says_so() -> None:
 def test_a_file_whose_name_is_no_text_is_shown(tmp_path) -> None:
     name = os.fsdecode(b"caf\xe9.png")
     Image.new("RGB", (20, 20), "red").save(tmp_path / name)
-    assert templates.samples(logic.samples_from(tmp_path)).encode()
+    assert pictures.samples(logic.samples_from(tmp_path)).encode()
 
 
 def test_a_pipe_is_no_image(tmp_path) -> None:
