@@ -133,7 +133,8 @@ def pictured(page: Any, shot: dict[str, Any]) -> bytes:
         page.locator(shot["click"]).click()
     if "wait" in shot:
         page.locator(shot["wait"]).first.wait_for()
-    page.evaluate("scrollTo(0, 0)")
+    if "pair" not in shot:  # a click has scrolled to where the pair can be seen
+        page.evaluate("scrollTo(0, 0)")
     if "at" in shot:
         page.locator(shot["at"]).evaluate("element => scrollBy(0, element.getBoundingClientRect().top - 12)")
     page.mouse.move(0, 0)

@@ -153,7 +153,7 @@ def build(
         desk.chosen = (0 if named else 1, pair)
         if desk.policy != adaptive:
             desk.replace(adaptive)
-        settings: dict[str, Any] = {"seed": result.seed, "count": 6, "size": result.size}
+        settings: dict[str, Any] = {"seed": result.seed, "count": 6, "each": 2, "size": result.size}
         if named:
             settings["one"] = named
         shown = door.show(desk, *controls, picture=as_picture(desk.source), **settings)

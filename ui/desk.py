@@ -17,6 +17,7 @@ from adaptaug.ui.sweep import Sweeps
 
 MOST_UNDO, MOST_VERSIONS, LONGEST_NAME = 50, 12, 40
 MOST_BYTES = 500_000_000  # of pixels that all visitors' desks hold together
+_PLAIN = (str, tuple, dict)  # of what a page is sent: no pixels, and two can be compared
 _MMAP_THRESHOLD, _ARENA_MAX = -3, -8  # of glibc's mallopt
 CURRENT = "="  # before the name by which the selector offers what is chosen: only a choice of another is news
 
@@ -84,9 +85,7 @@ class Desk:
         """Let go of pixels; should the page come back, they are read again."""
         self._source = self.seen = self._advice = None
         self.sweeps.clear()
-        self.sent = {
-            part: content for part, content in self.sent.items() if isinstance(content, (str, tuple))
-        }
+        self.sent = {part: content for part, content in self.sent.items() if isinstance(content, _PLAIN)}
 
     # --- the right policy ------------------------------------------------------------------------------------
     def begin(self, policy: Policy) -> None:
@@ -210,7 +209,7 @@ class Desk:
         """Whether this part of the page does not show this yet; from now on it does."""
         before = self.sent.get(part)
         self.sent[part] = content
-        return before is not content and not (isinstance(content, (str, tuple)) and before == content)
+        return before is not content and not (isinstance(content, _PLAIN) and before == content)
 
 
 class Desks:

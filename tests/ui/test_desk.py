@@ -88,6 +88,8 @@ def test_a_version_is_kept_under_a_name_and_a_reload_brings_all_back() -> None:
     other = Desk(POLICIES["digits"])
     other.recall(desk.remembered(sharing.encode), sharing.decode)
     assert (other.policy, other.versions) == (desk.policy, desk.versions)
+    kept = desk.remembered(sharing.encode)
+    assert desk.news("kept", kept) and not desk.news("kept", desk.remembered(sharing.encode))  # once
     other.reset()  # to what was edited, not to the edit that the browser had
     assert other.policy == desk.versions["all grey"]
     for name in ("", "natural", "x" * 41, "a\x00b"):
