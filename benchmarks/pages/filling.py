@@ -12,7 +12,7 @@ MARKED = re.compile(r"<!--=([a-z0-9_]+\.[a-z0-9_]+)-->(.*?)<!--/-->", re.DOTALL)
 
 def pages() -> list[Path]:
     """Every Markdown file that holds a marker, in the places where they may."""
-    places = ("README.md", "docs/**/*.md", "benchmarks/README.md", "benchmarks/pages/*.md")
+    places = ("README.md", "SECURITY.md", "docs/**/*.md", "benchmarks/README.md", "benchmarks/pages/*.md")
     files = [page for place in places for page in sorted(ROOT.glob(place))]
     return [page for page in files if MARKED.search(page.read_text(encoding="utf-8"))]
 

@@ -166,3 +166,31 @@ def band() -> dict[str, str]:
         "judge": table(["a batch of 64 pairs", "ms"], [[name, f"{ms:.0f}"] for name, ms in batch.items()]),
         "measured": measured("band", "judge"),
     }
+
+
+def load() -> dict[str, str]:
+    views, app = one("load-views.json").found(), one("load-app.json").found()
+    grown = [mb for run in views["runs"] for mb in run["growth_mb"].values()]
+    rows = [
+        [f"{run['images']:,} images, {run['workers'] or 'no'} workers", f"{run['seconds']:,} s",
+         ", ".join(f"{name} {mb:,}" for name, mb in run["peak_mb"].items()),
+         ", ".join(number(mb) for mb in run["growth_mb"].values()), "-"]
+        for run in views["runs"]
+    ]  # fmt: skip
+    answers = ", ".join(f"{n:,} {kind}" for kind, n in sorted(app["answers"].items()))
+    rows.append(
+        [f"{app['clients']} visitors of the app", f"{app['seconds']:.0f} s", f"{app['peak_mb']:,}",
+         f"{app['peak_mb'] - app['start_mb']:,} in all", answers]
+    )  # fmt: skip
+    return {
+        "images": f"{views['runs'][0]['images']:,}",
+        "grown": f"{number(max(max(grown), 0.0))} MB",
+        "clients": str(app["clients"]),
+        "done": f"{app['answers'].get('done', 0):,}",
+        "refused": f"{app['answers'].get('refused', 0):,}",
+        "odd": str(sum(n for kind, n in app["answers"].items() if kind not in ("done", "refused"))),
+        "peak": f"{app['peak_mb']:,} MB",
+        "problems": str(len(views["problems"]) + len(app["problems"])),
+        "table": table(["what", "time", "peak, MB", "growth, MB", "answers"], rows),
+        "measured": measured("load-views.json", "load-app.json"),
+    }  # fmt: skip

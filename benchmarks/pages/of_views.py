@@ -167,11 +167,20 @@ def fuzz() -> dict[str, str]:
          f"{sum(k.get('refused', 0) for k in kinds):,}", f"{number(policies['slowest'][1], 2)} s",
          str(len(policies["problems"]))],
     ]  # fmt: skip
+    through = found["commands"]
+    cells += [
+        [f"through `{name}`" if name != "app" else "through the app", f"{row['files']:,}", "-",
+         f"{row.get('left_out', '-')}", f"{row['seconds']} s in all", str(len(row["problems"]))]
+        for name, row in through.items()
+    ]  # fmt: skip
     return {
         "files": f"{readers['files']:,}",
         "policies": f"{policies['files']:,}",
         "problems": str(len(readers["problems"])),
         "slow": str(len(policies["problems"])),
+        "through": str(sum(len(row["problems"]) for row in through.values())),
+        "commands": f"{max((row['files'] for name, row in through.items() if name != 'app'), default=0):,}",
+        "uploads": str(through.get("app", {}).get("files", 0)),
         "peak": f"{readers['peak_mb']:,} MB",
         "table": table(["what", "files", "read", "refused by name", "slowest", "problems"], cells),
         "measured": measured("fuzz"),

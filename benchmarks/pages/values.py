@@ -19,6 +19,7 @@ MADE: dict[str, Callable[[], dict[str, str]]] = {
         of_claims.claims,
         of_learning.search, of_learning.proxies, of_learning.heads, of_learning.controller, of_learning.bank,
         of_speed.throughput, of_speed.trainer, of_speed.million, of_speed.pretraining, of_speed.head, of_speed.band,
+        of_speed.load,
     )
 }  # fmt: skip
 

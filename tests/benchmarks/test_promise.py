@@ -1,6 +1,7 @@
 """Counting broken promises: in one sitting or several, by every way in, and what is broken is found."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -28,6 +29,32 @@ def test_several_sittings_count_what_one_does(tmp_path):
     kept = json.loads((tmp_path / "r.json").read_text())
     assert counts(kept) == counts(whole) and len(kept["sittings"]) == 2
     assert whole["violations"] == 0 and {row["policy"] for row in whole["rows"]} == {"natural", RANDOM}
+
+
+def _count_and_save_each_unit(out):
+    promise.SAVE_EVERY = 0.0
+    run(SETTINGS, 1_000_000, out)
+
+
+def test_killed_at_any_moment_nothing_is_half_or_counted_twice(tmp_path):
+    out, views = tmp_path / "r.json", 0
+    for more in (1, 300):  # twice, at another place each time
+        victim = multiprocessing.get_context("fork").Process(target=_count_and_save_each_unit, args=(out,))
+        victim.start()
+        deadline, least = time.monotonic() + 120, views + more
+        while views < least and time.monotonic() < deadline:
+            time.sleep(0.01)
+            views = (
+                json.loads(out.read_text())["views"] if out.exists() else 0
+            )  # whole whenever it is looked at
+        victim.kill()
+        victim.join()
+        assert victim.exitcode == -signal.SIGKILL
+    left = json.loads(out.read_text())
+    assert left["views"] == sum(row["views"] for row in left["rows"]) >= least
+    assert [path for path in tmp_path.iterdir() if not path.name.startswith(".")] == [out]
+    whole = run(SETTINGS, left["views"] + 200)
+    assert counts(run(SETTINGS, left["views"] + 200, out)) == counts(whole)
 
 
 def test_a_file_goes_on_with_its_own_settings_only(tmp_path):
