@@ -178,28 +178,30 @@ class Shared:
 
     def _work(self, jobs: dict[str, Job], train: Callable[[Job], None]) -> None:
         """Take one waiting job and do it."""
-        lost = False
+        failed = False
 
         def objective(trial: optuna.Trial) -> float:
-            nonlocal lost
+            nonlocal failed
             trial.set_user_attr("by", self._me)
             job = jobs.get(trial.user_attrs.get("job", ""))
             if job is None or self._first(job.name) != trial.number:
                 raise TrialPruned("another machine took it, or is at another stage")
-            train(job)
             try:
-                content = Path(job.out).read_bytes()
-                trial.set_user_attr("result", base64.b64encode(content).decode())
-            except UpdateFinishedTrialError:
-                lost = True  # this machine was silent for too long, and another has the job now
+                train(job)
+                content, score = Path(job.out).read_bytes(), _score(job)
+            except Exception:
+                failed = True
                 raise
-            return _score(job)
+            trial.set_user_attr("result", base64.b64encode(content).decode())
+            return score
 
         try:
             with self._told():
                 self._study.optimize(objective, n_trials=1)
-        except Exception:
-            if not lost:
+        except (UpdateFinishedTrialError, ValueError):
+            # Optuna's, where another machine has finished the trial meanwhile: this one was silent for too long, or
+            # both took it at once, as SQLite locks no rows.
+            if failed:
                 raise
 
     def _first(self, name: str) -> int | None:

@@ -109,6 +109,26 @@ def test_a_job_that_was_claimed_and_never_begun_is_given_to_another(tmp_path, di
     ]
 
 
+@pytest.mark.parametrize("moment", ["begin", "end"])
+def test_a_job_that_another_finished_meanwhile_is_left_to_it(tmp_path, monkeypatch, moment):
+    """Two may take one at once, as SQLite locks no rows: the second finds it finished, at its begin or at its end."""
+    url = f"sqlite:///{tmp_path}/jobs.db"
+    shared = Shared(url, "s")
+    shared._study.enqueue_trial({}, user_attrs={"job": "x"})
+    said = optuna.Trial.set_user_attr
+
+    def finish(trial, *given):
+        if moment == "end":
+            said(trial, *given)
+        optuna.load_study(study_name="s", storage=url).tell(trial.number, state=TrialState.PRUNED)
+        if moment == "begin":
+            said(trial, *given)
+
+    monkeypatch.setattr(optuna.Trial, "set_user_attr", finish)
+    shared._work({}, None)
+    assert [trial.state for trial in shared._study.trials] == [TrialState.PRUNED]
+
+
 # --- PostgreSQL: several processes --------------------------------------------------------------------------
 def _postgres_programs():
     """The folder of initdb and pg_ctl; installed in CI where this may be done."""
