@@ -75,5 +75,5 @@ def claims() -> dict[str, str]:
         "denied": str(sum(word.startswith("the opposite") for word in said)),
         "open": str(said.count("not resolved")),
         "table": table(["claim", "images", "policy", "above", "kNN-20", "linear probe", "holds"], rows),
-        "measured": measured("accuracy-*.jsonl"),
+        "measured": measured("accuracy-*"),
     }

@@ -169,7 +169,7 @@ def band() -> dict[str, str]:
 
 
 def load() -> dict[str, str]:
-    views, app = one("load-views.json").found(), one("load-app.json").found()
+    views, app = one("load-views").findings(), one("load-app").findings()
     grown = [mb for run in views["runs"] for mb in run["growth_mb"].values()]
     rows = [
         [f"{run['images']:,} images, {run['workers'] or 'no'} workers", f"{run['seconds']:,} s",
@@ -192,5 +192,5 @@ def load() -> dict[str, str]:
         "peak": f"{app['peak_mb']:,} MB",
         "problems": str(len(views["problems"]) + len(app["problems"])),
         "table": table(["what", "time", "peak, MB", "growth, MB", "answers"], rows),
-        "measured": measured("load-views.json", "load-app.json"),
+        "measured": measured("load-views", "load-app"),
     }  # fmt: skip

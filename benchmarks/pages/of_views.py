@@ -167,7 +167,7 @@ def fuzz() -> dict[str, str]:
          f"{sum(k.get('refused', 0) for k in kinds):,}", f"{number(policies['slowest'][1], 2)} s",
          str(len(policies["problems"]))],
     ]  # fmt: skip
-    through = found["commands"]
+    through = result["commands"]
     cells += [
         [f"through `{name}`" if name != "app" else "through the app", f"{row['files']:,}", "-",
          f"{row.get('left_out', '-')}", f"{row['seconds']} s in all", str(len(row["problems"]))]
