@@ -181,7 +181,7 @@ def _pair(column: Column, side: int, index: int, size: int, pressed: bool) -> st
 def _alike(value: float, band: tuple[float, float] | None, features: float | None) -> str:
     """How alike a pair is, as a number and a dot on a line from -.5 to 1 on which the band, if any, is thick."""
     place = lambda x: 100 * min(max((x + 0.5) / 1.5, 0.0), 1.0)  # noqa: E731
-    zone, said = "", ", left of the line" if value < -0.5 else ""
+    zone, said = "", ", off the scale" if value < -0.5 else ""
     if band is not None:
         low, high = (place(x) for x in band)
         zone = f'<i style="left:{low:.1f}%;width:{high - low:.1f}%"></i>'
