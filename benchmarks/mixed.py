@@ -6,7 +6,7 @@ writes DIR/mixed_train.npz (12,000 images) and DIR/mixed_test.npz (3,000) from C
 fonts that matplotlib ships. Labels: CIFAR-10's ten, MNIST's ten, and of text which of ten words is repeated in it;
 `part` says the subject. The fonts of the test are not among those of the training.
 
-    python -m benchmarks.mixed --lines FILE --out DIR
+    python -m benchmarks.mixed --lines FILE
 
 reads lines that benchmarks.accuracy measured on it (--data DIR/mixed_train.npz --test DIR/mixed_test.npz) and prints,
 part by part, every policy's accuracy and what `auto` has above it, with 95 % intervals over seeds and images.
@@ -15,6 +15,7 @@ part by part, every policy's accuracy and what `auto` has above it, with 95 % in
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,9 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from adaptaug.learn.intervals import paired_interval
+from adaptaug.learn.intervals import Interval, paired_interval
 from benchmarks.glyphs import FAMILIES, OF_THE_TEST
-from benchmarks.groups import MEASURES, bits, read_groups
+from benchmarks.groups import MEASURES, Group, bits, read_groups
 from benchmarks.sets import Part
 
 SIDE, PARTS = 32, ("photographs", "digits", "text")
@@ -62,6 +63,16 @@ def rgb(images: np.ndarray) -> np.ndarray:
     return images if images.ndim == 4 else np.repeat(images[..., None], 3, -1)
 
 
+def order(each: int, seed: int) -> np.ndarray:
+    """Where each image of the three parts, one behind the other, comes to lie."""
+    return np.random.default_rng(seed).permutation(3 * each)
+
+
+def subjects(each: int = 1000, which: str = "test") -> np.ndarray:
+    """(N,) number in PARTS of every image of a split."""
+    return np.repeat(np.arange(3), each).astype(np.uint8)[order(each, len(which))]
+
+
 def part(data: Path, which: str, each: int, families: tuple[str, ...], seed: int) -> Part:
     """x (N, 32, 32, 3), y in 0 .. 29 and part in 0 .. 2, shuffled."""
     cifar, digits = (np.load(data / f"{name}_{which}.npz") for name in ("cifar10", "mnist"))
@@ -69,35 +80,41 @@ def part(data: Path, which: str, each: int, families: tuple[str, ...], seed: int
     words, labels = texts(families, each, seed)
     images = [cifar["x"][:each], rgb(padded), rgb(words)]
     numbers = [cifar["y"][:each], digits["y"][:each] + 10, labels + 20]
-    order = np.random.default_rng(seed).permutation(3 * each)
+    places = order(each, seed)
     return {
-        "x": np.concatenate(images)[order], "y": np.concatenate(numbers).astype(np.int16)[order],
-        "part": np.repeat(np.arange(3), each).astype(np.uint8)[order],
+        "x": np.concatenate(images)[places], "y": np.concatenate(numbers).astype(np.int16)[places],
+        "part": np.repeat(np.arange(3), each).astype(np.uint8)[places],
         "class_names": np.array([*map(str, cifar["class_names"]), *"0123456789", *WORDS]),
     }  # fmt: skip
 
 
-def compare(lines: Path, parts: np.ndarray) -> None:
-    """Print accuracy by part, and what `auto` has above each other policy with the seeds that both have."""
-    (group,) = read_groups([lines])
-    for measure, title in MEASURES.items():
+@dataclass(frozen=True)
+class Row:
+    """Of one policy on one part: accuracy in percent, and points that `auto` has above it with the seeds of both."""
+
+    policy: str
+    part: str
+    measure: str
+    accuracy: float
+    seeds: int
+    above: Interval | None
+
+
+def compare(group: Group) -> list[Row]:
+    """Every policy on every part of the test split."""
+    parts, out = subjects(), []
+    for measure in MEASURES:
         hits = {
             name: {seed: bits(row["hits"][measure])[: len(parts)] for seed, row in rows.items()}
             for name, rows in group.rows.items()
         }
         for number, subject in enumerate(PARTS):
-            own = {
-                name: {s: h[parts == number] for s, h in by_seed.items()} for name, by_seed in hits.items()
-            }
-            for name, by_seed in own.items():
-                seeds = sorted(set(by_seed) & set(own.get("auto", ())))
-                line = f"{title:13s} {subject:12s} {name:14s} {100 * np.mean(list(by_seed.values())):6.2f}"
-                if name != "auto" and len(seeds) > 1:
-                    mine, theirs = (
-                        np.stack([own[policy][seed] for seed in seeds]) for policy in ("auto", name)
-                    )
-                    line += f"  auto {paired_interval(mine, theirs)}"
-                print(line)
+            for name, by_seed in hits.items():
+                seeds = sorted(set(by_seed) & set(hits["auto"]))
+                ours, theirs = (np.stack([hits[n][s][parts == number] for s in seeds]) for n in ("auto", name))
+                above = None if name == "auto" or len(seeds) < 2 else paired_interval(ours, theirs)
+                out.append(Row(name, subject, measure, 100 * float(theirs.mean()), len(seeds), above))
+    return out
 
 
 def main() -> None:
@@ -106,12 +123,16 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path)
     parser.add_argument("--lines", type=Path)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--out", type=Path, metavar="DIR")
     options = parser.parse_args()
     if options.lines:
-        return compare(options.lines, np.load(options.out / "mixed_test.npz")["part"])
-    if options.data is None:
-        parser.error("expected --data, the folder of CIFAR-10 and MNIST, or --lines, to read")
+        (group,) = read_groups([options.lines])
+        for row in compare(group):
+            above = "" if row.above is None else f"  auto {row.above}"
+            print(f"{MEASURES[row.measure]:13s} {row.part:12s} {row.policy:14s} {row.accuracy:6.2f}{above}")
+        return
+    if options.data is None or options.out is None:
+        parser.error("expected --data, the folder of CIFAR-10 and MNIST, and --out, or --lines, to read")
     options.out.mkdir(parents=True, exist_ok=True)
     train = tuple(family for family in FAMILIES if family not in OF_THE_TEST)
     for name, which, each, families in (

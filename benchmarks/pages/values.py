@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from benchmarks.groups import bouts
-from benchmarks.pages import of_accuracy, of_claims, of_learning, of_speed, of_views, show
+from benchmarks.pages import of_accuracy, of_claims, of_learning, of_mixed, of_speed, of_views, show
 from benchmarks.plots import plot_bouts, plot_targets, plot_views
 
 MADE: dict[str, Callable[[], dict[str, str]]] = {
@@ -16,7 +16,7 @@ MADE: dict[str, Callable[[], dict[str, str]]] = {
         of_views.promise, of_views.tone, of_views.manual, of_views.shortcuts, of_views.torchvision, of_views.fuzz,
         of_views.routing, of_views.attack,
         of_accuracy.accuracy, of_accuracy.rows, of_accuracy.tuning, of_accuracy.views, of_accuracy.colour,
-        of_claims.claims,
+        of_claims.claims, of_mixed.mixed,
         of_learning.search, of_learning.proxies, of_learning.heads, of_learning.controller, of_learning.bank,
         of_speed.throughput, of_speed.trainer, of_speed.million, of_speed.pretraining, of_speed.head, of_speed.band,
         of_speed.load,
