@@ -111,7 +111,9 @@ def compare(group: Group) -> list[Row]:
         for number, subject in enumerate(PARTS):
             for name, by_seed in hits.items():
                 seeds = sorted(set(by_seed) & set(hits["auto"]))
-                ours, theirs = (np.stack([hits[n][s][parts == number] for s in seeds]) for n in ("auto", name))
+                ours, theirs = (
+                    np.stack([hits[n][s][parts == number] for s in seeds]) for n in ("auto", name)
+                )
                 above = None if name == "auto" or len(seeds) < 2 else paired_interval(ours, theirs)
                 out.append(Row(name, subject, measure, 100 * float(theirs.mean()), len(seeds), above))
     return out

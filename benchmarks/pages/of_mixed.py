@@ -20,14 +20,24 @@ def mixed() -> dict[str, str]:
         ]  # fmt: skip
 
     heads = [f"{part}, {'kNN' if measure == 'knn' else 'probe'}" for part in PARTS for measure in MEASURES]
+    above = {
+        f"{name}_{part}_{measure}": points(row.above)
+        for (name, part, measure), row in rows.items()
+        if row.above
+    }
     right = {
-        f"{part}_{measure}": points(rows[RIGHT[part], part, measure].above)
-        for part in PARTS for measure in MEASURES
-    }  # fmt: skip
+        f"{part}_{measure}": above[f"{RIGHT[part]}_{part}_{measure}"]
+        for part in PARTS
+        for measure in MEASURES
+    }
     return {
+        **above,
         **right,
         "seeds": str(min(len(of_seed) for of_seed in group.rows.values())),
-        "table": table(["policy, seeds", *heads], [[f"`{name}`, {len(group.rows[name])}", *cells(name)] for name in group.rows]),
+        "table": table(
+            ["policy, seeds", *heads],
+            [[f"`{name}`, {len(group.rows[name])}", *cells(name)] for name in group.rows],
+        ),
         "measured": measured("accuracy-mixed"),
     }
 
