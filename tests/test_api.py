@@ -16,7 +16,7 @@ import adaptaug
 
 PUBLIC = {
     "AdaptAugError", "AdaptiveAugment", "Explanation", "ImageStats", "Keyed", "MultiCrop", "Policy",
-    "ViewParams", "Views", "collate", "decode", "explain", "measure", "plan", "render", "show",
+    "ViewParams", "Views", "collate", "decode", "explain", "measure", "plan", "render", "show", "tune",
 }  # fmt: skip
 HEAVY = (
     "gradio",

@@ -331,12 +331,14 @@ def test_the_app_takes_a_range(scans, monkeypatch):
 
     served = []
     monkeypatch.setattr(
-        tune, "build", lambda policies, first, samples, backbone, range: served.append((samples, range))
+        tune,
+        "build",
+        lambda policies, first, samples, backbone, range, heard: served.append((samples, range)),
     )
     monkeypatch.setattr(app.dataset_tab, "build", lambda *args: served.append(args))
     monkeypatch.setattr(app.training, "build", lambda *args: None)
     app.build_app(images=str(scans), range="data")
-    (samples, chosen), (*_, same) = served
+    (samples, chosen), (*_, same, _) = served
     assert str(chosen) == str(same) == "300,8000" and np.asarray(samples[0][1]).max() == 123
     assert dataset.from_folder(scans, chosen)[0][0].open().pixels.max() == 123
     assert dataset.uploaded([(str(scans / "a.png"), "a.png")], chosen)[0][0].open().pixels.max() == 123

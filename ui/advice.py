@@ -18,9 +18,10 @@ DECIDES = {
     "natural": ("ink", "mean"),
 }
 JS = """
+const wanted = {};  // one object for all: see PAIRS_JS
 element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-preset]');
-  if (button) trigger('select', {preset: button.dataset.preset});
+  if (button) trigger('select', Object.assign(wanted, {preset: button.dataset.preset}));
 });
 """
 

@@ -30,13 +30,16 @@ new MutationObserver(borrow).observe(layout, {
   childList: true, subtree: true, attributes: true, attributeFilter: ['src', 'data-of', 'data-is', 'data-src'],
 });
 borrow();
+// What is asked for while another is answered Gradio sends later, but with the words of the first ("always_last"): so
+// all are one object, which says the last.
+const wanted = {};
 const pick = (pair) => {
   element.querySelectorAll('.aa-pair').forEach((other) => other.setAttribute('aria-pressed', other === pair));
   const drawer = document.getElementById('detail');
   drawer.dataset.open = '1';
   drawer.scrollTop = 0;
   pair.scrollIntoView({block: 'nearest'});  // no further than out from under the table
-  trigger('select', {side: Number(pair.dataset.side), pair: Number(pair.dataset.pair)});
+  trigger('select', Object.assign(wanted, {side: Number(pair.dataset.side), pair: Number(pair.dataset.pair)}));
 };
 element.addEventListener('click', (event) => {
   const pair = event.target.closest('.aa-pair');

@@ -15,9 +15,10 @@ from adaptaug.ui.templates import escape, label
 GLANCE, TINY = 128, 64  # px of a view among others; up to which it is magnified pixel by pixel
 MANY = 24  # of a policy, beyond which they shrink, so that a page stays below 600 kB
 SAMPLES_JS = """
+const wanted = {};  // one object for all: see PAIRS_JS
 element.addEventListener('click', (event) => {
   const sample = event.target.closest('button');
-  if (sample) trigger('select', {index: Number(sample.dataset.index)});
+  if (sample) trigger('select', Object.assign(wanted, {index: Number(sample.dataset.index)}));
 });
 """
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import re
 import socket
@@ -18,7 +16,7 @@ from PIL import Image
 
 import adaptaug
 from adaptaug.ui import logic, sharing, templates
-from tests.ui.editor import control
+from tests.ui.editor import alike, control, pixels_of
 
 pytestmark = pytest.mark.browser
 sync_api = pytest.importorskip("playwright.sync_api", reason="browser tests need playwright")
@@ -53,16 +51,6 @@ def settled(page, edit: Callable[[], None] | None = None) -> list[str]:
 def opened(page) -> list[str]:
     """Views A and B of the pair that is open, which are shown to the bit."""
     return page.locator("#detail .aa-wipe img:not(.over)").evaluate_all("all => all.map(image => image.src)")
-
-
-def alike(uri: str, view: np.ndarray) -> bool:
-    """A view among others may be packed."""
-    found = pixels_of(uri).astype(int)
-    return found.shape == view.shape and float(abs(found - view).mean()) < 5
-
-
-def pixels_of(uri: str) -> np.ndarray:
-    return np.array(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))))
 
 
 def upload(page, path, expected: str | None = None) -> None:

@@ -61,6 +61,9 @@ def test_the_keyboard_goes_to_pairs_and_seeds_from_anywhere(page) -> None:
     for keys, said in (("j", 1), ("j", 2), ("j", 3), ("k", 2)):
         page.keyboard.press(f"Alt+{keys}")
         expect(heading).to_have_text(f"Pair {said} of natural")
+    for _ in range(4):  # the first is answered when all have been asked for
+        page.keyboard.press("Alt+j")
+    expect(heading).to_have_text("Pair 6 of natural")
     for keys, seed in (("n", 1), ("n", 2), ("b", 1)):
         page.keyboard.press(f"Alt+{keys}")
         expect(status_of(page)).to_contain_text(f"seed {seed}:")
@@ -126,6 +129,9 @@ def test_more_views_of_a_draw_and_what_auto_took_the_image_for(page) -> None:
 def test_check_15_no_serious_accessibility_problem_on_any_tab_or_beside_an_open_pair(open_page) -> None:
     axe = pytest.importorskip("axe_playwright_python.base")
     page = open_page("/?__theme=light")
+    page.add_style_tag(
+        content="* { transition: none !important }"
+    )  # else a button is on its way between two colours
     page.evaluate(axe.AXE_FILE_PATH.read_text())  # once: every width, tab and theme is the same page
     page.locator("#editor summary").evaluate_all("all => all.forEach((group) => group.click())")
     for tab in (*TABS, "an open pair"):
