@@ -6,6 +6,7 @@ with a search, as `--runs`; without it those pictures are left as they are. Need
 
 from __future__ import annotations
 
+import argparse
 import io
 import os
 import shutil
@@ -174,8 +175,12 @@ def take(folder: Path, runs: str | None = None) -> list[Path]:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=FOLDER)
+    parser.add_argument("runs", nargs="?")
+    options = parser.parse_args()
     try:
-        for picture in take(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER, *sys.argv[2:3]):
+        for picture in take(options.folder, *([options.runs] if options.runs else [])):
             print(f"{picture} {picture.stat().st_size / 1000:.0f} kB")
     except AdaptAugError as problem:
         sys.exit(f"{problem}")

@@ -72,7 +72,7 @@ def view(look: Look) -> str:
 
 
 def _suggestion(look: Look) -> str:
-    preset, because = look.profile.suggestion()
+    preset, because = look.profile.advice()
     warned = "".join(f"<li>{escape(w)}</li>" for w in look.profile.warnings())
     votes = "".join(
         f'<div><b>{name}</b><span class="aa-track"><i style="width:{100 * look.profile.share(name):.1f}%"></i></span>'
@@ -83,7 +83,7 @@ def _suggestion(look: Look) -> str:
     if preset != look.tallies[1].policy.name:
         use = f'<button type="button" data-use="{preset}">Use {preset}</button>'
     return (
-        f'<div class="aa-card"><h2>Suggested preset: <span data-preset>{escape(preset)}</span></h2>'
+        f'<div class="aa-card"><h2>Suggested policy: <span data-preset>{escape(preset)}</span></h2>'
         f'<div class="aa-votes">{votes}</div><p>{escape(because)}.</p>'
         + (f'<ul class="faint">{warned}</ul>' if warned else "")
         + f"{use}</div>"

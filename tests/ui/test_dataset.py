@@ -62,8 +62,8 @@ def test_the_suggestion_and_the_statistics_are_the_profiles(photographs) -> None
     for item in dataset.photographs()[:6]:
         profile.add(item.name, item.open().pixels)
     html = dataset_html.view(photographs)
-    assert f"<span data-preset>{profile.suggestion()[0]}</span>" in html
-    assert profile.suggestion()[1].split(":")[0] in html
+    policy, because = profile.advice()
+    assert f"<span data-preset>{policy}</span>" in html and because.split(":")[0] in html
     assert all(f'data-chart="{name}"' in html for name in profile.histograms)
 
 
