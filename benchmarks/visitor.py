@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PAIRS, SIDE = 12, 128  # what the page asks for as it is opened
-
 
 @dataclass(frozen=True)
 class Answer:
@@ -62,17 +60,19 @@ class Visitor:
 
     def __init__(self, url: str, seconds: float = 60.0):
         self.url, self.seconds, self.session = url, seconds, secrets.token_hex(8)
-        self.events: dict[str, int] = {}
+        self.events: dict[str, dict[str, Any]] = {}
+        self.controls: dict[int, dict[str, Any]] = {}
 
     def open(self) -> Answer:
         """The page, its script's settings, and its first pairs."""
         self._get("/")
         config = json.loads(self._get("/config"))
-        ids = {c["id"]: c["props"].get("elem_id") for c in config["components"]}
+        self.controls = {c["id"]: c["props"] for c in config["components"]}
         for event in config["dependencies"]:
             for component, kind in event["targets"]:
-                self.events.setdefault(f"{ids.get(component)} {kind}", event["id"])
-        return self._ask("None load", None)
+                name = self.controls.get(component, {}).get("elem_id")
+                self.events.setdefault(f"{name} {kind}", event)
+        return self._ask("None load")
 
     def upload(self, name: str, content: bytes) -> Answer:
         mark = secrets.token_hex(16)
@@ -89,7 +89,10 @@ class Visitor:
         return self._ask("seed change", seed=seed)
 
     def _ask(self, event: str, *more: Any, seed: int = 0) -> Answer:
-        asked = {"data": [None, "simclr", seed, PAIRS, SIDE, *more], "fn_index": self.events[event],
+        """What every control says as the page is opened, but for the seed and, behind them, `more`."""
+        inputs = [self.controls[number] for number in self.events[event]["inputs"]]
+        data = [seed if props.get("elem_id") == "seed" else props.get("value") for props in inputs]
+        asked = {"data": [*data[: len(data) - len(more)], *more], "fn_index": self.events[event]["id"],
                  "session_hash": self.session}  # fmt: skip
         try:
             self._post("/gradio_api/queue/join", json.dumps(asked).encode(), "application/json")

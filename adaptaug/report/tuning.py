@@ -19,8 +19,10 @@ def tune(image: Any, policy: Policy | str = "natural", port: int = 7860, height:
         image: one image, as `Views` takes it.
         policy: to begin with: a Policy, a preset's name, or a policy file's path.
         port: the first to try. height: of the page in the notebook, in pixels.
+
     Returns: what has `policy`, the policy as the page has it by now, `url`, and `close()`, which stops the page. The
-        notebook must run on the machine of the browser: the page is served to that alone.
+    notebook must run on the machine of the browser: the page is served to that alone.
+
     Raises: AdaptAugError: no such policy, no image, gradio is not installed (`pip install 'adaptaug[ui]'`).
 
     >>> tuning = tune(image, "natural")  # doctest: +SKIP

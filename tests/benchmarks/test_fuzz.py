@@ -27,6 +27,8 @@ def test_a_megabyte_that_might_be_a_number_is_refused_before_it_is_worked_out(pi
 def test_a_small_corpus_has_no_problem():
     # How fast a policy is refused is the benchmark's to say: a busy machine is no fault.
     asked = "--files 600 --commands 60 --uploads 30 --policies 400 --policy-seconds 5".split()
-    done = subprocess.run([sys.executable, "-m", "benchmarks.fuzz", *asked], capture_output=True, text=True)
+    # libtiff writes a damaged file's bytes as they are.
+    command = [sys.executable, "-m", "benchmarks.fuzz", *asked]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     assert done.stdout.endswith(" 0 problems\n")
