@@ -73,7 +73,7 @@ def test_a_worst_pair_of_another_policy_keeps_what_was_tuned(page) -> None:
 
 
 def test_numbers_bars_and_odd_images_open_what_they_stand_for(page, tmp_path) -> None:
-    """And the suggested preset is used, and what was tuned runs over the set beside what it was."""
+    """And the suggested policy is used (`auto`: some are dark), and what was tuned runs beside what it was."""
     photo = dict(logic.sample_images())["cat"]
     files = {
         "cat.png": photo,
@@ -97,7 +97,7 @@ def test_numbers_bars_and_odd_images_open_what_they_stand_for(page, tmp_path) ->
     expect(shelf).to_be_hidden()
     page.locator("[data-use]").click()
     expect(page.locator("#set-view [data-use]")).to_have_count(0)
-    expect(page.locator("#set-other input")).to_have_value("lowlight")
+    expect(page.locator("#set-other input")).to_have_value("auto")
     page.locator("#set-tuned").click()
     expect(page.locator("#set-view thead").first).to_contain_text("natural (edited)")
     assert page.locator("#set-view thead").first.inner_text().split() == [
