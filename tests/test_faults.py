@@ -217,6 +217,37 @@ def test_a_worker_that_is_killed_is_named(where, monkeypatch, capsys):
     assert err.count("adaptaug:") == 1 and "--debug" not in err
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGCHLD"), reason="no signal of a child's end on this system")
+@pytest.mark.parametrize("moment", ["before it is told", "while it is told"])
+def test_a_workers_end_may_be_heard_while_an_error_is_told(moment, monkeypatch, capsys):
+    """torch's handler raises wherever Python is when the word comes; one sentence is written all the same."""
+
+    class Telling(EOFError):
+        def __str__(self):
+            if moment == "while it is told":
+                os.kill(os.getpid(), signal.SIGCHLD)
+            return "cut off"
+
+    def fails(**_):
+        raise Telling
+
+    def heard(*_):
+        raise RuntimeError("DataLoader worker (pid 77) is killed by signal: Killed.")
+
+    monkeypatch.setattr(cli, "app", fails)
+    if moment == "before it is told":
+        monkeypatch.setattr(cli.traceback, "print_exc", lambda: os.kill(os.getpid(), signal.SIGCHLD))
+    before = signal.signal(signal.SIGCHLD, heard)
+    try:
+        assert cli.run(["embed", "--debug"]) == 1
+        assert signal.getsignal(signal.SIGCHLD) is heard
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    err = capsys.readouterr().err
+    sentence = "process 77" if moment == "before it is told" else "unexpected Telling"
+    assert sentence in err and err.count("adaptaug:") == 1
+
+
 # --- clocks ----------------------------------------------------------------------------------------------------
 def test_nothing_is_decided_by_a_clock_that_can_be_set():
     """Daylight, NTP and people move the wall clock; what waits or measures asks one that only goes forward."""

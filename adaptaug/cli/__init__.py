@@ -10,10 +10,13 @@ from __future__ import annotations
 import io
 import os
 import re
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import typer
@@ -41,6 +44,14 @@ def run(arguments: Sequence[str]) -> int:
     arguments = list(arguments)
     debug = "--debug" in arguments[: arguments.index("--") if "--" in arguments else None]
     try:
+        return _answer(arguments, debug)
+    except RuntimeError as died:  # torch's word of a worker's end, which came while another error was caught
+        with _children_unheard():
+            return _report(died)
+
+
+def _answer(arguments: list[str], debug: bool) -> int:
+    try:
         code = app(args=arguments, prog_name="adaptaug", standalone_mode=False)
         return code if isinstance(code, int) else DONE
     except (KeyboardInterrupt, typer.Abort):
@@ -49,7 +60,21 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if debug:
             traceback.print_exc()
-        return _report(error)
+        with _children_unheard():
+            return _report(error)
+
+
+@contextmanager
+def _children_unheard() -> Iterator[None]:
+    """torch's handler of a worker's end raises wherever Python is: not where an error is told."""
+    if not hasattr(signal, "SIGCHLD") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)
 
 
 def _report(error: Exception) -> int:
