@@ -15,7 +15,7 @@ import numpy as np
 from scipy import stats
 
 from adaptaug.learn.design import matrix, terms
-from adaptaug.learn.factors import NAMES, Levels
+from adaptaug.learn.factors import FACTORS, NAMES, Levels
 from adaptaug.learn.intervals import Interval
 
 NOISE = 1.0  # points, of one run: what runs of the bank differ by
@@ -91,3 +91,20 @@ def fit(
     covariance = np.linalg.inv(x.T @ x / variance + precision)
     mean = covariance @ (x.T @ y / variance + precision @ expected)
     return Effects(fitted, mean[1:], covariance[1:, 1:], float(np.sqrt(variance)), float(freedom))
+
+
+def sentences(effects: Effects, off: Sequence[str] = ()) -> list[str]:
+    """What each factor does on this data, the greatest first, in words: "a flip costs 6.0 points (4.8 to 7.2)"."""
+    titles = {factor.name: factor.told for factor in FACTORS}
+    main = [(effects.interval(term), titles[term[0]]) for term in effects.terms if len(term) == 1]
+    out = []
+    for interval, what in sorted(main, key=lambda pair: -abs(pair[0].mean)):
+        low, high = sorted((abs(interval.low), abs(interval.high)))
+        verb = "costs" if interval.mean < 0 else "gains"
+        if what.endswith("s"):
+            verb = verb[:-1]
+        if interval.low <= 0 <= interval.high:
+            out.append(f"{what}: no effect that shows, {interval} points")
+        else:
+            out.append(f"{what} {verb} {abs(interval.mean):.1f} points ({low:.1f} to {high:.1f})")
+    return out + [f"{titles[name]} changes no pixel" for name in off]

@@ -1,6 +1,6 @@
 """The policy for a data set, without anybody choosing one: look at the data, screen, and say why.
 
-A screening costs 18 trainings of a small network and 10 or 15 that verify. Where that is more than what may be spent,
+A screening costs 20 trainings of a small network and 8 or 12 that verify. Where that is more than what may be spent,
 the policy is `auto` where the data are mixed, else the one that lost least on data sets like this one, or else the
 preset that `profile` suggests.
 """
@@ -25,11 +25,12 @@ from adaptaug.data import Images, open_data
 from adaptaug.encoders.networks import fast_precision
 from adaptaug.errors import AdaptAugError
 from adaptaug.learn.arms import Recipe, useful_labels
+from adaptaug.learn.effects import sentences
 from adaptaug.learn.estimate import estimate
 from adaptaug.learn.memory import Memory, looked, numbers, policy_named
 from adaptaug.learn.report import write_report
 from adaptaug.learn.runner import Progress
-from adaptaug.learn.screening import IMAGES, Screening, epochs_for, sentences
+from adaptaug.learn.screening import IMAGES, Screening, epochs_for
 from adaptaug.learn.search import Search
 from adaptaug.policy import Policy
 from adaptaug.simclr.contrast import new_contrast

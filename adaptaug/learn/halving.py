@@ -26,7 +26,7 @@ from adaptaug.learn.outcome import GUARDED, HAND, difference
 from adaptaug.learn.proposer import Proposer
 from adaptaug.learn.relevance import inert
 from adaptaug.learn.sample import sample
-from adaptaug.learn.schedule import FINALISTS, KEPT, Schedule
+from adaptaug.learn.schedule import FINALISTS, KEPT, RUNS, Schedule
 from adaptaug.learn.space import coordinates, free_dimensions
 from adaptaug.learn.study import record
 
@@ -41,6 +41,7 @@ class Halving:
     """
 
     budget = 30
+    runs = RUNS
 
     def __init__(self, search: Search, images: Images):
         if search.budget < 6:

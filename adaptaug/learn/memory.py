@@ -100,20 +100,33 @@ class Memory:
 
     def suggestion(self, profile: Mapping[str, float], objective: str) -> tuple[str, str] | None:
         """(policy, why): that which loses least on sets like this one; None where none is like it."""
-        losses: dict[str, list[tuple[float, float]]] = {}
+        losses = self._losses(profile, objective)
+        if max((weight for weight, _ in losses.values()), default=0.0) < _NONE:
+            return None
+        best = min(losses, key=lambda policy: losses[policy][1])
+        near = max(zip(self.alike(profile), self.sets, strict=True), key=lambda pair: pair[0])[1]
+        reason = f"it is {losses[best][1]:.1f} points below the best that is known"
+        return best, f"on sets like this one, most of all {near.name}, {reason}"
+
+    def policies(self, profile: Mapping[str, float], objective: str) -> list[str]:
+        """Those that are remembered, first that which loses least on sets like this one, or where none is, on all."""
+        losses = self._losses(profile, objective, _NONE / max(1, len(self.sets)))
+        return sorted(losses, key=lambda policy: losses[policy][1])
+
+    def _losses(
+        self, profile: Mapping[str, float], objective: str, besides: float = 0.0
+    ) -> dict[str, tuple[float, float]]:
+        """Of each policy (weight, points lost): the mean over the sets that know it, a set's weight its likeness and
+        `besides`."""
+        known: dict[str, list[tuple[float, float]]] = {}
         for like, entry in zip(self.alike(profile), self.sets, strict=True):
             for policy, lost in entry.behind.get(objective, {}).items():
-                losses.setdefault(policy, []).append((like, lost))
-        weight = max((sum(like for like, _ in pairs) for pairs in losses.values()), default=0.0)
-        if weight < _NONE:
-            return None
-        mean = {
-            p: sum(w * lost for w, lost in pairs) / sum(w for w, _ in pairs) for p, pairs in losses.items()
+                known.setdefault(policy, []).append((like + besides, lost))
+        weights = {policy: sum(weight for weight, _ in pairs) for policy, pairs in known.items()}
+        return {
+            policy: (weights[policy], sum(weight * lost for weight, lost in pairs) / weights[policy])
+            for policy, pairs in known.items()
         }
-        best = min(mean, key=lambda policy: mean[policy])
-        near = max(zip(self.alike(profile), self.sets, strict=True), key=lambda pair: pair[0])[1]
-        reason = f"it is {mean[best]:.1f} points below the best that is known"
-        return best, f"on sets like this one, most of all {near.name}, {reason}"
 
 
 def policy_named(name: str) -> Policy:

@@ -17,7 +17,6 @@ from adaptaug.learn.arms import Arm, split_data
 from adaptaug.learn.halving import Halving
 from adaptaug.learn.outcome import HAND, Outcome
 from adaptaug.learn.relevance import Relevance, relevance
-from adaptaug.learn.schedule import RUNS
 from adaptaug.learn.screening import Screening
 from adaptaug.learn.search import Search
 from adaptaug.learn.space import DIMENSIONS, Dimension, coordinates
@@ -106,9 +105,10 @@ def verification(search: Search, outcome: Outcome) -> list[str]:
     recipe = search.recipe
     return [
         "## Verification",
-        f"{RUNS} runs of {recipe.epochs} epochs from new weights, equal random numbers, {JUDGED[search.objective]} on "
-        "images that picked nothing, others in each run; the interval is Student's over runs. A second arm is tried "
-        "where the first is proven; where no arm is tried, the start runs once.", "",
+        f"{search.how.runs} runs of {recipe.epochs} epochs from new weights, equal random numbers, "
+        f"{JUDGED[search.objective]} on images that picked nothing, others in each run; the interval is "
+        "Student's over runs. A second arm is tried where the first is proven; where no arm is tried, the start runs "
+        "once.", "",
         "| arm | accuracy | above the start |", "|---|---|---|",
         *(f"| {name} | {score:.2f} | {outcome.against.get(name, '')} |" for name, score in outcome.verified.items()),
     ]  # fmt: skip

@@ -8,7 +8,7 @@ from adaptaug.errors import AdaptAugError
 
 KEPT = (None, 6, 3)  # arms in a rung besides those that stay to the end; None: all
 FINALISTS = 2  # arms that verification may try
-RUNS = 5  # of each, in the verification
+RUNS = 5  # of each, in the verification; images are put aside for so many
 LEAST = 5
 
 

@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 
 from adaptaug.backend.writing import write_atomically
 from adaptaug.learn.design import INTERACTIONS, aliases
-from adaptaug.learn.effects import Effects, Term
+from adaptaug.learn.effects import Effects, Term, sentences
 from adaptaug.learn.factors import FACTORS, NAMES, Factor, levels_of, signs
 from adaptaug.learn.outcome import Outcome
 from adaptaug.learn.report import axes_of, opening, policy_text, verification
-from adaptaug.learn.screening import AGAIN, Screening, sentences
+from adaptaug.learn.screening import AGAIN, Screening
 from adaptaug.learn.search import Search
 
 _COST, _GAIN, _NEITHER = "#c8553d", "#0b6e4f", "#8a9099"
@@ -44,7 +44,7 @@ def _text(search: Search, how: Screening, effects: Effects, outcome: Outcome) ->
         *(_row(factor, how, effects, outcome) for factor in FACTORS), "",
         *_interactions(effects), *verification(search, outcome),
         "", "## The runs",
-        f"Levels of {', '.join(NAMES)}, in this order.", "",
+        f"Levels of {', '.join(NAMES)}, in this order; names are of policies that the memory knows.", "",
         "| levels | accuracy |", "|---|---|",
         *(f"| `{levels}` | {score:.2f} |" for levels, score in sorted(runs, key=lambda run: -run[1])), "",
         "## What cannot be told apart",

@@ -8,6 +8,9 @@
 3. The two corners of all 256 that are expected to be best are verified; they need not be among the 16. With a budget of
    18 or 20 two more levels of the one or two factors that matter most are tried at the best corner first, and the best
    of them is verified in place of the second corner if it is above the first.
+4. A corner is the start with other levels of eight factors; what suits the data may lie elsewhere. So two policies that
+   lost least on data sets like this one, by the memory, are trained once beside the design, and the better takes its
+   place among those that are verified: before the corners that are expected to be below what it reached.
 
 An effect is an average over 8 runs against 8, so that one run of a few epochs, which is a poor judge of one policy, is
 a fair one of what all had in common.
@@ -17,7 +20,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +31,7 @@ from adaptaug.data import Images, open_data
 from adaptaug.errors import AdaptAugError
 from adaptaug.learn.arms import Arm, Job
 from adaptaug.learn.design import all_corners, corners, terms
-from adaptaug.learn.effects import Effects, Prior, Term, fit, prior_of
+from adaptaug.learn.effects import Effects, Prior, Term, fit, prior_of, sentences
 from adaptaug.learn.factors import (
     FACTORS,
     NAMES,
@@ -39,10 +42,10 @@ from adaptaug.learn.factors import (
     levels_of,
     signs,
 )
-from adaptaug.learn.memory import Remembered, looked, named, numbers, terms_of
+from adaptaug.learn.memory import Remembered, looked, named, numbers, policy_named, terms_of
 from adaptaug.learn.outcome import HAND
 from adaptaug.learn.sample import sample
-from adaptaug.learn.schedule import FINALISTS, RUNS
+from adaptaug.learn.schedule import FINALISTS
 from adaptaug.learn.space import DIMENSIONS, Changes, coordinates
 from adaptaug.learn.study import record
 from adaptaug.policy import Policy
@@ -53,6 +56,7 @@ if TYPE_CHECKING:
 PAIRS = 12_000  # that a run sees: 4 epochs of 3,000 images
 IMAGES = 3000  # of them at most
 AGAIN = (0, 15)  # corners of the design that are trained twice: all that is low, all that is high
+KNOWN = 2  # policies of the memory that are tried beside the design
 _REFINED = (1, 2)  # factors of which a larger budget tries two more levels
 _TIE = 0.05  # points: corners that are nearer than this differ by nothing that was measured
 
@@ -75,6 +79,7 @@ class Screening:
     """
 
     budget = len(corners())
+    runs = 4  # of each arm in the verification: with KNOWN it takes no more than the design
 
     def __init__(self, search: Search, images: Images):
         if search.budget not in (self.budget, *(self.budget + 2 * more for more in _REFINED)):
@@ -113,7 +118,8 @@ class Screening:
         return [
             ("design", self.budget + len(AGAIN), epochs),
             *([("more levels", more + 1, epochs)] if more else []),
-            ("verification", (1 + FINALISTS) * RUNS, epochs),
+            *([("known policies", KNOWN, epochs)] if self.search.memory.sets else []),
+            ("verification", (1 + FINALISTS) * self.runs, epochs),
         ]
 
     def levels(self, levels: Levels) -> Levels:
@@ -148,27 +154,59 @@ class Screening:
         ]
         named_so = {arm.name: arm for arm in search.work.arms}
         finalists = [named_so[name_of(levels)] for levels in best]
-        finalists = self._refined(finalists)[:FINALISTS]
+        finalists = self._with_known(self._refined(finalists))[:FINALISTS]
         return [arm for arm in finalists if _made_of(arm.policy) != _made_of(search.start)]
 
     def _refined(self, finalists: list[Arm]) -> list[Arm]:
         """The finalists, behind the best of further levels of the factors that matter most if it is above the first."""
-        search, first = self.search, finalists[0]
+        first = finalists[0]
         arms = [
             self._changed(first, number, words, changes)
-            for number, (words, changes) in enumerate(self._more(), len(search.work.arms))
+            for number, (words, changes) in enumerate(self._more(), len(self.search.work.arms))
         ]
         if not arms:
             return finalists
-        jobs = [self._job(arm) for arm in [*arms, first]]  # of one in the design the job is done
-        search.progress.begin("more levels", len(jobs))
+        best = self._best_tried("more levels", arms, first)  # which of the design is done already
+        return [best, *finalists] if best.scores[0] > first.scores[0] else finalists
+
+    def _with_known(self, finalists: list[Arm]) -> list[Arm]:
+        """The finalists with the best of what the memory knows, before the first that is expected to be worse."""
+        numbered = enumerate(self._known(), len(self.search.work.arms))
+        arms = [Arm(number, policy.name, policy, coordinates(policy)) for number, policy in numbered]
+        if not arms:
+            return finalists
+        best = self._best_tried("known policies", arms)
+        better = [arm for arm in finalists if self._expects(arm) >= best.scores[0]]
+        return [*better, best, *finalists[len(better) :]]
+
+    def _best_tried(self, stage: str, arms: list[Arm], *others: Arm) -> Arm:
+        """Train new arms, and others of which it is not known whether they were, as the design's; the best new one."""
+        search = self.search
+        jobs = [self._job(arm) for arm in [*arms, *others]]
+        search.progress.begin(stage, len(jobs))
         search.work.train(jobs)
-        for arm, job in zip([*arms, first], jobs, strict=True):
+        for arm, job in zip([*arms, *others], jobs, strict=True):
             arm.correct = [search.work.hits(job)]
         search.work.arms += arms
         search.work.rank(sorted([*search.work.ranked, *arms], key=lambda arm: -arm.scores[0]))
-        best = max(arms, key=lambda arm: arm.scores[0])
-        return [best, *finalists] if best.scores[0] > first.scores[0] else finalists
+        return max(arms, key=lambda arm: arm.scores[0])
+
+    def _known(self) -> list[Policy]:
+        """What the memory offers besides the start and the arms; nothing where the start locks something."""
+        search = self.search
+        if any(op.lock for op in search.start.operations.values()):
+            return []
+        names = self._once("known", lambda: search.memory.policies(self.profile, search.objective))
+        tried = [_made_of(arm.policy) for arm in search.work.arms]
+        return [policy for name in names if _made_of(policy := policy_named(name)) not in tried][:KNOWN]
+
+    def _expects(self, finalist: Arm) -> float:
+        """Of a corner what the effects say, of another arm what it reached, in percent."""
+        assert self.effects is not None and self._scores is not None
+        for levels in all_corners():
+            if finalist.name == name_of(levels):
+                return float(self._scores[1].mean() + self.effects.predicted([levels])[0])
+        return finalist.scores[0]
 
     def _more(self) -> list[tuple[str, Changes]]:
         """Further levels of as many factors as the budget has room for, those with the largest effects first."""
@@ -194,19 +232,25 @@ class Screening:
         )  # fmt: skip
 
     def _expect(self) -> None:
-        """Set `expected` to what the memory says, or what it said when this search began: it may have grown since."""
+        """Set `expected` to what the memory says."""
         search = self.search
-        file = search.folder / "priors.json"
-        if not file.exists():
 
-            def compute() -> dict[str, Any]:
-                priors = search.memory.priors(self.profile, search.objective, search.fingerprint)
-                return named({term: (prior.mean, prior.spread) for term, prior in priors.items()})
+        def compute() -> dict[str, Any]:
+            priors = search.memory.priors(self.profile, search.objective, search.fingerprint)
+            return named({term: (prior.mean, prior.spread) for term, prior in priors.items()})
 
-            priors = compute() if search.shared is None else search.shared.agree("priors", compute)
-            write_atomically(file, lambda out: out.write(json.dumps(priors, indent=1).encode()))
-        expectations = {terms_of(name): Prior(*prior) for name, prior in json.loads(file.read_text()).items()}
+        expectations = {
+            terms_of(name): Prior(*prior) for name, prior in self._once("priors", compute).items()
+        }
         self.expected = {term: prior_of(term, expectations) for term in terms(self.names)}
+
+    def _once(self, what: str, compute: Callable[[], Any]) -> Any:
+        """What the memory said when this search began, it may have grown since; machines that share a study agree."""
+        search, file = self.search, self.search.folder / f"{what}.json"
+        if not file.exists():
+            value = compute() if search.shared is None else search.shared.agree(what, compute)
+            write_atomically(file, lambda out: out.write(json.dumps(value, indent=1).encode()))
+        return json.loads(file.read_text())
 
     def _agreed(self, effects: Effects) -> list[Levels]:
         """The best corners; where machines share a study, those that the first of them found."""
@@ -255,20 +299,3 @@ def _made_of(policy: Policy) -> tuple[Any, ...]:
 def name_of(levels: Sequence[int]) -> str:
     """An arm's name, which says its levels."""
     return f"corner {signs(levels)}"
-
-
-def sentences(effects: Effects, off: Sequence[str] = ()) -> list[str]:
-    """What each factor does on this data, the greatest first, in words: "a flip costs 6.0 points (4.8 to 7.2)"."""
-    titles = {factor.name: factor.told for factor in FACTORS}
-    main = [(effects.interval(term), titles[term[0]]) for term in effects.terms if len(term) == 1]
-    out = []
-    for interval, what in sorted(main, key=lambda pair: -abs(pair[0].mean)):
-        low, high = sorted((abs(interval.low), abs(interval.high)))
-        verb = "costs" if interval.mean < 0 else "gains"
-        if what.endswith("s"):
-            verb = verb[:-1]
-        if interval.low <= 0 <= interval.high:
-            out.append(f"{what}: no effect that shows, {interval} points")
-        else:
-            out.append(f"{what} {verb} {abs(interval.mean):.1f} points ({low:.1f} to {high:.1f})")
-    return out + [f"{titles[name]} changes no pixel" for name in off]

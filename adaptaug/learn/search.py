@@ -3,12 +3,13 @@
 1. Policies are tried: a small network is trained with each and scored on held-out images, all with equal random
    numbers. Which are tried, and how long each is trained, is the method's: a factorial design over eight factors
    (`screening`), or arms that are halved as they climb (`halving`).
-2. Verification: the best two and the start are trained anew from new weights, five runs each, at least as long as any
-   policy before; each run is judged by images of its own, that picked nothing and judge no other run (`arms.divide`).
-   The best is tested first; the second only if the first is proven: if the 95 % interval of its paired difference from
-   the start lies above zero. Of those proven the better ships, and the start where none is. Tests in an order fixed
-   beforehand, each only if the one before succeeded, need no correction: a policy worse than the start passes as rarely
-   as with one test. (The interval of the better of two flatters it a little; that it is above the start does not.)
+2. Verification: the best two and the start are trained anew from new weights, four or five runs each, at least as
+   long as any policy before; each run is judged by images of its own, that picked nothing and judge no other run
+   (`arms.divide`). The best is tested first; the second only if the first is proven: if the 95 % interval of its
+   paired difference from the start lies above zero. Of those proven the better ships, and the start where none is.
+   Tests in an order fixed beforehand, each only if the one before succeeded, need no correction: a policy worse than
+   the start passes as rarely as with one test. (The interval of the better of two flatters it a little; that it is
+   above the start does not.)
 
 Source. Tests in a fixed order: Maurer, Hothorn and Lehmacher, 1995.
 """
@@ -151,12 +152,12 @@ class Search:
     # --- deciding -------------------------------------------------------------------------------------------
     def _verify(self, finalists: Sequence[Arm]) -> Outcome:
         hand = self.work.arms[0]
-        hits = self._fresh_runs([hand, *finalists[:1]], RUNS if finalists else 1)
+        hits = self._fresh_runs([hand, *finalists[:1]], self.how.runs if finalists else 1)
         against: dict[str, Interval] = {}
         proven: list[Arm] = []
         for arm in finalists:
             if arm.name not in hits:
-                hits |= self._fresh_runs([arm])
+                hits |= self._fresh_runs([arm], self.how.runs)
             against[arm.name] = over_runs(hits[arm.name], hits[HAND])
             if against[arm.name].low <= 0:
                 break
@@ -165,7 +166,7 @@ class Search:
         best = max(proven or finalists[:1] or [hand], key=lambda arm: verified[arm.name])
         return self._outcome(best, bool(proven), against, verified)
 
-    def _fresh_runs(self, arms: Sequence[Arm], runs: int = RUNS) -> dict[str, np.ndarray]:
+    def _fresh_runs(self, arms: Sequence[Arm], runs: int) -> dict[str, np.ndarray]:
         """Per arm's name its accuracy in each run, (runs,), on images that picked nothing."""
         jobs = {
             (arm.name, run): self.work.job(_verification(arm, run), arm.policy, self.recipe.epochs, run=run)

@@ -191,13 +191,26 @@ def bank() -> dict[str, str]:
     replays = one("bank-replay").findings()["rows"]
     rows = [
         [row["set"], row["objective"], f"`{row['best']}`", f"`{start}`", number(to["start loses"]),
-         f"`{to['corner']}`", number(to["corner loses"])]
+         f"`{to['ships']}`", number(to["ships loses"]), to["judged by"]]
         for row in replays for start, to in row["from"].items()
     ]  # fmt: skip
-    lost = [to["corner loses"] for row in replays for to in row["from"].values()]
+    lost = {
+        objective: [
+            to["ships loses"]
+            for row in replays
+            if row["objective"] == objective
+            for to in row["from"].values()
+        ]
+        for objective in ("labels", "images")
+    }
     return {
         "sets": str(len({row["set"] for row in replays})),
-        "lost": number(float(np.mean(lost))),
+        "lost": number(float(np.mean(lost["labels"]))),
+        "lost_images": number(float(np.mean(lost["images"]))),
+        "most": number(max(lost["labels"])),
+        "start": number(
+            float(np.mean([to["start loses"] for row in replays for to in row["from"].values()]))
+        ),
         "flip": next(
             effect
             for row in replays
@@ -205,7 +218,7 @@ def bank() -> dict[str, str]:
             if row["set"] == "mnist" and "flip" in effect
         ),
         "table": table(
-            ["data", "scored by", "best known", "start", "loses", "screening's corner", "loses"], rows
+            ["data", "scored by", "best known", "start", "loses", "what ships", "loses", "judged by"], rows
         ),
         "measured": measured("bank-[!r]*"),
     }

@@ -11,6 +11,7 @@ pytest.importorskip("lightly")
 from adaptaug.learn.design import matrix
 from adaptaug.learn.factors import levels_from, levels_of
 from adaptaug.learn.memory import Memory, write
+from adaptaug.learn.schedule import FINALISTS
 from adaptaug.policy import Policy
 from benchmarks import bank, recall, schema
 
@@ -59,7 +60,8 @@ def test_what_a_bank_says_of_effects_is_remembered(folder, tmp_path):
     sets = {one.name: one for one in known.sets}
     assert sets["letters"].effects["labels"]["flip"][0] == pytest.approx(-8, abs=0.3)
     assert "colour" not in sets["letters"].effects["labels"]
-    assert len(sets["snaps"].behind["labels"]) == recall.PORTFOLIO
+    behind = set(sets["snaps"].behind["labels"])
+    assert {"natural", "digits"} <= behind and len(behind - {"natural", "digits"}) <= recall.PORTFOLIO
     flips = {n: known.priors(p, "labels")["flip",].mean for n, p in PROFILES.items()}
     assert flips["letters"] < -4 and abs(flips["snaps"]) < 1
 
@@ -76,11 +78,36 @@ def test_the_replay_finds_the_best_corner_without_its_own_memory(folder):
     rows = recall.replayed(recall.whole(folder))
     assert len(rows) == 6
     for row in rows:
-        assert row["sets remembered"] == 2 and row["judged by"] == "seed 1"
-        assert all(abs(told["corner loses"]) < 1 for told in row["from"].values())
+        assert row["sets remembered"] == 2
+        assert all(abs(told["ships loses"]) < 1 for told in row["from"].values())
+        assert all(1 <= len(told["verified"]) <= FINALISTS for told in row["from"].values())
+        assert all(told["judged by"] == "seeds 0, 1" for told in row["from"].values())
     worst = next(row["from"] for row in rows if row["set"] == "letters")
     assert worst["natural"]["start loses"] > 8
     assert recall.table(rows).count("\n") == 1 + sum(len(row["from"]) for row in rows)
+
+
+def _replay_of(name, folder):
+    return next(
+        row
+        for row in recall.replayed(recall.whole(folder))
+        if (row["set"], row["objective"]) == (name, "labels")
+    )
+
+
+def test_seeds_that_chose_nothing_judge_where_they_are_there(folder):
+    row = _replay_of("letters", folder)
+    best, ships = row["best"], row["from"]["natural"]["ships"]
+    lines = [
+        {"policy": policy, "seed": seed, "scores": dict.fromkeys(("knn", "ridge", "rotation", "edges"), score)}
+        for seed in recall.FRESH for policy, score in ((ships, 74.0), (best, 80.0))
+    ]  # fmt: skip
+    file = next((folder / "bank-letters").iterdir())
+    whole = file.read_text().rpartition("\n")[0]
+    file.write_text("\n".join([whole, *map(json.dumps, lines), ""]))
+    told = _replay_of("letters", folder)["from"]["natural"]
+    assert told["ships"] == ships and told["judged by"] == "seeds 2, 3, 4"
+    assert told["ships loses"] == (0 if ships == best else 6)
 
 
 def test_a_run_of_the_bank_is_a_line_and_is_not_run_twice(tmp_path, monkeypatch, light_network):

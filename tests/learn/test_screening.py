@@ -17,11 +17,12 @@ pytest.importorskip("lightly")
 from adaptaug.cli import run
 from adaptaug.errors import AdaptAugError
 from adaptaug.learn.design import BASE, GENERATORS, INTERACTIONS, aliases, corners, matrix, terms
-from adaptaug.learn.effects import Prior, fit
+from adaptaug.learn.effects import Prior, fit, sentences
 from adaptaug.learn.factors import FACTORS, NAMES, corner, inert_factors, levels_from, levels_of, signs
+from adaptaug.learn.memory import Memory, Remembered
 from adaptaug.learn.report import write_report
 from adaptaug.learn.schedule import RUNS
-from adaptaug.learn.screening import AGAIN, epochs_for, sentences
+from adaptaug.learn.screening import AGAIN, KNOWN, Screening, epochs_for
 from adaptaug.learn.search import Search
 from adaptaug.policy import Policy, preset_names
 from tests.learn.conftest import small
@@ -130,8 +131,10 @@ def test_a_run_is_as_long_wherever_images_are_few():
 
 
 # --- the search ---------------------------------------------------------------------------------------------
-def screening(data, folder, **options):
-    return Search(small(data, tasks=True), "natural", folder, workers=0, method="screen", **options)
+def screening(data, folder, memory=None, **options):
+    """A search that remembers nothing, unless a memory is given."""
+    recipe, memory = small(data, tasks=True), memory or Memory()
+    return Search(recipe, "natural", folder, workers=0, method="screen", memory=memory, **options)
 
 
 def _pretend(search, truth, verified=0.7, more=()):
@@ -225,6 +228,51 @@ def test_a_larger_budget_tries_more_levels_of_what_matters_most(digits, tmp_path
     assert "`---++-+- with half the rotation` | 72.00" in report
 
 
+def _mind(**lost):
+    """A memory of one set: points that policies lost there."""
+    return Memory([Remembered(name="one", profile={}, effects={}, behind={"labels": lost})])
+
+
+@pytest.mark.parametrize(
+    ("reached", "order"),
+    [
+        (0.9, ["documents", "corner ---++-+-"]),
+        (0.69, ["corner ---++-+-", "documents"]),
+        (0.6, ["corner ---++-+-", "corner ----+-+-"]),
+    ],
+    ids=["above all corners", "above the second", "below both"],
+)
+def test_what_the_memory_knows_is_verified_where_it_did_better(digits, tmp_path, reached, order):
+    """The two that lost least are tried, the start left out; corners are expected at 70 and 68."""
+    memory = _mind(natural=0.0, lowlight=1.0, documents=2.0, simclr=3.0)
+    search = screening(digits, tmp_path, memory=memory)
+    _pretend(search, BEST, 0.8, {18: 0.5, 19: reached})
+    outcome = search.run()
+    tried = [arm.name for arm in outcome.arms if arm.correct and not arm.name.startswith("corner")]
+    assert tried == ["lowlight", "documents"]
+    assert list(outcome.against) == order
+    report = write_report(search, outcome).read_text()
+    assert f"| `documents` | {100 * reached:.2f} |" in report and f"{Screening.runs} runs of" in report
+
+
+def test_of_a_start_with_locks_only_corners_are_tried(digits, tmp_path):
+    start = Policy.load("natural").edit({"blur": {"lock": True}})
+    memory = _mind(documents=0.0)
+    search = Search(small(digits), start, tmp_path, workers=0, method="screen", memory=memory)
+    _pretend(search, BEST)
+    assert {arm.name.split()[0] for arm in search.run().arms} == {"start", "corner"}
+
+
+def test_what_was_offered_first_is_kept(digits, tmp_path):
+    """A memory that has grown in between changes nothing of a search that was begun."""
+    outcomes = []
+    for memory in (_mind(documents=0.0), _mind(lowlight=0.0)):
+        search = screening(digits, tmp_path, memory=memory)
+        _pretend(search, BEST, 0.8, {18: 0.9})
+        outcomes.append(search.run())
+    assert [outcome.best.name for outcome in outcomes] == ["documents"] * 2
+
+
 def test_levels_that_are_no_better_are_not_verified(digits, tmp_path):
     search = screening(digits, tmp_path, budget=18)
     _pretend(search, BEST, 0.8, {17: 0.7, 18: 0.7, 19: 0.69})
@@ -267,7 +315,7 @@ def test_the_report_has_effects_and_aliases(screened):
     assert (folder / "effects.png").stat().st_size > 5000
     assert "crop x exposure" in text and "changes no pixel" in text
     assert all(factor.name in text for factor in FACTORS)
-    assert Policy.load(screened).provenance["cost"]["arms"] == 16
+    assert Policy.load(screened).provenance["cost"]["arms"] == 16 + KNOWN
 
 
 @pytest.mark.parametrize(
@@ -299,7 +347,7 @@ def test_a_dry_run_counts_the_design(digits, tmp_path, capsys):
     assert run([*arguments(digits, tmp_path / "policy.yaml"), "--dry-run"]) == 0
     told = capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
-    assert "5 factors" in told and f"at most {16 + len(AGAIN) + 3 * RUNS} epochs" in told
+    assert "5 factors" in told and f"at most {16 + len(AGAIN) + KNOWN + 3 * Screening.runs} epochs" in told
 
 
 def test_what_was_screened_is_remembered(screened):
