@@ -148,6 +148,7 @@ KINDS: dict[str, type[Entry]] = {  # a file is of the first kind whose pattern i
     "accuracy-*": Training,
     "tune-*": Training,
     "views-*": Training,
+    "routes-*": Training,
     "told-*": Training,
     "band-controller": Learned,
     "learning-heads": Learned,

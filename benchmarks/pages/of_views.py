@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from benchmarks.pages.show import measured, number, one, share, table
+from benchmarks.groups import MEASURES, read_groups
+from benchmarks.pages.show import files, measured, number, one, points, share, table
 
 BEFORE = ("presets", "random", "natural", "digits", "seed1")  # counted before the code was made faster
 SOURCES = {
@@ -197,7 +198,14 @@ def routing() -> dict[str, str]:
         for name, row in result["confusion"].items()
     ]
     same, leak = result["same"], result["leak"]
+    (trained,) = read_groups([*files("routes-cifar10-short"), *files("views-cifar10-short-natural")])
+    above = {
+        f"{name}_{measure}": points(trained.against("auto", other, measure))
+        for name, other in (("natural", "natural"), ("permuted", "auto, permuted"))
+        for measure in MEASURES
+    }
     return {
+        **above,
         "rows": str(same["rows"]),
         "unlike": str(sum(same[by]["rows unlike their preset alone"] for by in ("core", "torch"))),
         "moved": str(sum(same[by]["rows that a permutation changed"] for by in ("core", "torch"))),
@@ -209,6 +217,7 @@ def routing() -> dict[str, str]:
         "chance": share(leak["by chance"], 0),
         "table": table(["images", "of them", *(f"`{preset}`" for preset in ROUTED)], rows),
         "measured": measured("routing"),
+        "measured_leak": measured("routes-*", "views-cifar10-short-natural"),
     }
 
 
