@@ -37,7 +37,7 @@ def _text(search: Search, how: Screening, effects: Effects, outcome: Outcome) ->
         *(f"- {sentence}" for sentence in sentences(effects, how.off)), "",
         "![effects](effects.png)", "",
         f"Points of accuracy from the factor's low level to its high one, in the mean over the others, with a 95 % "
-        f"interval; {len(runs)} runs of {search.recipe.epochs} epochs from new weights, with equal random numbers; a "
+        f"interval; {how.budget} runs of {search.recipe.epochs} epochs from new weights, with equal random numbers; a "
         f"run's noise is {effects.noise:.1f} points ({len(AGAIN)} corners were trained twice; what the terms leave "
         "over counts, too). Expected: what data sets like this one said before.", "",
         "| factor | low | high | start | found | effect, points | expected |", "|---|---|---|---|---|---|---|",
