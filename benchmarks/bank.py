@@ -141,6 +141,7 @@ class Set:
         return {
             "epochs": data.recipe.epochs, "trained": trained, "asked": queries, "scores": scores,
             "seconds": round(time.process_time() - began, 1), "adaptaug": __version__,
+            "when": today(),
         }  # fmt: skip
 
 

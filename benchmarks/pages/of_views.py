@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
+from benchmarks import recall, schema
 from benchmarks.groups import MEASURES, read_groups
 from benchmarks.pages.show import files, measured, number, one, points, share, table
 
@@ -191,6 +192,12 @@ def fuzz() -> dict[str, str]:
 ROUTED = ("natural", "lowlight", "documents", "digits")
 
 
+def _behind(entry: recall.Known) -> list[str]:
+    """Points that each preset loses to the best of them."""
+    means = {preset: entry.mean(preset, "labels") for preset in ROUTED}
+    return [number(max(means.values()) - mean) for mean in means.values()]
+
+
 def routing() -> dict[str, str]:
     result = one("routing").findings()
     rows = [
@@ -198,6 +205,7 @@ def routing() -> dict[str, str]:
         for name, row in result["confusion"].items()
     ]
     same, leak = result["same"], result["leak"]
+    costs = [[entry.name, *_behind(entry)] for entry in recall.whole(schema.RESULTS)]
     (trained,) = read_groups([*files("routes-cifar10-short"), *files("views-cifar10-short-natural")])
     above = {
         f"{name}_{measure}": points(trained.against("auto", other, measure))
@@ -217,6 +225,8 @@ def routing() -> dict[str, str]:
         "chance": share(leak["by chance"], 0),
         "table": table(["images", "of them", *(f"`{preset}`" for preset in ROUTED)], rows),
         "measured": measured("routing"),
+        "costs": table(["trained on", *(f"`{preset}`" for preset in ROUTED)], costs),
+        "measured_costs": measured("bank-[!r]*"),
         "measured_leak": measured("routes-*", "views-cifar10-short-natural"),
     }
 
