@@ -2,6 +2,8 @@
 
     python -m benchmarks.bank --shared ../shared/data --sets digits mnist --seeds 0 1
 
+    python -m benchmarks.bank --sets mnist --seeds 2 3 4 --policies digits halving
+
 Every run is one of screening's: new weights, one length (4 epochs of 3,000 images, or as many images of a smaller set),
 equal random numbers for equal seeds, judged by the search's own measures on images that it did not train on, with
 labels and without. OUT/bank-SET/MACHINE.jsonl has what `profile` says of the set, then a line for each run; it grows
@@ -80,10 +82,20 @@ SETS: dict[str, Callable[[Path], Part]] = {
 }  # fmt: skip
 
 
-def policy_of(name: str, off: list[str]) -> Policy:
-    """A preset, or a corner by the signs of its levels."""
+# Searches by halving that were made of these data, on more images and for longer: what theirs found may run here, too.
+HALVED = {
+    "digits": "sklearn-digits-from-natural", "mnist": "mnist-from-natural", "cifar10": "cifar10-from-digits",
+    "cells": "cells-from-simclr", "fashion": "fashion-from-natural", "fonts": "glyphs-from-natural",
+    "cifar10-mixed": "cifar10-mixed-from-digits",
+}  # fmt: skip
+
+
+def policy_of(name: str, off: list[str], of: str = "") -> Policy:
+    """A preset, a corner by the signs of its levels, or what `halving` found of a data set."""
     if name in PRESETS:
         return Policy.load(name)
+    if name == recall.HALVING:
+        return Policy.load(RESULTS / f"search-{HALVED[of]}" / "policy.yaml")
     return corner(Policy.load(START), levels_from(name), name, off)
 
 
@@ -125,7 +137,11 @@ class Set:
         there = {row["policy"] for row in self.rows if row["seed"] == seed}
         data = Data(replace(self.recipe, seed=seed))
         for name in (p for p in policies if p not in there):
-            row = {"policy": name, "seed": seed, **self._run(policy_of(name, self.head["inert"]), data)}
+            row = {
+                "policy": name,
+                "seed": seed,
+                **self._run(policy_of(name, self.head["inert"], self.name), data),
+            }
             self.rows.append(row)
             self._add(row)
             print(f"{self.name} {name} seed {seed}: {row['seconds']} s", flush=True)
@@ -156,7 +172,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     parser.add_argument(
-        "--policies", nargs="+", help="others than the 16 corners and the presets, by their signs"
+        "--policies", nargs="+", help="others than the 16 corners, by their signs, and the presets; `halving`"
     )
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument(

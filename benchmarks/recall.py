@@ -26,6 +26,7 @@ from adaptaug.learn.work import COUNTED
 from adaptaug.policy import Policy, preset_names
 
 FRESH = (2, 3, 4)  # seeds that choose nothing
+HALVING = "halving"  # the policy that a search by halving found of the set
 PORTFOLIO = 6  # policies that a memory keeps
 DESIGN = [signs(levels) for levels in corners()]
 
@@ -145,9 +146,10 @@ def _replay(entry: Known, objective: str, sets: list[Known]) -> dict[str, Any]:
             "start loses": lost[start], "verified": finalists, "ships": shipped, "ships loses": loses,
             "judged by": f"seeds {', '.join(map(str, seeds))}",
         }  # fmt: skip
+    halved = all(HALVING in entry.scores.get(seed, {}) for seed in FRESH)
     return {
         "set": entry.name, "objective": objective, "best": best, "from": starts, "sets remembered": len(memory.sets),
-        "effects": sentences(effects),
+        "effects": sentences(effects), "halving loses": _below(entry, best, HALVING)[0] if halved else None,
     }  # fmt: skip
 
 

@@ -100,14 +100,21 @@ def test_seeds_that_chose_nothing_judge_where_they_are_there(folder):
     best, ships = row["best"], row["from"]["natural"]["ships"]
     lines = [
         {"policy": policy, "seed": seed, "scores": dict.fromkeys(("knn", "ridge", "rotation", "edges"), score)}
-        for seed in recall.FRESH for policy, score in ((ships, 74.0), (best, 80.0))
+        for seed in recall.FRESH for policy, score in ((ships, 74.0), (recall.HALVING, 71.0), (best, 80.0))
     ]  # fmt: skip
     file = next((folder / "bank-letters").iterdir())
     whole = file.read_text().rpartition("\n")[0]
     file.write_text("\n".join([whole, *map(json.dumps, lines), ""]))
-    told = _replay_of("letters", folder)["from"]["natural"]
+    again = _replay_of("letters", folder)
+    told = again["from"]["natural"]
+    assert row["halving loses"] is None and again["halving loses"] == 9
     assert told["ships"] == ships and told["judged by"] == "seeds 2, 3, 4"
     assert told["ships loses"] == (0 if ships == best else 6)
+
+
+@pytest.mark.parametrize("name", bank.HALVED)
+def test_what_halving_found_is_there(name):
+    assert bank.policy_of(recall.HALVING, [], name).provenance["cost"]["epochs"] > 100
 
 
 def test_a_run_of_the_bank_is_a_line_and_is_not_run_twice(tmp_path, monkeypatch, light_network):
