@@ -14,7 +14,10 @@ import shlex
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from setuptools import Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
@@ -29,7 +32,7 @@ built = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(built)
 
 WISH = os.environ.get("ADAPTAUG_CORE", "")
-FLAGS = "-O3 -std=c11 -fPIC -shared -s -fvisibility=hidden -ffp-contract=off -fno-math-errno -fno-trapping-math".split()
+FLAGS = "-O3 -std=c11 -fPIC -fvisibility=hidden -ffp-contract=off -fno-math-errno -fno-trapping-math".split()
 GLIBC, MACOS = "2.28", "11.0"  # the oldest systems that the libraries and the wheel are for
 
 
@@ -42,23 +45,33 @@ def zig_target(machine: str, system: str) -> str:
     return f"{machine}-macos.{MACOS}" if system == "darwin" else f"{machine}-windows-gnu"
 
 
-def zig(level: str, machine: str, system: str = sys.platform) -> list[str] | None:
-    """The call of zig's C compiler for one level, None where it is not installed."""
+class Compiler(NamedTuple):
+    """How a C compiler is called, and what it is told of a level: of our code alone. zig makes its C library for the
+    target, too, and would make it again for each level that is named where it links."""
+
+    command: list[str]
+    level: list[str]
+
+
+def zig(level: str, machine: str, system: str = sys.platform) -> Compiler | None:
+    """zig's C compiler, None where it is not installed."""
     if importlib.util.find_spec("ziglang") is None:
         return None
     cpu = level if level != machine else "baseline"
-    return [sys.executable, "-m", "ziglang", "cc", "-target", zig_target(machine, system), f"-mcpu={cpu}"]
+    command = [sys.executable, "-m", "ziglang", "cc", "-target", zig_target(machine, system)]
+    return Compiler(command, [f"-mcpu={cpu}"])
 
 
-def own_compiler(level: str) -> list[str] | None:
-    """The machine's C compiler for one level: $CC, else cc, else None."""
+def own_compiler(level: str) -> Compiler | None:
+    """The machine's C compiler: $CC, else cc, else None."""
     command = shlex.split(os.environ.get("CC", "")) or [path for path in [shutil.which("cc")] if path]
     march = [f"-march={level.replace('_', '-')}"] if level.startswith("x86_64_v") else []
-    return [*command, *march] if command else None
+    return Compiler(command, march) if command else None
 
 
-def compile_core(command: list[str], out: Path, work: Path) -> None:
+def compile_core(compiler: Compiler, out: Path, work: Path) -> None:
     """Compile all of the core into `out`; `work` takes what comes in between. CompileError has the compiler's words."""
+    work = work / out.stem
     work.mkdir(parents=True, exist_ok=True)
     out.parent.mkdir(parents=True, exist_ok=True)
     hash_file = work / "source_hash.c"
@@ -70,9 +83,18 @@ def compile_core(command: list[str], out: Path, work: Path) -> None:
     environment = dict(os.environ)
     for cache in ("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"):
         environment.setdefault(cache, str(ROOT / "build" / "zig"))
-    call = [*command, *FLAGS, f"-I{CORE}", *map(str, sources), str(hash_file), "-o", str(out), "-lm"]
+    objects = {path: work / f"{path.stem}.o" for path in [*sources, hash_file]}
+    compiling = [*compiler.command, *compiler.level, *FLAGS, f"-I{CORE}", "-c"]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        calls = [[*compiling, str(source), "-o", str(into)] for source, into in objects.items()]
+        list(pool.map(partial(_call, environment=environment), calls))
+    linking = [*compiler.command, *FLAGS, "-shared", "-s", *map(str, objects.values()), "-o", str(out), "-lm"]
+    _call(linking, environment)
+
+
+def _call(command: list[str], environment: dict[str, str]) -> None:
     try:
-        done = subprocess.run(call, env=environment, capture_output=True, text=True, errors="replace")
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace")
     except OSError as error:
         raise CompileError(f"{command[0]} does not start: {error}") from error
     if done.returncode:
@@ -103,12 +125,12 @@ class BuildCore(build_ext):
     def build_extension(self, extension: Extension) -> None:
         level = extension.name.rpartition("core_")[2]
         out, work = Path(self.get_ext_fullpath(extension.name)), Path(self.build_temp)
-        compilers = [command for command in (zig(level, built.machine()), own_compiler(level)) if command]
+        compilers = [one for one in (zig(level, built.machine()), own_compiler(level)) if one]
         failures = [] if compilers else ["neither ziglang nor a C compiler ($CC, cc) is there"]
-        for command in compilers:
+        for compiler in compilers:
             try:
-                compile_core(command, out, work)
-                self.by_zig &= "ziglang" in command
+                compile_core(compiler, out, work)
+                self.by_zig &= "ziglang" in compiler.command
                 return
             except CompileError as error:
                 failures.append(str(error))
