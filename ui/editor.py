@@ -20,7 +20,13 @@ GROUPS = {
 BAND = (0.1, 0.8)  # offered where a policy has none
 # Only what was touched since the policy was drawn here is sent, so that all else stays as it was, to the bit.
 JS = """
-let touched = {}, timer = null;
+// One object says all that is wanted: what is asked for while another is answered comes with its words (see PAIRS_JS).
+const wanted = {changes: {}, sweep: '', preset: ''};
+let timer = null;
+const ask = () => {
+  wanted.drawing = Number(element.querySelector('.aa-editor').dataset.drawing);
+  trigger('select', wanted);
+};
 const show = (slide) => {
   const raw = Number(slide.value), value = slide.dataset.log ? Math.exp(raw) : raw;
   const typed = slide.closest('.aa-slide').querySelector('[data-typed]');
@@ -34,7 +40,7 @@ const type = (typed) => {
   if (typed.value !== '' && Number.isFinite(place)) slide.value = place;
   return slide;
 };
-const note = (op, field, value) => { (touched[op] = touched[op] || {})[field] = value; };
+const note = (op, field, value) => { (wanted.changes[op] = wanted.changes[op] || {})[field] = value; };
 element.addEventListener('input', (event) => {
   const op = event.target.closest('[data-op]')?.dataset.op;
   if (!op) return;
@@ -52,8 +58,7 @@ element.addEventListener('input', (event) => {
     } else note(op, name, show(field));
   }
   clearTimeout(timer);
-  const drawing = Number(element.querySelector('.aa-editor').dataset.drawing);
-  timer = setTimeout(() => trigger('select', {changes: touched, drawing}), 120);
+  timer = setTimeout(ask, 120);
 });
 // The page is patched, not replaced: a control that was moved keeps its place unless it is told.
 const opened = new Set();
@@ -81,29 +86,28 @@ document.addEventListener('keydown', (event) => {
   document.getElementById(event.shiftKey ? 'redo' : 'undo').click();
 });
 watch('value', () => {
-  touched = {}; clearTimeout(timer); settling = true;
+  wanted.changes = {}; wanted.preset = ''; clearTimeout(timer); settling = true;
   settle(); setTimeout(() => { settle(); place(); setTimeout(() => { settling = false; }, 30); }, 30);
 });
 // One operation at a time is looked at alone: what the server says of it goes below its sliders.
-let looked = '';
 const place = () => {
   const strips = document.querySelector('#sweep .aa-sweep');
   element.querySelectorAll('[data-sweep]').forEach((button) => {
-    const mine = button.dataset.sweep === looked, slot = button.closest('[data-op]').querySelector('.aa-slot');
+    const mine = button.dataset.sweep === wanted.sweep, slot = button.closest('[data-op]').querySelector('.aa-slot');
     button.setAttribute('aria-expanded', mine);
-    if (mine && strips?.dataset.for === looked) slot.replaceChildren(strips.cloneNode(true));
+    if (mine && strips?.dataset.for === wanted.sweep) slot.replaceChildren(strips.cloneNode(true));
     else slot.replaceChildren();
   });
 };
 document.addEventListener('aa-sweep', place);
 element.addEventListener('click', (event) => {
   const route = event.target.closest('[data-preset]');
-  if (route) trigger('select', {preset: route.dataset.preset});
+  if (route) { wanted.preset = route.dataset.preset; ask(); }
   const button = event.target.closest('[data-sweep]');
   if (!button) return;
-  looked = button.dataset.sweep === looked ? '' : button.dataset.sweep;
+  wanted.sweep = button.dataset.sweep === wanted.sweep ? '' : button.dataset.sweep;
   place();
-  trigger('select', {sweep: looked});
+  ask();
 });
 """
 

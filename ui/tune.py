@@ -124,7 +124,10 @@ def build(
         return None
 
     def touched(desk: Desk, event: gr.EventData) -> dict[str, Any] | None:
-        return choose(desk, str(event.preset)) if "preset" in event._data else touch(desk, event)
+        preset = event._data.get("preset")
+        if preset and event._data.get("drawing") == desk.drawing:
+            return choose(desk, str(preset))
+        return touch(desk, event)
 
     # Not `input`: when an image is removed it may still carry the old one.
     image.picture.upload(**change(partial(take_image, range), image.picture, preprocess=False))
@@ -161,12 +164,12 @@ def build(
 
 # --- what events do to a desk: their result says what else to show, as `Page.show` takes it ---------------------
 def touch(desk: Desk, event: gr.EventData) -> dict[str, Any] | None:
-    """A control that was moved, or an operation that is looked at."""
+    """Controls that were moved, and the operation that is looked at."""
     said = event._data
-    if "sweep" in said:
-        desk.looked = str(said["sweep"])
+    desk.looked = str(said.get("sweep", ""))
+    if not (changes := said.get("changes")):
         return AS_IS
-    desk.edit(said.get("changes"), said.get("drawing"))
+    desk.edit(changes, said.get("drawing"))
     return None
 
 

@@ -390,6 +390,24 @@ def test_one_operation_is_looked_at_alone_below_its_sliders(page) -> None:
     expect(page.locator(".aa-slot img")).to_have_count(0)
 
 
+def test_what_is_asked_of_the_controls_while_they_are_answered_is_answered_last(page) -> None:
+    """Gradio sends it with the words of what was asked first."""
+    control(page, "hue", "on")  # opens their group
+
+    def ask(first: str, second: str) -> None:
+        """The second as soon as the first is on its way."""
+        with page.expect_request("**/queue/join*"):
+            page.locator(first).click()
+        page.locator(second).click()
+
+    ask("[data-sweep=hue]", "[data-sweep=grey]")
+    expect(page.locator("[data-op=grey] .aa-slot img")).to_have_count(2)
+    control(page, "invert", "on")
+    settled(page, lambda: ask("[data-sweep=hue]", "[data-op=invert] [data-field=on]"))
+    assert "invert" in sharing.decode(page.locator("#share button").get_attribute("data-code"))
+    expect(page.locator("[data-op=hue] .aa-slot img")).to_have_count(5)
+
+
 @pytest.mark.parametrize("preset", ["digits", "documents", "byol"])
 def test_check_08_a_preset_sets_the_controls(page, preset) -> None:
     page.locator("#policy-b input").click()
