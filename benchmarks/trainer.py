@@ -104,7 +104,7 @@ def ours(options: argparse.Namespace, seed: int) -> tuple[float, dict[str, float
             str(options.data), f"{folder}/run", options.policy, options.arch, size=options.size,
             epochs=options.epochs, batch=options.batch_size, limit=options.limit, seed=seed,
             precision=options.precision, views_on=options.views_on, workers=options.workers,
-            held_out=0, tensorboard=False,
+            held_out=0, tensorboard=False, views=2,  # as lightly's example has them
         ))  # fmt: skip
         lines = [json.loads(line) for line in Path(folder, "run", "metrics.jsonl").read_text().splitlines()]
     lines = [line for line in lines if line["epoch"] > 0]

@@ -186,13 +186,18 @@ def pretrain(
         int | None,
         typer.Option(min=8, max=1024, help="Side of a view; default 224, or the images' up to 64 px."),
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the images.")] = 100,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes over the images; default 50, or 100 with --views 2.")
+    ] = None,
     batch_size: Annotated[
         int, typer.Option(min=2, help="Pairs of views a step: 2 x this / --views images.")
     ] = 256,
     views: Annotated[
-        int, typer.Option(min=2, max=16, help="Of each image; as many views a step, so of fewer images.")
-    ] = 2,
+        int | None,
+        typer.Option(
+            min=2, max=16, help="Of each image; default 4, or 2 with another objective, --band or --heads."
+        ),
+    ] = None,
     small_views: Annotated[
         int, typer.Option(min=0, max=16, help="More of each image, by their pixels as a part of a view each.")
     ] = 0,
@@ -261,13 +266,14 @@ def pretrain(
     import logging
 
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    given = {name: value for name, value in (("epochs", epochs), ("views", views)) if value is not None}
     settings = Settings(
-        str(data), str(out), policy, arch, stem, size or own_side(data, 224), epochs, batch_size, limit, seed,
-        optimizer, rate, scaling, objective=objective, temperature=temperature, layers=layers, precision=precision,
-        views_on=views_on, workers=workers, knn_every=knn_every, checkpoint_every=checkpoint_every,
-        accumulate=accumulate, compile=compile, tensorboard=tensorboard, band=band, heads=heads, views=views,
+        str(data), str(out), policy, arch, stem, size or own_side(data, 224), batch=batch_size, limit=limit, seed=seed,
+        optimizer=optimizer, rate=rate, scaling=scaling, objective=objective, temperature=temperature, layers=layers,
+        precision=precision, views_on=views_on, workers=workers, knn_every=knn_every,
+        checkpoint_every=checkpoint_every, accumulate=accumulate, compile=compile, tensorboard=tensorboard, band=band, heads=heads,
         small_views=small_views, small_size=small_size or 0, first_size=first_size or 0, tell=tell,
-        range=settled_range(data, range_), **{"devices": devices or 1, "nodes": nodes or 1} | launched(),
+        range=settled_range(data, range_), **given | {"devices": devices or 1, "nodes": nodes or 1} | launched(),
     )  # fmt: skip
     if policy == "auto":
         settings, resume = _with_found(settings, search_share, resume)
@@ -310,7 +316,7 @@ def _with_found(settings: Settings, share: float, resume: bool) -> tuple[Setting
     if is_first():
         optuna.logging.disable_default_handler()
         count = min(len(open_data(settings.data)), settings.limit or sys.maxsize)
-        seconds = None if file.exists() else share * training_seconds(settings, count)
+        seconds = None if file.exists() else share * training_seconds(settings.settled({}), count)
         with progress.Live() as display:
             policy = find(settings.data, folder, seconds, settings.seed, settings.range, None, display)
         say(f"{file}: trains with {policy.name}; {folder}/report.md says why.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,19 @@ def path_of(folder: Path, step: int) -> Path:
     return folder / f"step-{step:08d}.ckpt"
 
 
+def begun(folder: Path) -> dict[str, Any]:
+    """What decided the run in this folder, by its newest checkpoint that can be read; empty without one."""
+    for file in checkpoints(folder):
+        with suppress(Exception):  # whatever a damaged pickle or zip raises: `newest` says so
+            return _decided(torch.load(file, map_location="cpu", weights_only=True))
+    return {}
+
+
+def _decided(state: dict[str, Any]) -> dict[str, Any]:
+    """Before there were more, views were two, and nobody wrote it down."""
+    return {"views": 2} | dict(state["hyper_parameters"])
+
+
 def newest(folder: Path, decided: dict[str, Any]) -> tuple[Path | None, list[str]]:
     """The newest checkpoint that can be read, and a sentence about each that could not.
 
@@ -57,7 +71,7 @@ def newest(folder: Path, decided: dict[str, Any]) -> tuple[Path | None, list[str
     for file in files:
         try:
             state = torch.load(file, map_location="cpu", weights_only=True)
-            was = dict(state["hyper_parameters"])
+            was = _decided(state)
         except Exception as error:  # whatever a damaged pickle or zip raises
             damaged.append(f"{file}: cannot be read ({type(error).__name__}), taking the one before.")
             continue

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from adaptaug.errors import AdaptAugError
@@ -35,6 +36,7 @@ class Settings:
     `batch` counts pairs of views: a step has 2 * batch of them, `views` of each of 2 * batch / views images, so that
     equal batches and steps are equal compute whatever `views` is. It counts those of all processes: each of devices *
     nodes has an equal part of the images, and the negatives are all others. `epochs` counts passes over the images.
+    What is not given of the two is decided as a run begins (`settled`).
     `small_views` more of each image have `small_size` pixels a side (0: half of `size`) and count by their share of
     pixels; a batch is then of as many images as cost no more. `first_size`: the side of the first views, which grow up
     to `size` while the network trains (`growing`); 0: all are of `size`. `tell`: what SimCLR's head is told of each
@@ -55,7 +57,7 @@ class Settings:
     arch: str = "resnet50"
     stem: str = "auto"
     size: int = 224
-    epochs: int = 100
+    epochs: int = None  # type: ignore[assignment]  # until it is settled
     batch: int = 256
     limit: int | None = None
     seed: int = 0
@@ -76,7 +78,7 @@ class Settings:
     keep: int = 2
     band: str = "off"
     heads: str = "off"
-    views: int = 2
+    views: int = None  # type: ignore[assignment]  # likewise
     small_views: int = 0
     small_size: int = 0
     accumulate: int = 1
@@ -87,6 +89,24 @@ class Settings:
     range: str = "auto"
     first_size: int = 0
     tell: str = ""
+
+    def settled(self, begun: Mapping[str, Any]) -> Settings:
+        """With the views and epochs that were not given: those with which a run was `begun`, where one was, else four
+        views where they help (`_usual_views`) and as many steps as 100 epochs have with two."""
+        views = begun.get("views", self._usual_views()) if self.views is None else self.views
+        epochs = begun.get("epochs", max(1, 200 // max(1, views))) if self.epochs is None else self.epochs
+        return replace(self, views=views, epochs=epochs)
+
+    def _usual_views(self) -> int:
+        """Four of each image, by which as many steps learn more where anything shows (benchmarks/pages/views.md); two
+        where pairs are steered, small views are made, the objective is another than SimCLR's, or a batch of four views
+        an image cannot be divided among the processes."""
+        steered = self.objective != "simclr" or self.small_views or {self.band, self.heads} != {"off"}
+        images, rest = divmod(self.batch, 2)
+        divides = (
+            not rest and self.processes > 0 and images % self.processes == 0 and images >= 2 * self.processes
+        )
+        return 4 if divides and not steered else 2
 
     @property
     def processes(self) -> int:

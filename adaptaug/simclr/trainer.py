@@ -167,12 +167,14 @@ class Finished:
 def pretrain(settings: Settings, resume: bool = False, progress: bool = False) -> Finished:
     """Pretrain, or go on from the newest checkpoint in `settings.out` that can be read.
 
-    A run goes on with the settings and data it was begun with; only what `Settings.deciding` leaves out may change.
+    A run goes on with the settings and data it was begun with; only what `Settings.deciding` leaves out may change,
+    and what is not given need not be known.
 
     Raises: AdaptAugError: settings or data that cannot be trained on (before training, where that is knowable),
     a folder that holds another run, or one begun otherwise, too many unreadable images, a loss that is not finite.
     """
     folder = Path(settings.out)
+    settings = settings.settled(checkpoints.begun(folder) if resume else {})
     prepared = _prepare(settings)
     _make_folder(folder)
     with alone(folder) if is_first() else nullcontext():

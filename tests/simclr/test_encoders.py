@@ -38,7 +38,7 @@ def test_torchvision_takes_the_weights(arch, tmp_path):
 def test_it_learns(digits, tmp_path):
     """From ten labels a class: with all of them raw pixels are at 98 % here, and there is little to gain."""
     pretrain(Settings(str(digits), str(tmp_path), policy="digits", arch="resnet-tiny", size=16, epochs=20, batch=128,
-                      held_out=0))  # fmt: skip
+                      views=2, held_out=0))  # fmt: skip
     data = open_data(digits)
     known = metrics.labelled_subset(data.labels, 100, seed=0)
     asked = np.setdiff1d(np.arange(len(data)), known)

@@ -39,8 +39,22 @@ def settings(digits, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "whole"
     return Settings(
         str(digits), str(out), policy="digits", arch="resnet-tiny", size=16, epochs=2, batch=64, limit=256,
-        held_out=300, knn_every=1, checkpoint_every=3, precision="32",
+        held_out=300, knn_every=1, checkpoint_every=3, precision="32", views=2,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "views", "epochs"),
+    [
+        ({}, 4, 50), ({"views": 2}, 2, 100), ({"epochs": 3}, 4, 3), ({"views": 8}, 8, 25), ({"band": "auto"}, 2, 100),
+        ({"heads": "on"}, 2, 100), ({"objective": "byol"}, 2, 100), ({"small_views": 2}, 2, 100), ({"batch": 33}, 2, 100),
+        ({"batch": 6, "devices": 2}, 2, 100),
+    ],
+)  # fmt: skip
+def test_views_that_are_not_given_are_four_where_they_help(given, views, epochs):
+    """And as many steps are made as with two."""
+    settled = Settings("data", "out", **given).settled({})
+    assert (settled.views, settled.epochs) == (views, epochs)
 
 
 @pytest.fixture(scope="module")
@@ -470,6 +484,14 @@ def refused(settings, out, **changes):
     return str(error.value)
 
 
+def test_a_run_goes_on_with_the_views_and_epochs_it_was_begun_with(plain):
+    """Whatever this version's are: nobody need remember them."""
+    goes_on = pretrain(replace(plain, views=None, epochs=None), resume=True)
+    assert goes_on.step == goes_on.steps == STEPS
+    with pytest.raises(AdaptAugError, match=r"differs in views \(2, not 4\)"):
+        pretrain(replace(plain, views=4), resume=True)
+
+
 def test_nothing_to_resume_is_said(tmp_path):
     from adaptaug.simclr.trainer import _settle
 
@@ -608,7 +630,7 @@ def test_folder_of_photographs_with_a_bad_file(folder, tmp_path, workers):
     bad = sorted(folder.rglob("*.png"))
     bad[7].write_bytes(b"not an image")
     result = pretrain(Settings(str(folder), str(tmp_path / f"run{workers}"), arch="resnet-tiny", size=32, epochs=1,
-                               batch=24, held_out=0, workers=workers))  # fmt: skip
+                               batch=24, views=2, held_out=0, workers=workers))  # fmt: skip
     assert result.step == 5
     assert len(result.unreadable) == 1
     assert bad[7].name in result.unreadable[0]
