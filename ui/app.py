@@ -43,7 +43,7 @@ from starlette.middleware import Middleware  # noqa: E402
 from starlette.middleware.trustedhost import TrustedHostMiddleware  # noqa: E402
 
 from adaptaug.ui import dataset_tab, guide, layout, likeness, logic, templates, training, tune  # noqa: E402
-from adaptaug.ui.desk import give_memory_back  # noqa: E402
+from adaptaug.ui.desk import MOST_PAGES, give_memory_back  # noqa: E402
 from adaptaug.ui.shield import Shield, frame_ancestors  # noqa: E402
 from adaptaug.ui.style import CSS  # noqa: E402
 
@@ -124,7 +124,7 @@ def launch_settings(auth: tuple[str, str] | None = None, embed: Sequence[str] = 
         "share": False, "inbrowser": False, "quiet": True, "show_error": False, "max_file_size": "10mb",
         "allowed_paths": [], "run_history": False, "footer_links": [], "enable_monitoring": False,
         "mcp_server": False, "ssr_mode": False, "pwa": False, "strict_cors": True,
-        "state_session_capacity": 100,
+        "state_session_capacity": MOST_PAGES,
         "app_kwargs": {"middleware": [hosts, shield], **closed}, "theme": theme(), "css": CSS, "auth": auth,
     }  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection
@@ -16,8 +17,10 @@ from adaptaug.ui.logic import Comparison, Source
 from adaptaug.ui.sweep import Sweeps
 
 MOST_UNDO, MOST_VERSIONS, LONGEST_NAME = 50, 12, 40
-MOST_BYTES = 500_000_000  # of pixels that all visitors' desks hold together
-_PLAIN = (str, tuple, dict)  # of what a page is sent: no pixels, and two can be compared
+MOST_PAGES = 100  # that are known at a time: who was away while as many came begins anew
+MOST_BYTES = 150_000_000  # of pixels that all visitors' desks hold together
+_PLAIN = (str, bytes, tuple, dict)  # of what a page is sent: no pixels, and two can be compared
+_LONG = 200  # characters of a text that is remembered by its digest: pictures are in it
 _MMAP_THRESHOLD, _ARENA_MAX = -3, -8  # of glibc's mallopt
 CURRENT = "="  # before the name by which the selector offers what is chosen: only a choice of another is news
 
@@ -79,7 +82,13 @@ class Desk:
 
     @property
     def bytes(self) -> int:
-        return self._source.pixels.nbytes if self._source is not None else 0
+        """Of pixels: the image's and its views'."""
+        columns = self.seen.columns if self.seen is not None else ()
+        views = [view for column in columns for pair in column.pairs for view in pair]
+        views += self.sweeps.views()
+        arrays = [pixels for view in views for pixels in (view.pixels, view.crop)]
+        arrays += [self._source.pixels] if self._source is not None else []
+        return sum(pixels.nbytes for pixels in arrays)
 
     def give_back(self) -> None:
         """Let go of pixels; should the page come back, they are read again."""
@@ -207,34 +216,39 @@ class Desk:
     # --- the page -------------------------------------------------------------------------------------------
     def news(self, part: str, content: Any) -> bool:
         """Whether this part of the page does not show this yet; from now on it does."""
+        if isinstance(content, str) and len(content) > _LONG:
+            content = hashlib.blake2b(content.encode(), digest_size=16).digest()
         before = self.sent.get(part)
         self.sent[part] = content
         return before is not content and not (isinstance(content, _PLAIN) and before == content)
 
 
 class Desks:
-    """The desks of all visitors: whose page is closed gives its pixels back, and together they hold no more than
-    `MOST_BYTES`."""
+    """The desks of all visitors: whose page is closed gives its pixels back; together they are no more than
+    `MOST_PAGES`, and hold no more than `MOST_BYTES`."""
 
     def __init__(self) -> None:
-        self._desks: OrderedDict[str, Desk] = OrderedDict()
+        self._desks: OrderedDict[str, tuple[Desk, int]] = OrderedDict()
         self._lock = threading.Lock()
 
     def at(self, session: str, desk: Desk) -> None:
-        """This visitor works here now."""
+        """This visitor was answered here."""
         with self._lock:
-            self._desks[session] = desk
+            self._desks[session] = desk, desk.bytes
             self._desks.move_to_end(session)
-            held = sum(desk.bytes for desk in self._desks.values())
-            for other in list(self._desks.values())[:-1]:
+            while len(self._desks) > MOST_PAGES:
+                self._desks.popitem(last=False)[1][0].give_back()
+            held = sum(size for _, size in self._desks.values())
+            for name, (other, size) in list(self._desks.items())[:-1]:
                 if held <= MOST_BYTES:
                     break
-                held -= other.bytes
+                held -= size
                 other.give_back()
+                self._desks[name] = other, 0
 
     def leave(self, session: str) -> None:
         with self._lock:
-            desk = self._desks.pop(session, None)
+            desk, _ = self._desks.pop(session, (None, 0))
         if desk is not None:
             desk.give_back()
             _trim()

@@ -145,5 +145,9 @@ class Sweeps:
             self._made[key] = sweep(source, OPS[name], size, promise)
         return self._made[key]
 
+    def views(self) -> list[View]:
+        """All that are kept."""
+        return [view for strips in self._made.values() for strip in strips for view in strip.views]
+
     def clear(self) -> None:
         self._made, self._of = {}, None

@@ -69,13 +69,15 @@ def build(
         act: Callable[..., dict[str, Any] | None], request: gr.Request, desk: Desk, *values: Any
     ) -> Any:
         """`act` changes the desk, and its result says what else to show, as `Page.show` takes it."""
-        desks.at(request.session_hash or "", desk)
         numbers, given = values[: len(Numbers._fields)], values[len(Numbers._fields) :]
         try:
             said = act(desk, *given) or {}
         except AdaptAugError as error:
             said = {"complaint": str(error)}
-        return page.show(desk, *numbers, **said)
+        try:
+            return page.show(desk, *numbers, **said)
+        finally:
+            desks.at(request.session_hash or "", desk)
 
     def change(
         act: Callable[..., dict[str, Any] | None], *more: Any, hears: bool = False, **how: Any

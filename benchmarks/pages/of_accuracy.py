@@ -216,19 +216,16 @@ def views() -> dict[str, str]:
             "CPU s",
         ]
         tables.append(table(heads, cells))
-    for exposure, slug, recipe in (
+    compared: tuple[tuple[str, str, str], ...] = (
         ("mixed", SHORT, "hand s=0.75 crop=0.35"), ("clean", SHORT_CLEAN, "hand s=0.5 crop=0.2")
-    ):  # fmt: skip
+    )  # fmt: skip
+    for exposure, slug, manual in compared:
         group = groups("views-*")[slug]
-        for name, other in {
-            "four": "natural",
-            "recipe_four": f"{recipe}, views=4",
-            "recipe_two": recipe,
-        }.items():
-            for measure in MEASURES if other in group.rows else ():
-                values[f"{exposure}_{name}_{measure}"] = points(
-                    group.against("natural, views=4", other, measure)
-                )
+        others = {"four": "natural", "recipe_four": f"{manual}, views=4", "recipe_two": manual}
+        for name, other in others.items():
+            for measure in MEASURES if other in group.rows else {}:
+                above = group.against("natural, views=4", other, measure)
+                values[f"{exposure}_{name}_{measure}"] = points(above)
     group = groups("views-*")[SHORT]
     controls = [
         [f"`{name}`", str(len(group.rows[name])), *(number(group.mean(name, group.exposure, m)) for m in MEASURES)]

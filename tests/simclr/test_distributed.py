@@ -181,7 +181,9 @@ def processes_below(pid):
 @pytest.mark.parametrize("launcher", [TORCHRUN, []], ids=["torchrun", "--devices"])
 def test_a_rank_that_dies_ends_the_job_with_a_sentence_and_it_resumes(launcher, rank, tmp_path):
     """With --devices rank 0 is the command itself: nobody is there to give its exit code, and rank 1 says what was."""
-    arguments = pretrain(tmp_path, "--limit", "64", "--epochs", "20", "--checkpoint-every", "2", "--views", "2")
+    arguments = pretrain(
+        tmp_path, "--limit", "64", "--epochs", "20", "--checkpoint-every", "2", "--views", "2"
+    )
     arguments += [] if launcher else ["--devices", "2"]
     job = subprocess.Popen(
         [*launcher, ADAPTAUG, *arguments], stderr=subprocess.PIPE, text=True, env=ENVIRONMENT

@@ -47,8 +47,8 @@ def settings(digits, tmp_path_factory):
     ("given", "views", "epochs"),
     [
         ({}, 4, 50), ({"views": 2}, 2, 100), ({"epochs": 3}, 4, 3), ({"views": 8}, 8, 25), ({"band": "auto"}, 2, 100),
-        ({"heads": "on"}, 2, 100), ({"objective": "byol"}, 2, 100), ({"small_views": 2}, 2, 100), ({"batch": 33}, 2, 100),
-        ({"batch": 6, "devices": 2}, 2, 100),
+        ({"heads": "on"}, 2, 100), ({"objective": "byol"}, 2, 100), ({"small_views": 2}, 2, 100),
+        ({"batch": 33}, 2, 100), ({"batch": 6, "devices": 2}, 2, 100),
     ],
 )  # fmt: skip
 def test_views_that_are_not_given_are_four_where_they_help(given, views, epochs):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -157,3 +159,38 @@ def test_all_desks_together_hold_so_many_pixels(monkeypatch) -> None:
         desk.lay(source)
         all_desks.at(str(number), desk)
     assert [desk.bytes > 0 for desk in those] == [False, True, True]
+
+
+def test_views_count_as_pixels_that_a_desk_holds() -> None:
+    desk = Desk(POLICIES["natural"])
+    desk.lay(source)
+    alone = desk.bytes
+    assert alone == desk.source.pixels.nbytes
+    desk.seen = logic.compare(desk.source, Policy.load("simclr"), desk.policy, 0, 2, 32)
+    compared = desk.bytes
+    assert compared >= alone + 2 * 2 * 2 * 32 * 32 * 3  # two columns of two pairs
+    desk.sweeps.of(desk.source, "hue", 32, desk.policy.promise)
+    assert desk.bytes > compared
+    desk.give_back()
+    assert desk.bytes == 0
+
+
+def test_of_a_long_text_a_desk_keeps_no_copy() -> None:
+    """It has pictures in it, and is compared at each event of each page."""
+    desk, text = Desk(POLICIES["natural"]), "x" * 1_000_000
+    assert (
+        desk.news("detail", text) and not desk.news("detail", str(text)) and desk.news("detail", text + "y")
+    )
+    assert len(pickle.dumps(desk.sent)) < 1000
+
+
+def test_so_many_desks_are_known_at_a_time(monkeypatch) -> None:
+    monkeypatch.setattr(desks, "MOST_PAGES", 2)
+    all_desks, those = Desks(), [Desk(POLICIES["natural"]) for _ in range(3)]
+    for number, desk in enumerate(those):
+        desk.lay(source)
+        all_desks.at(str(number), desk)
+    assert [desk.bytes > 0 for desk in those] == [False, True, True]
+    all_desks.leave("0")  # is not known any more
+    all_desks.leave("2")
+    assert [desk.bytes > 0 for desk in those] == [False, True, False]
