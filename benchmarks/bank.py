@@ -172,7 +172,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     parser.add_argument(
-        "--policies", nargs="+", help="others than the 16 corners, by their signs, and the presets; `halving`"
+        "--policies", nargs="+", help='others than the 16 corners and the presets: "corner +--+-+-+", halving'
     )
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument(
@@ -195,7 +195,10 @@ def main() -> None:
             write_atomically(options.replay, lambda file: file.write(json.dumps(replay, indent=1).encode()))
             print(recall.table(rows))
         return
-    policies = options.policies or [*(signs(levels) for levels in corners()), *PRESETS]
+    policies = [name.removeprefix("corner ") for name in options.policies or ()] or [
+        *(signs(levels) for levels in corners()),
+        *PRESETS,
+    ]
     for seed in options.seeds:
         for name in options.sets:
             Set(name, options.shared, options.work, options.out).measure(policies, seed)

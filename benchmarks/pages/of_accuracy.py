@@ -224,8 +224,8 @@ def views() -> dict[str, str]:
         others = {"four": "natural", "recipe_four": f"{manual}, views=4", "recipe_two": manual}
         for name, other in others.items():
             for measure in MEASURES if other in group.rows else {}:
-                above = group.against("natural, views=4", other, measure)
-                values[f"{exposure}_{name}_{measure}"] = points(above)
+                gain = group.against("natural, views=4", other, measure)
+                values[f"{exposure}_{name}_{measure}"] = points(gain)
     group = groups("views-*")[SHORT]
     controls = [
         [f"`{name}`", str(len(group.rows[name])), *(number(group.mean(name, group.exposure, m)) for m in MEASURES)]
