@@ -2,11 +2,14 @@
 
     python -m benchmarks.load views [--images 1000000] --out benchmarks/results/load-views.json
     python -m benchmarks.load app [--clients 50] [--seconds 120] --out benchmarks/results/load-app.json
+    python -m benchmarks.load leaving [--clients 10] --out benchmarks/results/load-leaving.json
 
 `views` takes pairs of views from a DataLoader over `Keyed`, in one process and from two workers; each process's memory
 is looked at over and over, and its growth is what the last quarter of looks has more than the second one. `app` serves
-the app on the loopback; each visitor opens the page, uploads a photograph, asks for seeds, and begins anew. Ends with 1
-where memory grew by more than --growth MB, or where a visitor got neither an answer nor a refusal.
+the app on the loopback; each visitor opens the page, uploads a photograph, asks for seeds, and begins anew. `leaving`:
+visitors with a photograph of 12 megapixels each come and leave, and as many again; what the app holds after the second
+round is compared with what it held after the first. Ends with 1 where memory grew by more than --growth MB, or where a
+visitor got neither an answer nor a refusal.
 """
 
 from __future__ import annotations
@@ -40,6 +43,7 @@ SIDE, KNOWN, BATCH = 32, 4096, 256
 PAGES_ROOM = (
     1536.0  # MB: the app keeps a hundred pages (ui/app.py), of an image, its views and their HTML each
 )
+LEFT = 40  # s after which the app has seen that a page is closed: it looks every 15
 LOOKS = 100  # at memory, over a whole run
 
 
@@ -99,11 +103,11 @@ def views(count: int, workers: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def photograph(number: int) -> bytes:
-    """A PNG of 320 x 240 px."""
+def photograph(number: int, width: int = 320, height: int = 240) -> bytes:
+    """A PNG."""
     levels = np.random.default_rng(number).integers(0, 256, (12, 16, 3), dtype=np.uint8)
     file = io.BytesIO()
-    Image.fromarray(levels).resize((320, 240), Image.Resampling.BICUBIC).save(file, "PNG")
+    Image.fromarray(levels).resize((width, height), Image.Resampling.BICUBIC).save(file, "PNG")
     return file.getvalue()
 
 
@@ -162,15 +166,46 @@ def app(clients: int, seconds: float, patience: float = 120.0) -> dict[str, Any]
     }  # fmt: skip
 
 
+def leaving(visitors: int, patience: float = 120.0) -> dict[str, Any]:
+    """So many visitors at once with 12 megapixels each, who leave; twice. The app's memory before, with them, after."""
+    held: dict[str, list[int]] = {"with": [], "after": []}
+    told: Counter[str] = Counter()
+    with served() as (url, process):
+        for turn in range(2):
+            there = []
+            for number in range(visitors):
+                visitor = Visitor(url, patience)
+                visitor.stay()
+                photo = photograph(turn * visitors + number, 4000, 3000)
+                for act in (
+                    visitor.open,
+                    partial(visitor.upload, "photo.png", photo),
+                    partial(visitor.seed, 1),
+                ):
+                    told[answered(act)] += 1
+                there.append(visitor)
+            held["with"].append(round(resident(process.pid)))
+            for visitor in there:
+                visitor.leave()
+            time.sleep(LEFT)
+            held["after"].append(round(resident(process.pid)))
+    return {
+        "clients": visitors,
+        "answers": dict(told),
+        "mb": held,
+        "growth_mb": held["after"][1] - held["after"][0],
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("views", "app"))
+    parser.add_argument("what", choices=("views", "app", "leaving"))
     parser.add_argument("--images", type=int, default=1_000_000)
-    parser.add_argument("--clients", type=int, default=50)
+    parser.add_argument("--clients", type=int, help="default 50 (app), 10 (leaving)")
     parser.add_argument("--seconds", type=float, default=120.0)
-    parser.add_argument("--growth", type=float, help="MB; default 16 (views), 1536 (app)")
+    parser.add_argument("--growth", type=float, help="MB; default 16 (views), 1536 (app), 20 (leaving)")
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -183,8 +218,16 @@ def main() -> None:
             print(f"{run['images']:,} images, {run['workers']} workers, {run['seconds']} s; grown: {grown}")
             problems += [f"{name} grew by {mb} MB" for name, mb in run["growth_mb"].items() if mb > most]
             problems += [f"{run['images']} images came"] if run["images"] != asked.images else []
+    elif asked.what == "leaving":
+        most, found = asked.growth or 20.0, leaving(asked.clients or 10)
+        memory = "; ".join(f"{when} them {mb[0]}, then {mb[1]} MB" for when, mb in found["mb"].items())
+        print(f"twice {found['clients']} visitors: {found['answers']}; {memory}")
+        problems += (
+            [f"not all were answered: {found['answers']}"] if set(found["answers"]) != {"done"} else []
+        )
+        problems += [f"its memory grew by {found['growth_mb']} MB"] if found["growth_mb"] > most else []
     else:
-        most, found = asked.growth or PAGES_ROOM, app(asked.clients, asked.seconds)
+        most, found = asked.growth or PAGES_ROOM, app(asked.clients or 50, asked.seconds)
         waits = f"a wait {found['median_s']} s, at most {found['longest_s']} s"
         memory = f"{found['start_mb']} MB at first, {found['peak_mb']} MB at most"
         print(f"{asked.clients} clients for {asked.seconds:g} s: {found['answers']}; {waits}; {memory}")
@@ -194,11 +237,9 @@ def main() -> None:
         grown = found["peak_mb"] - found["start_mb"]
         problems += [f"its memory grew by {grown} MB"] if grown > most else []
     found["problems"] = problems
-    command = f"python -m benchmarks.load {asked.what} " + (
-        f"--images {asked.images}"
-        if asked.what == "views"
-        else f"--clients {asked.clients} --seconds {asked.seconds:g}"
-    )
+    how = {"views": f"--images {asked.images}", "app": f"--clients {found.get('clients')} --seconds {asked.seconds:g}",
+           "leaving": f"--clients {found.get('clients')}"}  # fmt: skip
+    command = f"python -m benchmarks.load {asked.what} {how[asked.what]}"
     if asked.out is not None:
         whole = {"measured": today(), "command": command, "machine": machine()} | found
         write_atomically(asked.out, lambda file: file.write(json.dumps(whole, indent=1).encode() + b"\n"))

@@ -88,6 +88,17 @@ class Visitor:
     def seed(self, seed: int) -> Answer:
         return self._ask("seed change", seed=seed)
 
+    def stay(self) -> None:
+        """Hold the connection by which the app knows that somebody looks, as an open page does."""
+        self._held = urllib.request.urlopen(
+            f"{self.url}/gradio_api/heartbeat/{self.session}", timeout=self.seconds
+        )
+        self._held.readline()
+
+    def leave(self) -> None:
+        """Close the page."""
+        self._held.close()
+
     def _ask(self, event: str, *more: Any, seed: int = 0) -> Answer:
         """What every control says as the page is opened, but for the seed and, behind them, `more`."""
         inputs = [self.controls[number] for number in self.events[event]["inputs"]]

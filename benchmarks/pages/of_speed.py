@@ -169,7 +169,7 @@ def band() -> dict[str, str]:
 
 
 def load() -> dict[str, str]:
-    views, app = one("load-views").findings(), one("load-app").findings()
+    views, app, leaving = (one(f"load-{what}").findings() for what in ("views", "app", "leaving"))
     grown = [mb for run in views["runs"] for mb in run["growth_mb"].values()]
     rows = [
         [f"{run['images']:,} images, {run['workers'] or 'no'} workers", f"{run['seconds']:,} s",
@@ -182,7 +182,13 @@ def load() -> dict[str, str]:
         [f"{app['clients']} visitors of the app", f"{app['seconds']:.0f} s", f"{app['peak_mb']:,}",
          f"{app['peak_mb'] - app['start_mb']:,} in all", answers]
     )  # fmt: skip
+    with_them, after = leaving["mb"]["with"], leaving["mb"]["after"]
+    rows.append(
+        [f"twice {leaving['clients']} visitors, 12 megapixels each, who leave", "-", f"{max(with_them):,}",
+         f"{leaving['growth_mb']} between rounds", f"{sum(leaving['answers'].values())} done"]
+    )  # fmt: skip
     return {
+        "left": f"{max(0, leaving['growth_mb'])} MB",
         "images": f"{views['runs'][0]['images']:,}",
         "grown": f"{number(max(max(grown), 0.0))} MB",
         "clients": str(app["clients"]),
@@ -190,7 +196,7 @@ def load() -> dict[str, str]:
         "refused": f"{app['answers'].get('refused', 0):,}",
         "odd": str(sum(n for kind, n in app["answers"].items() if kind not in ("done", "refused"))),
         "peak": f"{app['peak_mb']:,} MB",
-        "problems": str(len(views["problems"]) + len(app["problems"])),
+        "problems": str(sum(len(found["problems"]) for found in (views, app, leaving))),
         "table": table(["what", "time", "peak, MB", "growth, MB", "answers"], rows),
-        "measured": measured("load-views", "load-app"),
+        "measured": measured("load-*"),
     }  # fmt: skip
