@@ -63,7 +63,8 @@ class Pair:
 
     def __init__(self, arch: str, data: Cifar, sizes: Sizes, epochs: int, device: torch.device):
         self.data, self.device = data, device
-        recipes = {OURS: replace(sizes.recipe, views=Settings.views), MANUAL: replace(sizes.recipe, views=2)}
+        usual = Settings("", "", batch=sizes.recipe.batch).settled({}).views
+        recipes = {OURS: replace(sizes.recipe, views=usual), MANUAL: replace(sizes.recipe, views=2)}
         self.notes: dict[str, str] = {}
         self.arms: dict[str, Training] = {}
         for name, recipe in recipes.items():
