@@ -195,6 +195,8 @@ def views() -> dict[str, str]:
     tables, values = [], {}
     for group in groups("views-*").values():
         recipe = group.recipe
+        if not group.by_views():
+            continue
         tables.append(f"**{group.title}**, {recipe['limit']:,} images, {recipe['epochs']} epochs:")
         cells = []
         for policy, of in group.by_views().items():
@@ -226,6 +228,11 @@ def views() -> dict[str, str]:
             for measure in MEASURES if other in group.rows else {}:
                 gain = group.against("natural, views=4", other, measure)
                 values[f"{exposure}_{name}_{measure}"] = points(gain)
+    longer = groups("views-*")[MIXED]
+    for measure in MEASURES:
+        gain = longer.against("natural, views=4", "hand s=0.75 crop=0.35", measure)
+        values[f"longer_{measure}"] = points(gain)
+    values["longer_seeds"] = str(len(longer.rows["natural, views=4"]))
     group = groups("views-*")[SHORT]
     controls = [
         [f"`{name}`", str(len(group.rows[name])), *(number(group.mean(name, group.exposure, m)) for m in MEASURES)]

@@ -182,9 +182,8 @@ def load() -> dict[str, str]:
         [f"{app['clients']} visitors of the app", f"{app['seconds']:.0f} s", f"{app['peak_mb']:,}",
          f"{app['peak_mb'] - app['start_mb']:,} in all", answers]
     )  # fmt: skip
-    with_them, after = leaving["mb"]["with"], leaving["mb"]["after"]
     rows.append(
-        [f"twice {leaving['clients']} visitors, 12 megapixels each, who leave", "-", f"{max(with_them):,}",
+        [f"twice {leaving['clients']} visitors, 12 megapixels each, who leave", "-", f"{max(leaving['mb']['with']):,}",
          f"{leaving['growth_mb']} between rounds", f"{sum(leaving['answers'].values())} done"]
     )  # fmt: skip
     return {
