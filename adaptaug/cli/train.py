@@ -271,8 +271,8 @@ def pretrain(
         str(data), str(out), policy, arch, stem, size or own_side(data, 224), batch=batch_size, limit=limit, seed=seed,
         optimizer=optimizer, rate=rate, scaling=scaling, objective=objective, temperature=temperature, layers=layers,
         precision=precision, views_on=views_on, workers=workers, knn_every=knn_every,
-        checkpoint_every=checkpoint_every, accumulate=accumulate, compile=compile, tensorboard=tensorboard, band=band, heads=heads,
-        small_views=small_views, small_size=small_size or 0, first_size=first_size or 0, tell=tell,
+        checkpoint_every=checkpoint_every, accumulate=accumulate, compile=compile, tensorboard=tensorboard, band=band,
+        heads=heads, small_views=small_views, small_size=small_size or 0, first_size=first_size or 0, tell=tell,
         range=settled_range(data, range_), **given | {"devices": devices or 1, "nodes": nodes or 1} | launched(),
     )  # fmt: skip
     if policy == "auto":
