@@ -13,7 +13,7 @@ from PIL import Image
 from adaptaug.ui.templates import escape, label
 
 GLANCE, TINY = 128, 64  # px of a view among others; up to which it is magnified pixel by pixel
-MANY = 24  # of a policy, beyond which they shrink, so that a page stays below 600 kB
+FEW, MANY = 12, 24  # of a policy, beyond which they are packed more, and shrink: a page stays below 600 kB
 SAMPLES_JS = """
 const wanted = {};  // one object for all: see PAIRS_JS
 element.addEventListener('click', (event) => {
@@ -36,7 +36,7 @@ def glance(pixels: np.ndarray, among: int) -> str:
     at most `GLANCE` px, a quarter of the bytes, and smaller among many. What is opened is shown to the bit."""
     if max(pixels.shape) <= TINY and among <= MANY:
         return lossless(pixels)
-    return thumbnail(pixels, round(GLANCE * min(1.0, (MANY / among) ** 0.5)), 92 if among <= MANY else 85)
+    return thumbnail(pixels, round(GLANCE * min(1.0, (MANY / among) ** 0.5)), 92 if among <= FEW else 80)
 
 
 def thumbnail(pixels: np.ndarray, longest: int, quality: int = 85) -> str:

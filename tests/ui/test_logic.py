@@ -69,11 +69,13 @@ def test_a_shown_picture_is_lossless() -> None:
     assert np.array_equal(back, pixels)
 
 
-def test_a_view_among_others_is_packed_and_the_open_pair_is_not() -> None:
+@pytest.mark.parametrize(("count", "size"), [(6, 128), (12, 224)])
+def test_a_view_among_others_is_packed_and_the_open_pair_is_not(count, size) -> None:
     import base64
     import io
 
-    seen = logic.compare(source(), Policy.load("simclr"), Policy.load("natural"), 0, 6, 128)
+    photo = logic.as_source("astronaut", np.array(SAMPLES["astronaut"]))
+    seen = logic.compare(photo, Policy.load("simclr"), Policy.load("natural"), 0, count, size)
     html = detail.pair_detail(seen, (1, 0))
     sent = [pairs_html.views(column, side) for side, column in enumerate(seen.columns)]
     assert sum(map(len, (*sent, html, pairs_html.pairs(seen, (1, 0))))) < 600_000  # what another seed sends
