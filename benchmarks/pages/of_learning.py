@@ -191,7 +191,8 @@ def bank() -> dict[str, str]:
     replays = one("bank-replay").findings()["rows"]
     rows = [
         [row["set"], row["objective"], f"`{row['best']}`", f"`{start}`", number(to["start loses"]),
-         f"`{to['ships']}`", number(to["ships loses"]), to["judged by"]]
+         f"`{to['ships']}`", number(to["ships loses"]),
+         "" if row["halving loses"] is None else number(row["halving loses"]), to["judged by"]]
         for row in replays for start, to in row["from"].items()
     ]  # fmt: skip
     lost = {
@@ -208,6 +209,29 @@ def bank() -> dict[str, str]:
         "lost": number(float(np.mean(lost["labels"]))),
         "lost_images": number(float(np.mean(lost["images"]))),
         "most": number(max(lost["labels"])),
+        "most_of": max(
+            (max(to["ships loses"] for to in row["from"].values()), row["set"])
+            for row in replays
+            if row["objective"] == "labels"
+        )[1],
+        "within": str(
+            sum(
+                max(to["ships loses"] for to in row["from"].values()) <= 1
+                for row in replays
+                if row["objective"] == "labels"
+            )
+        ),
+        "halving": signed(
+            -float(
+                np.mean(
+                    [
+                        row["halving loses"]
+                        for row in replays
+                        if row["objective"] == "labels" and row["halving loses"] is not None
+                    ]
+                )
+            )
+        ),
         "start": number(
             float(np.mean([to["start loses"] for row in replays for to in row["from"].values()]))
         ),
@@ -218,7 +242,18 @@ def bank() -> dict[str, str]:
             if row["set"] == "mnist" and "flip" in effect
         ),
         "table": table(
-            ["data", "scored by", "best known", "start", "loses", "what ships", "loses", "judged by"], rows
+            [
+                "data",
+                "scored by",
+                "best known",
+                "start",
+                "loses",
+                "what ships",
+                "loses",
+                "halving's loses",
+                "judged by",
+            ],
+            rows,
         ),
         "measured": measured("bank-[!r]*"),
     }
